@@ -1,0 +1,1 @@
+"""The `vad` command: one module a stage, thin over the library."""

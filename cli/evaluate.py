@@ -1,0 +1,10 @@
+"""`vad eval`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("eval")
+def evaluate() -> None:
+    """Not built yet."""

@@ -1,0 +1,86 @@
+"""Entry point of `vad`: the group of commands, and errors turned into one line and an exit code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from types import FrameType
+
+import click
+
+from vad_toolkit import __version__
+from vad_toolkit.errors import VadError
+
+from . import (
+    compose,
+    demo,
+    doctor,
+    evaluate,
+    extract,
+    manifest,
+    pack,
+    predict,
+    train,
+    weights,
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="vad")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def vad(debug: bool) -> None:
+    """Video anomaly detection from video-level labels, from raw video to frame-level AUC.
+
+    \b
+    The stages, in order:
+      vad extract    raw videos          -> feature pack
+      vad manifest   folders, datasets   -> train and test manifests
+      vad train      pack + manifest     -> run with checkpoints
+      vad eval       run + test manifest -> metrics and plots
+      vad predict    run + new videos    -> scores a frame, alarms
+
+    `vad demo` runs them all on videos that it renders itself.
+    """
+
+
+for command in (
+    demo.demo,
+    doctor.doctor,
+    weights.weights,
+    manifest.manifest,
+    extract.extract,
+    pack.pack,
+    compose.compose,
+    train.train,
+    evaluate.evaluate,
+    predict.predict,
+):
+    vad.add_command(command)
+
+
+def main() -> None:
+    """Run `vad` with the process's arguments and exit."""
+    signal.signal(signal.SIGTERM, _terminated)
+    debug = "--debug" in sys.argv
+    try:
+        code = vad.main(prog_name="vad", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted: what was finished is kept; run the same command to go on.", err=True)
+        sys.exit(130)
+    except VadError as error:
+        if debug:
+            traceback.print_exc()
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # `vad ... | head`
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)

@@ -1,0 +1,1 @@
+"""The networks that turn snippets into features, and their weights."""

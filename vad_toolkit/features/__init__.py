@@ -1,0 +1,1 @@
+"""How a feature is made (recipe), making it (extraction), and where it lives (pack)."""

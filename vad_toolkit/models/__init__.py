@@ -1,0 +1,1 @@
+"""Heads that score snippets: CLAV + CoMo and the baselines."""

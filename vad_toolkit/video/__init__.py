@@ -1,0 +1,1 @@
+"""Frames in: one forward pass over a video, in bounded memory, whatever the file does."""
