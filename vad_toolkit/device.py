@@ -1,0 +1,28 @@
+"""Which device to compute on."""
+
+from __future__ import annotations
+
+import torch
+
+from vad_toolkit.errors import InputError
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto` is the first CUDA device, or the CPU where there is none.
+
+    Raises:
+        InputError: not a device name, or a device that this machine does not have.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"device {name!r}: has to be auto, cpu, cuda or cuda:N") from error
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"device {name!r}: has to be auto, cpu, cuda or cuda:N")
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            raise InputError(f"device {name!r}: this machine has {count} CUDA devices; try cpu")
+    return device
