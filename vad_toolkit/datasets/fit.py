@@ -1,0 +1,66 @@
+"""Whether a manifest, a pack and the ground truth belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from vad_toolkit.datasets.manifest import Entry, Manifest
+
+
+def check_fit(
+    manifest: Manifest,
+    frames: Mapping[str, int],
+    snippets: Mapping[str, int],
+    snippet_count: Callable[[int], int],
+    *,
+    needs_events: bool = True,
+) -> list[str]:
+    """Everything that keeps a manifest from being scored on a pack, one line a problem.
+
+    Args:
+        manifest: the videos that are wanted; what a pack holds beside them does not matter.
+        frames: decoded frames of each video of the pack, by id.
+        snippets: snippets N of each video of the pack, by id.
+        snippet_count: the recipe's rule, from frames to snippets.
+        needs_events: whether abnormal videos need known events: yes for a test, no for training.
+
+    Returns:
+        Lines that each name a video, in the manifest's order; empty when all fits.
+    """
+    problems: list[str] = []
+    for entry in manifest:
+        if entry.id not in frames or entry.id not in snippets:
+            problems.append(f"video {entry.id!r}: in the manifest, but not in the pack")
+            continue
+        problems.extend(
+            f"video {entry.id!r}: {problem}"
+            for problem in _video_problems(
+                entry, frames[entry.id], snippets[entry.id], snippet_count, needs_events
+            )
+        )
+    return problems
+
+
+def _video_problems(
+    entry: Entry,
+    frames: int,
+    snippets: int,
+    snippet_count: Callable[[int], int],
+    needs_events: bool,
+) -> list[str]:
+    problems: list[str] = []
+    if entry.frames is not None and entry.frames != frames:
+        problems.append(f"{entry.frames} frames in the manifest, {frames} in the pack")
+    if snippet_count(frames) != snippets:
+        problems.append(
+            f"{snippets} snippets in the pack, where its recipe makes {snippet_count(frames)} "
+            f"of {frames} frames"
+        )
+    if entry.label == 1 and entry.events is None and needs_events:
+        problems.append("abnormal, and its events are not known")
+    problems.extend(
+        f"event [{start}, {stop}) begins after the last of {frames} frames"
+        for start, stop in entry.events or ()
+        if start >= frames
+    )
+    return problems

@@ -1,0 +1,259 @@
+"""The manifest: which videos a split holds, their labels, and what is known of each.
+
+One JSON object a line (`Entry`), in the order in which the dataset lists its videos. The dataset's
+name and terms stand in `dataset.toml` in the same folder (`dataset_info`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from vad_toolkit.datasets.dataset_info import INFO_FILE, read_dataset_info
+from vad_toolkit.errors import ManifestError
+from vad_toolkit.files import canonical_json, sha256_text, write_text
+
+NORMAL = "normal"
+Event = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]]
+
+
+def check_relative_path(text: str) -> str:
+    """Give back `text` when it is a relative POSIX path with nothing to resolve in it.
+
+    Raises:
+        ValueError: an empty text, an absolute path, NUL or a broken character, or a component that
+            is empty, "." or "..".
+    """
+    if "\0" in text:
+        raise ValueError("has to be a path without NUL")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("has to be a path in UTF-8") from None
+    if any(part in ("", ".", "..") for part in text.split("/")):
+        raise ValueError(
+            "has to be a relative path with '/' between its parts, none of them empty, '.' or '..'"
+        )
+    return text
+
+
+class Entry(BaseModel):
+    """One video: a line of a manifest. Immutable and strict: an unknown field is refused."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    id: str = Field(description="Unique in the dataset: a relative POSIX path without suffix.")
+    path: str = Field(
+        description="The video file, relative to the folder of raw videos; a video composed from "
+        "features has no file, and its id stands here."
+    )
+    label: Literal[0, 1] = Field(description="0 normal, 1 abnormal.")
+    classes: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="Kinds of anomaly; a normal video has none, or only 'normal'."
+    )
+    frames: Annotated[int, Field(ge=1)] | None = Field(None, description="Frames that decode.")
+    container_frames: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Frames that the container's header states."
+    )
+    fps: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None, description="Frames per second."
+    )
+    events: tuple[Event, ...] | None = Field(
+        None,
+        description="Abnormal intervals [start, stop) in frames, sorted, disjoint; left out or "
+        "null where they are not known. One that ends after the video does is cut there.",
+    )
+    source: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="The original that the video was cut from; a split never divides it."
+    )
+
+    @field_validator("id", "path")
+    @classmethod
+    def _check_path(cls, value: str) -> str:
+        return check_relative_path(value)
+
+    @field_validator("label", mode="before")
+    @classmethod
+    def _refuse_true(cls, value: Any) -> Any:
+        # true and 1.0 equal 1 and would pass for it, but other readers of the file may not agree.
+        if type(value) is not int:
+            raise ValueError("has to be 0 (normal) or 1 (abnormal)")
+        return value
+
+    @field_validator("events")
+    @classmethod
+    def _check_events(cls, value: tuple[Event, ...] | None) -> tuple[Event, ...] | None:
+        reached = 0
+        for start, stop in value or ():
+            if start >= stop:
+                raise ValueError("every event has to be [start, stop) with start < stop")
+            if start < reached:
+                raise ValueError("events have to be sorted and must not overlap")
+            reached = stop
+        return value
+
+    @model_validator(mode="after")
+    def _check_label(self) -> Entry:
+        if self.label == 0 and self.events:
+            raise ValueError("events: a video with label 0 has none")
+        if self.label == 0 and any(name != NORMAL for name in self.classes):
+            raise ValueError("classes: a video with label 0 has none, or only 'normal'")
+        if self.label == 1 and self.events == ():
+            raise ValueError(
+                "events: a video with label 1 has at least one; leave them out when not known"
+            )
+        return self
+
+    def canonical_json(self) -> str:
+        """The entry's line: keys sorted, no spaces, fields that hold their default left out."""
+        return canonical_json(self.model_dump(mode="json", exclude_defaults=True))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The videos of one split, in the file's order, each id once, and the dataset's name.
+
+    Raises:
+        ManifestError: two entries have one id.
+    """
+
+    entries: tuple[Entry, ...]
+    dataset: str
+
+    def __post_init__(self) -> None:
+        if len(self.by_id) != len(self.entries):
+            seen: set[str] = set()
+            for entry in self.entries:
+                if entry.id in seen:
+                    raise ManifestError(f"id {entry.id!r} stands twice; ids have to be unique")
+                seen.add(entry.id)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Entry]:
+        """Entries by video id."""
+        return {entry.id: entry for entry in self.entries}
+
+    @cached_property
+    def normal(self) -> tuple[Entry, ...]:
+        """Entries with label 0, in order."""
+        return tuple(entry for entry in self.entries if entry.label == 0)
+
+    @cached_property
+    def abnormal(self) -> tuple[Entry, ...]:
+        """Entries with label 1, in order."""
+        return tuple(entry for entry in self.entries if entry.label == 1)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the entries' canonical lines: not of the file's place, spacing or key order."""
+        return sha256_text(_lines(self.entries))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check a manifest. Blank lines are passed over.
+
+    The dataset's name is that of `dataset.toml` in the same folder, else the folder's own name.
+
+    Raises:
+        ManifestError: naming file, line, id, field, value and what was allowed; also where the file
+            cannot be read or holds no video.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ManifestError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{path}: not a text in UTF-8 ({error.reason})") from error
+    entries: dict[str, Entry] = {}
+    line_of: dict[str, int] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        entry = _parse_line(path, number, line)
+        if entry.id in entries:
+            raise ManifestError(
+                f"{path}:{number}: id {entry.id!r} stands in line {line_of[entry.id]} already; "
+                "ids have to be unique"
+            )
+        entries[entry.id] = entry
+        line_of[entry.id] = number
+    if not entries:
+        raise ManifestError(f"{path}: holds no videos; one JSON object a line is needed")
+    return Manifest(tuple(entries.values()), _dataset_name(path))
+
+
+def write_manifest(path: Path, entries: Iterable[Entry]) -> None:
+    """Write entries as JSON lines, whole and always with the same bytes.
+
+    Raises:
+        ManifestError: there are no entries, or two have one id; nothing is written.
+    """
+    manifest = Manifest(tuple(entries), dataset="")
+    if not manifest.entries:
+        raise ManifestError(f"{path}: not written, since there are no videos for it")
+    write_text(path, _lines(manifest.entries))
+
+
+def manifest_schema() -> str:
+    """The JSON Schema of one line, as it is shipped in `manifests/manifest.schema.json`."""
+    schema = Entry.model_json_schema()
+    return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _lines(entries: Iterable[Entry]) -> str:
+    return "".join(entry.canonical_json() + "\n" for entry in entries)
+
+
+def _dataset_name(path: Path) -> str:
+    info = path.parent / INFO_FILE
+    if info.is_file():
+        return read_dataset_info(info).name
+    return path.resolve().parent.name
+
+
+def _parse_line(path: Path, number: int, line: str) -> Entry:
+    try:
+        return Entry.model_validate_json(line)
+    except ValidationError as error:
+        raise ManifestError(f"{path}:{number}: {_describe(error.errors()[0], line)}") from error
+
+
+def _describe(problem: ErrorDetails, line: str) -> str:
+    if problem["type"] == "json_invalid":
+        return f"not JSON ({problem['ctx']['error']}); one object a line is needed"
+    try:
+        name = json.loads(line).get("id")
+    except (ValueError, AttributeError):
+        name = None
+    message = problem["msg"].removeprefix("Value error, ")
+    where = ".".join(str(part) for part in problem["loc"])
+    who = f"id {name!r}: " if isinstance(name, str) else ""
+    if problem["type"] == "missing":
+        return f"{who}{where} is missing; id, path and label are needed"
+    if problem["type"] == "extra_forbidden":
+        return (
+            f"{who}{where} is no field of a manifest; allowed are {', '.join(Entry.model_fields)}"
+        )
+    if not where:  # a rule that joins fields, or a line that is no object
+        return f"{who}{message}"
+    return f"{who}{where} = {problem['input']!r}: {message}"
