@@ -43,7 +43,7 @@ def device_option(function: Function) -> Function:
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """KEY=VALUE texts as a mapping; a value is read as TOML (7, true, [1, 2]), else kept as text."""
+    """KEY=VALUE texts as a mapping; a value is TOML (7, true, [1, 2]) or else plain text."""
     values: dict[str, Any] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -68,9 +68,13 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None
     names = list(columns or rows[0])
     cells = [[_cell(row.get(name)) for name in names] for row in rows]
     widths = [max(len(name), *(len(row[i]) for row in cells)) for i, name in enumerate(names)]
-    click.echo("  ".join(name.ljust(width) for name, width in zip(names, widths, strict=True)).rstrip())
+    click.echo(
+        "  ".join(name.ljust(width) for name, width in zip(names, widths, strict=True)).rstrip()
+    )
     for row in cells:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        click.echo(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
 
 
 def print_pairs(pairs: Mapping[str, Any]) -> None:

