@@ -1,0 +1,129 @@
+"""What every method is to the rest of the toolkit: snippet scores, named loss terms, one output."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vad_toolkit.errors import InputError
+
+
+@dataclass(frozen=True)
+class Output:
+    """Result of a forward pass.
+
+    scores: (B, T) in [0, 1], mean over crops; 0 where `mask` is False.
+    features: (B, C, T, d), what scores are made from and losses compare; 0 where `mask` is False.
+    mask: (B, T) bool, or None where every snippet is real.
+    """
+
+    scores: Tensor
+    features: Tensor
+    mask: Tensor | None
+
+
+class Standardise(nn.Module):
+    """x -> (x - mean) / std a feature dimension; the identity until `fit`.
+
+    Mean and std are buffers, so that a checkpoint carries them.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("std", torch.ones(width))
+
+    def fit(self, mean: Tensor, std: Tensor) -> None:
+        """Take statistics, each (D,). A dimension that never varies (std 0) is only centred."""
+        self.mean.copy_(mean)
+        self.std.copy_(torch.where(std > 0, std, torch.ones_like(std)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (..., D), any float type; float16 becomes float32."""
+        return (x - self.mean) / self.std
+
+
+class MilModel(nn.Module, ABC):
+    """A network trained on pairs of bags and used a snippet at a time.
+
+    A batch x is (B, C, T, D): B videos, C crops, T snippets, D features. In training the first half
+    of a batch are normal videos, the second half abnormal ones; video i and B/2 + i are a pair.
+    """
+
+    def __init__(self, input_dim: int) -> None:
+        super().__init__()
+        self.input_dim = input_dim
+        self.standardise = Standardise(input_dim)
+
+    @abstractmethod
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
+        """Score every snippet.
+
+        Args:
+            x: (B, C, T, D) float; any C and T of at least 1.
+            mask: (B, T) bool, True for real snippets, which come first; None: all are real. A video
+                in a masked batch gets the scores that it would get alone.
+        """
+
+    @abstractmethod
+    def losses(self, output: Output) -> dict[str, Tensor]:
+        """Named loss terms of a batch of pairs, each a scalar without its weight."""
+
+    @property
+    @abstractmethod
+    def loss_weights(self) -> Mapping[str, float]:
+        """The weight of each term of `losses`; the loss is the weighted sum."""
+
+    @property
+    @abstractmethod
+    def top_divisor(self) -> int:
+        """A whole video of T snippets scores the mean of its max(1, T // top_divisor) highest."""
+
+    def begin_step(self, progress: float) -> dict[str, float]:
+        """Set what a schedule changes at `progress` in [0, 1) of training; return it to log."""
+        return {}
+
+    def prepare(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Standardised input with crops folded into the batch, for convolutions over time.
+
+        Returns:
+            x: (B*C, D, T), 0 where masked; mask: (B*C, 1, T) or None.
+        """
+        if x.ndim != 4 or x.shape[3] != self.input_dim:
+            raise InputError(
+                f"features of shape {tuple(x.shape)}: this model takes "
+                f"(videos, crops, snippets, {self.input_dim})"
+            )
+        x = self.standardise(x).flatten(0, 1).transpose(1, 2)  # (N, D, T)
+        if mask is not None:
+            mask = mask.repeat_interleave(x.shape[0] // mask.shape[0], dim=0)[:, None]  # (N, 1, T)
+        return hide(x, mask), mask
+
+    def average_crops(self, crop_scores: Tensor, mask: Tensor | None, crops: int) -> Tensor:
+        """(B*C, T) scores a crop -> (B, T) scores a snippet, 0 where `mask` (B, T) is False."""
+        return hide(unfold_crops(crop_scores, crops).mean(dim=1), mask)
+
+
+def unfold_crops(x: Tensor, crops: int) -> Tensor:
+    """(B*C, ...) -> (B, C, ...)."""
+    return x.reshape(-1, crops, *x.shape[1:])
+
+
+def hide(x: Tensor, mask: Tensor | None) -> Tensor:
+    """`x` with zeros (whatever stood there, NaN too) where `mask`, broadcast to it, is False."""
+    return x if mask is None else x.masked_fill(~mask, 0.0)
+
+
+def lengths_of(output: Output) -> Tensor:
+    """(B,) int64: real snippets of each video."""
+    videos, snippets = output.scores.shape
+    if output.mask is None:
+        return torch.full((videos,), snippets, device=output.scores.device)
+    return output.mask.sum(dim=1)

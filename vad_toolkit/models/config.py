@@ -1,0 +1,106 @@
+"""Typed, strict, frozen settings of every method: all switches, all widths, all loss weights.
+
+Symbols in comments are those of docs/model.md.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError(f"has to be odd, to be centred on a snippet (given: {value})")
+    return value
+
+
+def _to_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value  # JSON and TOML have no tuples
+
+
+Width = Annotated[int, Field(ge=1, le=65_536)]
+OddWindow = Annotated[int, Field(ge=1, le=1_025), AfterValidator(_odd)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+LossWeight = Annotated[float, Field(ge=0, le=1e6)]
+TopDivisor = Annotated[int, Field(ge=1, le=65_536)]
+
+
+class Strict(BaseModel):
+    """Immutable, no coercion, no unknown fields: a typing error never trains."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class ModelConfig(Strict):
+    """What a method is built from; each method has its own `head` and `losses`."""
+
+    method: str
+
+
+class ClavComoHead(Strict):
+    """Switches and widths of the CLAV + CoMo network; the defaults are the paper's size."""
+
+    width: Width = 512  # d
+    kernel: OddWindow = 3  # snippets that a temporal convolution sees
+    dropout: Probability = 0.6  # after the embedding and inside the score MLP
+
+    activate: Literal["bank", "gate", "none"] = "bank"
+    kernels: Annotated[int, Field(ge=1, le=64)] = 4  # M
+    activate_hidden: Width = 128
+    tau_start: Annotated[float, Field(ge=1, le=1e6)] = 30.0  # falls to 1; always 1 at test
+    tau_fraction: Annotated[float, Field(ge=0, le=1)] = 0.1  # of all steps
+
+    como: bool = True
+    streams: Literal["both", "context", "motion"] = "both"
+    interaction: Literal["attention", "joint-graph", "none"] = "attention"
+    stream_width: Width = 256  # d_m
+    nodes: Width = 16  # S
+    node_width: Width = 128  # d_s
+    window: OddWindow = 9  # w, snippets that the context averages
+
+    score_hidden: Annotated[tuple[Width, Width], BeforeValidator(_to_tuple)] = (128, 32)
+
+
+class ClavComoLosses(Strict):
+    """Weights of the loss terms beside MIL (weight 1), and how top-K sets are chosen."""
+
+    relative_distance: LossWeight = 1.0
+    margin: Annotated[float, Field(ge=0, le=2)] = 0.3  # m
+    smoothness: LossWeight = 8e-4
+    sparsity: LossWeight = 8e-3
+    select: Literal["score", "magnitude"] = "score"
+    top_divisor: TopDivisor = 10  # k = max(1, T // top_divisor)
+
+
+class ClavComoConfig(ModelConfig):
+    """Our reconstruction of Cho et al. (CVPR 2023)."""
+
+    method: Literal["clav-como"] = "clav-como"
+    head: ClavComoHead = ClavComoHead()
+    losses: ClavComoLosses = ClavComoLosses()
+
+
+class SultaniHead(Strict):
+    """Widths of the ranking head: D -> hidden[0] -> hidden[1] -> 1."""
+
+    hidden: Annotated[tuple[Width, Width], BeforeValidator(_to_tuple)] = (512, 32)
+    dropout: Probability = 0.6
+
+
+class SultaniLosses(Strict):
+    """Weights of the terms beside the ranking hinge (weight 1): the paper's two lambdas."""
+
+    margin: Annotated[float, Field(ge=0, le=1)] = 1.0
+    smoothness: LossWeight = 8e-5
+    sparsity: LossWeight = 8e-5
+    top_divisor: TopDivisor = 10  # only for the score of a whole video in validation
+
+
+class SultaniConfig(ModelConfig):
+    """The multiple-instance ranking head of Sultani et al. (CVPR 2018)."""
+
+    method: Literal["sultani"] = "sultani"
+    head: SultaniHead = SultaniHead()
+    losses: SultaniLosses = SultaniLosses()

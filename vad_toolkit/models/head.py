@@ -1,0 +1,98 @@
+"""CLAV + CoMo: our reconstruction of Cho et al., "Look Around for Anomalies", CVPR 2023.
+
+No public implementation exists; docs/model.md says which part is known and which is inferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from vad_toolkit.models.base import MilModel, Output, hide, lengths_of, unfold_crops
+from vad_toolkit.models.class_activate import build_class_activate
+from vad_toolkit.models.como import CoMo
+from vad_toolkit.models.config import ClavComoConfig
+from vad_toolkit.models.losses import mil, smoothness, top_selection
+from vad_toolkit.models.relative_distance import relative_distance
+
+
+class ClavComo(MilModel):
+    """Embedding, class-activate features H, context-motion interrelation G, a score a snippet."""
+
+    def __init__(self, input_dim: int, config: ClavComoConfig) -> None:
+        super().__init__(input_dim)
+        head = config.head
+        self.config = config
+        self.tau = 1.0  # of the class activation while training; 1 in evaluation
+        self.embed = nn.Conv1d(input_dim, head.width, head.kernel, padding="same")
+        self.dropout = nn.Dropout(head.dropout)
+        self.activate = build_class_activate(head)
+        self.como = CoMo(head) if head.como else None
+        first, second = head.score_hidden
+        self.score = nn.Sequential(
+            nn.Linear(head.width, first),
+            nn.ReLU(),
+            nn.Dropout(head.dropout),
+            nn.Linear(first, second),
+            nn.ReLU(),
+            nn.Dropout(head.dropout),
+            nn.Linear(second, 1),
+        )
+
+    def begin_step(self, progress: float) -> dict[str, float]:
+        """tau falls linearly from `tau_start` to 1 over the first `tau_fraction` of training."""
+        head = self.config.head
+        done = 1.0 if head.tau_fraction == 0 else min(1.0, progress / head.tau_fraction)
+        self.tau = head.tau_start + done * (1.0 - head.tau_start)
+        return {"tau": self.tau}
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
+        """Score every snippet; see `MilModel.forward`. `Output.features` is H, before CoMo."""
+        crops = x.shape[1]
+        x, in_batch = self.prepare(x, mask)  # (N, D, T), N = B * C
+        e = hide(self.dropout(torch.relu(self.embed(x))), in_batch)  # (N, d, T)
+        h = hide(self.activate(e, self.tau if self.training else 1.0), in_batch)  # (N, d, T)
+        g = h if self.como is None else self.como(h, in_batch)  # (N, d, T)
+        crop_scores = torch.sigmoid(self.score(g.transpose(1, 2))).squeeze(2)  # (N, T)
+        return Output(
+            scores=self.average_crops(crop_scores, mask, crops),  # (B, T)
+            features=unfold_crops(h.transpose(1, 2), crops),  # (B, C, T, d)
+            mask=mask,
+        )
+
+    def losses(self, output: Output) -> dict[str, Tensor]:
+        """mil, relative_distance, smoothness and sparsity of a batch of pairs."""
+        losses = self.config.losses
+        if losses.select == "score":
+            ranked_by = output.scores
+        else:
+            ranked_by = output.features.norm(dim=3).mean(dim=1)  # (B, T)
+        selection = top_selection(ranked_by, losses.top_divisor, output.mask)
+        abnormal = output.scores.chunk(2)[1]
+        abnormal_mask = None if output.mask is None else output.mask.chunk(2)[1]
+        return {
+            "mil": mil(output.scores, selection),
+            "relative_distance": relative_distance(
+                output.features, selection, lengths_of(output), losses.margin
+            ),
+            "smoothness": smoothness(abnormal, abnormal_mask),
+            "sparsity": abnormal.norm(),
+        }
+
+    @property
+    def loss_weights(self) -> Mapping[str, float]:
+        """Weights of the terms of `losses`."""
+        losses = self.config.losses
+        return {
+            "mil": 1.0,
+            "relative_distance": losses.relative_distance,
+            "smoothness": losses.smoothness,
+            "sparsity": losses.sparsity,
+        }
+
+    @property
+    def top_divisor(self) -> int:
+        """See `MilModel.top_divisor`."""
+        return self.config.losses.top_divisor

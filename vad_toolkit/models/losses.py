@@ -1,0 +1,66 @@
+"""Choice of the top-K snippets and the loss terms that methods share.
+
+MIL, smoothness and sparsity follow RTFM (Tian et al., ICCV 2021), the ranking hinge Sultani et al.
+(CVPR 2018). A mask is (B, T) bool, True for real snippets; None: all are real.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def top_selection(values: Tensor, divisor: int, mask: Tensor | None = None) -> Tensor:
+    """Which snippets are a video's top K, as weights (B, T): 1 / K on them, 0 elsewhere.
+
+    K = max(1, L // divisor) for a video of L real snippets. A weighted sum over T is then the mean
+    over the set, also where K differs in a batch. The choice passes no gradient.
+    """
+    values = values.detach()
+    videos, snippets = values.shape
+    if mask is None:
+        lengths = torch.full((videos, 1), snippets, device=values.device)
+    else:
+        values = values.masked_fill(~mask, -torch.inf)
+        lengths = mask.sum(dim=1, keepdim=True)
+    k = (lengths // divisor).clamp(min=1)  # (B, 1)
+    most = max(1, snippets // divisor)
+    chosen = values.topk(most, dim=1).indices  # (B, K)
+    weight = (torch.arange(most, device=values.device) < k).to(values.dtype) / k
+    return torch.zeros_like(values).scatter(1, chosen, weight)
+
+
+def video_scores(scores: Tensor, divisor: int, mask: Tensor | None = None) -> Tensor:
+    """(B, T) snippet scores -> (B,): the mean of each video's top K."""
+    return (scores * top_selection(scores, divisor, mask)).sum(dim=1)
+
+
+def pair_labels(scores: Tensor) -> Tensor:
+    """(B,) labels of a batch of pairs, 0 for its first half (normal) and 1 for its second."""
+    if scores.shape[0] % 2:
+        raise ValueError(f"a batch of pairs is even (given: {scores.shape[0]} videos)")
+    labels = torch.zeros(scores.shape[0], dtype=scores.dtype, device=scores.device)
+    labels[scores.shape[0] // 2 :] = 1
+    return labels
+
+
+def mil(scores: Tensor, selection: Tensor) -> Tensor:
+    """Binary cross-entropy between the mean score of each video's top K and its label."""
+    of_video = (scores * selection).sum(dim=1)
+    # The sum of weights 1 / K may exceed 1 by rounding, which the cross-entropy would refuse.
+    return F.binary_cross_entropy(of_video.clamp(0, 1), pair_labels(scores))
+
+
+def smoothness(scores: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Sum of (s_{t+1} - s_t)^2 inside each video; never across the border of two videos."""
+    change = scores[:, 1:] - scores[:, :-1]
+    if mask is not None:
+        change = change.masked_fill(~mask[:, 1:], 0.0)
+    return change.square().sum()
+
+
+def ranking(scores: Tensor, margin: float) -> Tensor:
+    """Mean over all pairs in the batch of max(0, margin - max abnormal + max normal)."""
+    normal, abnormal = scores.amax(dim=1).chunk(2)
+    return torch.relu(margin - abnormal[None, :] + normal[:, None]).mean()

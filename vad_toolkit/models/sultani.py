@@ -1,0 +1,69 @@
+"""The multiple-instance ranking head of Sultani et al., CVPR 2018.
+
+"Real-World Anomaly Detection in Surveillance Videos": written from the paper (sections 3.2 and
+4.1), not from its code. The paper's input is C3D fc6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from vad_toolkit.models.base import MilModel, Output, hide, unfold_crops
+from vad_toolkit.models.config import SultaniConfig
+from vad_toolkit.models.losses import ranking, smoothness
+
+
+class Sultani(MilModel):
+    """D -> 512 -> 32 -> 1 on each snippet alone: ReLU after the first layer, sigmoid at the end."""
+
+    def __init__(self, input_dim: int, config: SultaniConfig) -> None:
+        super().__init__(input_dim)
+        self.config = config
+        first, second = config.head.hidden
+        self.embed = nn.Sequential(
+            nn.Linear(input_dim, first), nn.ReLU(), nn.Dropout(config.head.dropout)
+        )
+        self.score = nn.Sequential(
+            nn.Linear(first, second), nn.Dropout(config.head.dropout), nn.Linear(second, 1)
+        )
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_normal_(layer.weight)
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
+        """Score every snippet; see `MilModel.forward`. `features`: the first hidden layer."""
+        crops = x.shape[1]
+        x, in_batch = self.prepare(x, mask)  # (N, D, T), N = B * C
+        hidden = self.embed(x.transpose(1, 2))  # (N, T, 512)
+        crop_scores = torch.sigmoid(self.score(hidden)).squeeze(2)  # (N, T)
+        features = hide(hidden, None if in_batch is None else in_batch.transpose(1, 2))
+        return Output(
+            scores=self.average_crops(crop_scores, mask, crops),  # (B, T)
+            features=unfold_crops(features, crops),  # (B, C, T, 512)
+            mask=mask,
+        )
+
+    def losses(self, output: Output) -> dict[str, Tensor]:
+        """ranking, smoothness and sparsity, each the mean over the pairs of a batch."""
+        abnormal = output.scores.chunk(2)[1]
+        abnormal_mask = None if output.mask is None else output.mask.chunk(2)[1]
+        return {
+            "ranking": ranking(output.scores, self.config.losses.margin),
+            "smoothness": smoothness(abnormal, abnormal_mask) / len(abnormal),
+            "sparsity": abnormal.sum() / len(abnormal),
+        }
+
+    @property
+    def loss_weights(self) -> Mapping[str, float]:
+        """Weights of the terms of `losses`."""
+        losses = self.config.losses
+        return {"ranking": 1.0, "smoothness": losses.smoothness, "sparsity": losses.sparsity}
+
+    @property
+    def top_divisor(self) -> int:
+        """See `MilModel.top_divisor`."""
+        return self.config.losses.top_divisor
