@@ -1,0 +1,473 @@
+"""Feature packs: where features live, in HDF5 (`vad-feature-pack` version 1, docs/pack-format.md).
+
+    /                 format, format_version, recipe, recipe_sha256, dataset, license, created, creator
+    /videos/<id>      what `VideoMeta` says, one attribute a field
+    /videos/<id>/rgb  float16 (N, C, D): N snippets, C crops, D numbers; attribute sha256
+
+Video ids contain slashes, so groups nest: a group is either a folder of others or a video.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import platform
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+import vad_toolkit
+from vad_toolkit.errors import InputError, PackCorrupt, PackError
+from vad_toolkit.features import hdf5
+from vad_toolkit.features.ids import IdSet, check_id, check_text
+from vad_toolkit.features.recipe import Recipe, parse_recipe
+from vad_toolkit.files import atomic_path, canonical_json, sha256_text
+
+FORMAT = "vad-feature-pack"
+FORMAT_VERSION = 1
+CHUNK_SNIPPETS = 16
+VERIFY_BYTES = 16 << 20  # read at once by `verify`
+LICENSE_NOT_STATED = "not stated"
+
+
+@dataclass(frozen=True)
+class VideoMeta:
+    """What a pack says of a video beside its features. Checks itself; raises PackError."""
+
+    frames: int  # decoded: the frames that the features cover, at least 1
+    frames_reported: int  # what the container says; 0 where it says nothing
+    frames_duplicated: int  # frames that the decoder filled in with copies
+    fps: float  # frames per second; 0 where not known
+    width: int  # pixels, as displayed
+    height: int
+    source_sha256: str  # of the video file, or of what a composed video was joined from
+    decoder: str
+    decoder_version: str
+    clips: tuple[str, ...] = ()  # ids of the clips that a composed video was joined from, in order
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("frames", 1),
+            ("frames_reported", 0),
+            ("frames_duplicated", 0),
+            ("width", 1),
+            ("height", 1),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise PackError(
+                    f"{name} is {value!r}: it has to be a whole number of at least {least}"
+                )
+        if not isinstance(self.fps, float) or not math.isfinite(self.fps) or self.fps < 0:
+            raise PackError(f"fps is {self.fps!r}: it has to be a number of at least 0.0")
+        if not re.fullmatch(r"[0-9a-f]{64}", str(self.source_sha256)):
+            raise PackError(f"source_sha256 is {self.source_sha256!r}: it has to be 64 hex digits")
+        for name in ("decoder", "decoder_version"):
+            check_text(name, getattr(self, name))
+        if not isinstance(self.clips, tuple):
+            raise PackError(f"clips is {self.clips!r}: it has to be a tuple of video ids")
+        for clip in self.clips:
+            check_id(clip)
+
+
+@dataclass(frozen=True)
+class VideoFeatures:
+    """The features of one video: for each stream float16 (N, C, D), finite, none of the three 0.
+
+    Checks itself; raises PackError.
+    """
+
+    meta: VideoMeta
+    streams: Mapping[str, NDArray[np.float16]]
+
+    def __post_init__(self) -> None:
+        for stream, array in self.streams.items():
+            if array.ndim != 3 or array.dtype != np.float16 or 0 in array.shape:
+                raise PackError(
+                    f"{stream} features are {array.dtype} {array.shape}: "
+                    "they have to be float16 (snippets, crops, numbers), none of them 0"
+                )
+            if not np.isfinite(array).all():
+                raise PackError(f"{stream} features hold NaN or infinity: they have to be finite")
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What the pack holds of one stream of one video."""
+
+    shape: tuple[int, int, int]
+    sha256: str
+
+
+class FeaturePack:
+    """A pack opened for reading; a context manager. `ids` are sorted; only metadata is in memory.
+
+    What it says of itself is checked when it is opened: format, recipe and its hash, and for each
+    video that metadata and shapes fit the recipe. The features' bytes are checked by `verify`.
+    """
+
+    def __init__(self, path: Path, file: h5py.File) -> None:
+        """Use `FeaturePack.open`."""
+        self.path = path
+        self._file = file
+        kind = self._attribute(file, "format")
+        version = self._attribute(file, "format_version")
+        if kind != FORMAT:
+            raise PackError(f"{path}: format is {kind!r}: this toolkit reads {FORMAT!r}")
+        if version != FORMAT_VERSION:
+            raise PackError(
+                f"{path}: format_version is {version!r}: this toolkit reads {FORMAT_VERSION}"
+            )
+        self.recipe = self._read_recipe()
+        self.recipe_sha256 = self.recipe.sha256
+        self.dataset = self._text("dataset")
+        self.license = self._text("license")
+        self.created = self._text("created")
+        self.creator = self._read_creator()
+        self._meta: dict[str, VideoMeta] = {}
+        self._stored: dict[str, dict[str, _Stored]] = {}
+        self._read_videos()
+        self.ids: tuple[str, ...] = tuple(sorted(self._meta))
+
+    @classmethod
+    def open(cls, path: Path) -> FeaturePack:
+        """Open a pack.
+
+        Raises:
+            PackUnsafe: it holds what `hdf5.open_hdf5` refuses.
+            PackCorrupt: it is damaged, or does not fit its own recipe; names the video.
+            PackError: there is no such file, or it is not a pack of this version.
+        """
+        path = Path(path)
+        file = hdf5.open_hdf5(path)
+        try:
+            return cls(path, file)
+        except BaseException:
+            file.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file; closing twice is fine."""
+        self._file.close()
+
+    def __enter__(self) -> FeaturePack:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._meta
+
+    def __repr__(self) -> str:
+        return (
+            f"FeaturePack({str(self.path)!r}, {len(self)} videos, recipe {self.recipe_sha256[:12]})"
+        )
+
+    def meta(self, id: str) -> VideoMeta:
+        """Metadata of a video. PackError where the pack does not have it."""
+        self._find(id)
+        return self._meta[id]
+
+    def shape(self, id: str, stream: str = "rgb") -> tuple[int, int, int]:
+        """(N, C, D) of a video's features, without reading them."""
+        return self._find(id, stream).shape
+
+    def digest(self, id: str, stream: str = "rgb") -> str:
+        """The sha256 that the pack states for a video's features."""
+        return self._find(id, stream).sha256
+
+    def features(
+        self, id: str, stream: str = "rgb", start: int = 0, stop: int | None = None
+    ) -> NDArray[np.float16]:
+        """Features of a video, float16 (N, C, D), or of its snippets in [start, stop).
+
+        Raises:
+            PackCorrupt: they cannot be read; names the video.
+            PackError: the pack does not have them.
+        """
+        self._find(id, stream)
+        try:
+            array = self._file[f"videos/{id}/{stream}"][start:stop]
+        except hdf5.HDF5_ERRORS as error:
+            raise PackCorrupt(
+                f"{self.path}: video {id!r}: {stream} features cannot be read: "
+                f"{hdf5.one_line(error)}"
+            ) from error
+        return np.asarray(array, dtype=np.float16)
+
+    @property
+    def content_sha256(self) -> str:
+        """One digest of recipe, ids and features: equal for packs made in parts or at other times."""
+        return content_sha256(
+            self.recipe_sha256,
+            (
+                (id, stream, stored.sha256)
+                for id, streams in self._stored.items()
+                for stream, stored in streams.items()
+            ),
+        )
+
+    def verify(self) -> list[str]:
+        """Read everything and compare digests; one line a problem, each naming the video."""
+        return list(self.damaged().values())
+
+    def damaged(self) -> dict[str, str]:
+        """As `verify`: the ids of damaged videos, and what is wrong with each in one line."""
+        found = {}
+        for id in self.ids:
+            problems = [self._verify_stream(id, stream) for stream in self.recipe.streams]
+            if any(problems):
+                found[id] = f"video {id!r}: {'; '.join(filter(None, problems))}"
+        return found
+
+    def _verify_stream(self, id: str, stream: str) -> str:
+        stored = self._find(id, stream)
+        snippets, crops, width = stored.shape
+        rows = max(1, VERIFY_BYTES // (crops * width * 2 * CHUNK_SNIPPETS)) * CHUNK_SNIPPETS
+        digest = hashlib.sha256()
+        finite = True
+        for start in range(0, snippets, rows):
+            try:
+                array = self.features(id, stream, start, start + rows)
+            except PackCorrupt as error:
+                return str(error).partition(f"video {id!r}: ")[2]
+            digest.update(_bytes(array))
+            finite = finite and bool(np.isfinite(array).all())
+        if digest.hexdigest() != stored.sha256:
+            return f"{stream} features are damaged: sha256 {digest.hexdigest()}, stated {stored.sha256}"
+        return "" if finite else f"{stream} features hold NaN or infinity"
+
+    def _find(self, id: str, stream: str | None = None) -> _Stored:
+        streams = self._stored.get(id)
+        if streams is None:
+            raise PackError(f"{self.path} has no video {id!r}; it has {len(self)} others")
+        if stream is None:
+            stream = next(iter(streams))
+        if stream not in streams:
+            raise PackError(f"{self.path} has no stream {stream!r}; it has {', '.join(streams)}")
+        return streams[stream]
+
+    def _attribute(self, owner: h5py.HLObject, name: str) -> str | int | float:
+        return hdf5.read_attribute(owner, name)
+
+    def _text(self, name: str) -> str:
+        value = self._attribute(self._file, name)
+        try:
+            return check_text(name, value)
+        except PackError as error:
+            raise PackCorrupt(f"{self.path}: {error}") from error
+
+    def _read_recipe(self) -> Recipe:
+        stated = self._text("recipe_sha256")
+        try:
+            recipe = parse_recipe(self._text("recipe"))
+        except InputError as error:
+            raise PackError(f"{self.path}: {error}") from error
+        if recipe.sha256 != stated:
+            raise PackCorrupt(
+                f"{self.path}: recipe_sha256 is {stated}, but the recipe's is {recipe.sha256}"
+            )
+        return recipe
+
+    def _read_creator(self) -> Mapping[str, str]:
+        with suppress(ValueError):
+            creator = json.loads(self._text("creator"))
+            if isinstance(creator, dict) and all(isinstance(v, str) for v in creator.values()):
+                return MappingProxyType(creator)
+        raise PackCorrupt(f"{self.path}: creator has to be a JSON object of texts")
+
+    def _read_videos(self) -> None:
+        videos = self._file.get("videos")
+        if not isinstance(videos, h5py.Group) or not len(videos):
+            raise PackCorrupt(f"{self.path}: there is no video in it")
+        try:
+            self._read_folder("", videos)
+        except hdf5.HDF5_ERRORS as error:
+            raise PackCorrupt(f"{self.path} is damaged: {hdf5.one_line(error)}") from error
+
+    def _read_folder(self, prefix: str, folder: h5py.Group) -> None:
+        for name, child in folder.items():
+            id = f"{prefix}{name}"
+            if not isinstance(child, h5py.Group):
+                raise PackCorrupt(f"{self.path}: {hdf5.shown(id)} lies outside of a video")
+            members = dict(child.items())
+            if any(isinstance(member, h5py.Dataset) for member in members.values()):
+                try:
+                    self._read_video(check_id(id), child, members)
+                except PackError as error:
+                    raise PackCorrupt(f"{self.path}: video {hdf5.shown(id)}: {error}") from error
+            elif members:
+                self._read_folder(f"{id}/", child)
+            else:
+                raise PackCorrupt(f"{self.path}: {hdf5.shown(id)} is empty")
+
+    def _read_video(self, id: str, group: h5py.Group, members: Mapping[str, Any]) -> None:
+        values: dict[str, Any] = {
+            field.name: self._attribute(group, field.name)
+            for field in dataclasses.fields(VideoMeta)
+            if field.name != "clips"
+        }
+        if "clips" in group.attrs:
+            values["clips"] = _parse_clips(self._attribute(group, "clips"))
+        meta = VideoMeta(**values)
+        streams = {}
+        for stream, member in members.items():
+            if (
+                not isinstance(member, h5py.Dataset)
+                or member.dtype != np.float16
+                or member.ndim != 3
+            ):
+                raise PackError(f"{stream!r} has to be float16 (snippets, crops, numbers)")
+            sha256 = self._attribute(member, "sha256")
+            if not re.fullmatch(r"[0-9a-f]{64}", str(sha256)):
+                raise PackError(f"sha256 of {stream!r} has to be 64 hex digits")
+            streams[stream] = _Stored(member.shape, str(sha256))
+        check_fit(self.recipe, meta, {stream: stored.shape for stream, stored in streams.items()})
+        self._meta[id] = meta
+        self._stored[id] = {stream: streams[stream] for stream in self.recipe.streams}
+
+
+def write_pack(
+    path: Path,
+    recipe: Recipe,
+    videos: Iterable[tuple[str, VideoFeatures]],
+    *,
+    dataset: str,
+    license: str = LICENSE_NOT_STATED,
+) -> None:
+    """Write a pack, whole or not at all; one video is in memory at a time, in the order given.
+
+    Raises:
+        PackError: no videos, an id twice or inside another, features that do not fit the recipe
+            (each naming the video), or a file that cannot be written.
+    """
+    root = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "recipe": recipe.canonical_json(),
+        "recipe_sha256": recipe.sha256,
+        "dataset": check_text("dataset", dataset),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "creator": canonical_json(creator_versions()),
+        "license": check_text("license", license),
+    }
+    ids = IdSet()
+    try:
+        with atomic_path(Path(path)) as temporary, hdf5.create_hdf5(temporary) as file:
+            file.attrs.update(root)
+            group = hdf5.create_group(file, "videos")
+            for id, features in videos:
+                ids.add(id)
+                try:
+                    shapes = {stream: array.shape for stream, array in features.streams.items()}
+                    check_fit(recipe, features.meta, shapes)
+                except PackError as error:
+                    raise PackError(f"video {id!r}: {error}") from error
+                _write_video(group, id, features)
+            if not len(ids):
+                raise PackError(f"there is no video to write into {path}")
+    except OSError as error:
+        raise PackError(f"{path} cannot be written: {hdf5.one_line(error)}") from error
+
+
+def _write_video(videos: h5py.Group, id: str, features: VideoFeatures) -> None:
+    group = videos
+    for part in id.split("/"):
+        group = group[part] if part in group else hdf5.create_group(group, part)
+    for field in dataclasses.fields(VideoMeta):
+        value = getattr(features.meta, field.name)
+        if field.name != "clips":
+            group.attrs[field.name] = value
+        elif value:
+            group.attrs["clips"] = canonical_json(list(value))
+    for stream, array in features.streams.items():
+        data = np.ascontiguousarray(array, dtype="<f2")
+        snippets, crops, width = data.shape
+        chunks = (min(CHUNK_SNIPPETS, snippets), crops, width)
+        stored = group.create_dataset(stream, data=data, chunks=chunks, track_times=False)
+        stored.attrs["sha256"] = hashlib.sha256(_bytes(data)).hexdigest()
+
+
+def check_fit(recipe: Recipe, meta: VideoMeta, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Compare streams and shapes with what the recipe makes of a video. Raises PackError."""
+    if set(shapes) != set(recipe.streams):
+        raise PackError(
+            f"its streams are {', '.join(sorted(shapes))}, the recipe's {', '.join(recipe.streams)}"
+        )
+    snippets = recipe.snippet_count(meta.frames)
+    for stream, shape in shapes.items():
+        if shape[0] != snippets or snippets == 0:
+            raise PackError(
+                f"{stream} has {shape[0]} snippets, but {meta.frames} frames make {snippets}"
+            )
+        if shape[1] != recipe.crop_count:
+            raise PackError(f"{stream} has {shape[1]} crops, the recipe {recipe.crop_count}")
+        if shape[2] == 0:
+            raise PackError(f"{stream} has vectors of no numbers")
+
+
+def content_sha256(recipe_sha256: str, digests: Iterable[tuple[str, str, str]]) -> str:
+    """Digest over a recipe's hash and (id, stream, sha256) of all features, in whatever order."""
+    return sha256_text(canonical_json({"recipe": recipe_sha256, "features": sorted(digests)}))
+
+
+def creator_versions() -> dict[str, str]:
+    """Versions of what decides a feature's value or a pack's bytes; nothing heavy is imported."""
+    versions = {
+        "vad-toolkit": vad_toolkit.__version__,
+        "python": platform.python_version(),
+        "hdf5": h5py.version.hdf5_version,
+    }
+    for package in ("h5py", "numpy", "torch", "torchvision"):
+        with suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions
+
+
+def iterate_pack(pack: FeaturePack) -> Iterator[tuple[str, VideoFeatures]]:
+    """All videos of a pack, one in memory at a time, for `write_pack`.
+
+    Raises:
+        PackCorrupt: a video's bytes are not what its digest says: damage is never copied.
+    """
+    for id in pack.ids:
+        yield id, read_video(pack, id)
+
+
+def read_video(pack: FeaturePack, id: str) -> VideoFeatures:
+    """One video of a pack, its digests compared. Raises PackCorrupt where they differ."""
+    streams: dict[str, NDArray[np.float16]] = {
+        stream: pack.features(id, stream) for stream in pack.recipe.streams
+    }
+    for stream, array in streams.items():
+        if hashlib.sha256(_bytes(array)).hexdigest() != pack.digest(id, stream):
+            raise PackCorrupt(f"{pack.path}: video {id!r}: {stream} features are damaged")
+    return VideoFeatures(pack.meta(id), streams)
+
+
+def _bytes(array: NDArray[np.float16]) -> memoryview:
+    return np.ascontiguousarray(array, dtype="<f2").data.cast("B")
+
+
+def _parse_clips(text: object) -> tuple[str, ...]:
+    with suppress(ValueError, TypeError):
+        clips = json.loads(str(text))
+        if isinstance(clips, list) and all(isinstance(clip, str) for clip in clips):
+            return tuple(clips)
+    raise PackError("clips has to be a JSON list of video ids")

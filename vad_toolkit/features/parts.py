@@ -1,0 +1,236 @@
+"""Parts: how a pack is made so that a killed run loses nothing but the video in hand.
+
+Plain HDF5 writing loses a whole file when it is killed. So each finished video becomes a small pack
+of its own in `<pack>.parts/` (written aside, fsynced, renamed), and at the end the parts become the
+pack, the same way. One run at a time holds the folder's lock. Whatever a killed run leaves behind,
+the next one finds it, uses what is whole and removes the rest:
+
+    <pack>.parts/lock          held by the run that writes
+    <pack>.parts/<hash>.h5     one finished video; the name is a hash of its id
+    ...<name>.tmp-<process>    a file that was being written when its run was killed
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from vad_toolkit.errors import InputError, PackCorrupt, PackUnsafe
+from vad_toolkit.features.ids import IdSet
+from vad_toolkit.features.pack import (
+    LICENSE_NOT_STATED,
+    FeaturePack,
+    VideoFeatures,
+    VideoMeta,
+    read_video,
+    write_pack,
+)
+from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.files import TEMPORARY_MARK, fsync_folder
+
+LOCK = "lock"
+
+
+class PartStore:
+    """The videos of one pack in the making. A context manager; one process uses it.
+
+    What earlier runs finished counts as `completed`: their parts, and the videos of the pack `out`
+    where that exists with the same recipe. All of it is read and compared with its digests first;
+    what is damaged is dropped and told in `notes`, to be made again. The new pack has the union of
+    all, and `dataset` and `license` of this run.
+
+    Raises:
+        InputError: another run writes the same pack, or `out` or its parts have another recipe.
+        PackError: `out` is there and is not a pack.
+    """
+
+    def __init__(
+        self, out: Path, recipe: Recipe, *, dataset: str, license: str = LICENSE_NOT_STATED
+    ) -> None:
+        self.out = Path(out)
+        self.folder = self.out.with_name(f"{self.out.name}.parts")
+        self.recipe = recipe
+        self.dataset = dataset
+        self.license = license
+        self.notes: list[str] = []
+        self._completed: dict[str, VideoMeta] = {}
+        self._parts: dict[str, Path] = {}
+        self._old: FeaturePack | None = None
+        self._carried: set[str] = set()  # ids in the old pack that are whole
+        self._ids = IdSet()
+        self._lock: int | None = _lock(self.folder)
+        try:
+            self._remove_temporaries()
+            self._read_old_pack()
+            self._read_parts()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def completed(self) -> Mapping[str, VideoMeta]:
+        """Videos that are finished, whole, and need not be made again."""
+        return MappingProxyType(self._completed)
+
+    def add(self, id: str, features: VideoFeatures) -> None:
+        """Keep a finished video; when this returns, it outlives a kill or a power cut.
+
+        Raises:
+            PackError: the id is not valid, is completed already or lies inside another, or the
+                features do not fit the recipe.
+        """
+        self._ids.add(id)
+        path = self._part_path(id)
+        videos = [(id, features)]
+        write_pack(path, self.recipe, videos, dataset=self.dataset, license=self.license)
+        self._parts[id] = path
+        self._completed[id] = features.meta
+
+    def finish(self) -> Path | None:
+        """Make the pack of all completed videos, then remove the parts.
+
+        Where nothing is new the pack stays as it is. None where no video is completed at all.
+        """
+        if self._parts:
+            videos = ((id, self._read(id)) for id in sorted(self._completed))
+            write_pack(self.out, self.recipe, videos, dataset=self.dataset, license=self.license)
+            for path in self._parts.values():
+                path.unlink()
+            self._parts.clear()
+        done = self.out if self._completed else None
+        self.close()
+        return done
+
+    def close(self) -> None:
+        """Give up the lock; the folder goes when it holds no part. Closing twice is fine."""
+        if self._old is not None:
+            self._old.close()
+            self._old = None
+        if self._lock is not None:
+            _unlock(self.folder, self._lock)
+            self._lock = None
+
+    def __enter__(self) -> PartStore:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _part_path(self, id: str) -> Path:
+        return self.folder / f"{hashlib.sha256(id.encode('utf-8')).hexdigest()[:32]}.h5"
+
+    def _remove_temporaries(self) -> None:
+        """Remove what killed runs of this pack were writing; the lock says that none is alive."""
+        for path in self.folder.iterdir():
+            if TEMPORARY_MARK in path.name:
+                path.unlink()
+        start = f"{self.out.name}{TEMPORARY_MARK}"
+        for path in self.out.parent.iterdir():
+            if path.name.startswith(start) and path.name.removeprefix(start).isdigit():
+                path.unlink()
+
+    def _read_old_pack(self) -> None:
+        if not self.out.exists():
+            return
+        self._old = FeaturePack.open(self.out)
+        self._check_recipe(self._old, "give another --out")
+        damaged = self._old.damaged()
+        for id in self._old.ids:
+            if id in damaged:
+                self.notes.append(f"{self.out}: {damaged[id]}; it is made again")
+            else:
+                self._carried.add(id)
+                self._complete(id, self._old.meta(id))
+
+    def _read_parts(self) -> None:
+        for path in sorted(self.folder.glob("*.h5")):
+            try:
+                with FeaturePack.open(path) as part:
+                    self._check_recipe(part, f"give another --out, or delete {self.folder}")
+                    problems = part.verify()
+                    if problems or len(part) != 1 or path != self._part_path(part.ids[0]):
+                        raise PackCorrupt(f"{path}: {' '.join(problems) or 'not a part'}")
+                    id, meta = part.ids[0], part.meta(part.ids[0])
+            except (PackCorrupt, PackUnsafe) as error:
+                self.notes.append(f"dropped a part, its video is made again: {error}")
+                path.unlink()
+                continue
+            if id in self._carried:  # killed after the pack was made, before its parts were removed
+                path.unlink()
+            else:
+                self._parts[id] = path
+                self._complete(id, meta)
+
+    def _complete(self, id: str, meta: VideoMeta) -> None:
+        self._ids.add(id)
+        self._completed[id] = meta
+
+    def _check_recipe(self, pack: FeaturePack, advice: str) -> None:
+        if pack.recipe_sha256 != self.recipe.sha256:
+            raise InputError(
+                f"{pack.path} has recipe {pack.recipe_sha256}, "
+                f"this run has {self.recipe.sha256}: {advice}"
+            )
+
+    def _read(self, id: str) -> VideoFeatures:
+        if id in self._parts:
+            with FeaturePack.open(self._parts[id]) as part:
+                return read_video(part, id)
+        assert self._old is not None
+        return read_video(self._old, id)
+
+
+def _lock(folder: Path) -> int:
+    """Make the folder and hold its lock. Raises InputError where another process holds it."""
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except FileNotFoundError:  # another run finished and removed the folder just now
+            continue
+        except OSError as error:
+            raise InputError(
+                f"cannot write to {folder}: {error.strerror}; give another --out"
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_same_file(descriptor, folder / LOCK):
+                return descriptor
+            os.close(descriptor)  # a lock on a file that another run has removed holds nobody off
+        except BlockingIOError:
+            os.close(descriptor)
+            raise InputError(
+                f"another run is writing to {folder}: wait for its end, or give another --out"
+            ) from None
+        except OSError as error:
+            os.close(descriptor)
+            raise InputError(
+                f"cannot lock {folder / LOCK}: {error.strerror}; give an --out on a local disk"
+            ) from error
+
+
+def _is_same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _unlock(folder: Path, descriptor: int) -> None:
+    """Give up the lock; remove it with its folder where nothing else is there.
+
+    The lock file goes while it is still held, so that nobody locks a file that is about to go.
+    """
+    if all(path.name == LOCK for path in folder.iterdir()):
+        (folder / LOCK).unlink()
+        try:
+            folder.rmdir()
+        except OSError:  # another run came in between: the folder is its own now
+            pass
+        else:
+            fsync_folder(folder.parent)
+    os.close(descriptor)
