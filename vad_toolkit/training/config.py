@@ -1,0 +1,179 @@
+"""Training settings: one typed, strict, frozen config a method, with the method's own defaults.
+
+A config is read from a TOML or JSON file that holds any part of it, from a preset by name, and from
+dotted KEY=VALUE settings; what is not said is the method's default. A run keeps the whole of it.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from vad_toolkit.errors import InputError
+from vad_toolkit.models.config import (
+    ClavComoConfig,
+    ModelConfig,
+    Strict,
+    SultaniConfig,
+)
+
+Count = Annotated[int, Field(ge=1, le=100_000_000)]
+
+
+class OptimiserConfig(Strict):
+    """How weights move. `clip_norm` 0 leaves gradients as they are."""
+
+    name: Literal["adam", "adagrad"] = "adam"
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 5e-3  # L2, added to the gradient
+    clip_norm: Annotated[float, Field(ge=0, le=1e6)] = 1.0  # of the whole gradient
+
+
+class DataConfig(Strict):
+    """What a video becomes before it enters the model."""
+
+    segments: Annotated[int, Field(ge=1, le=4_096)] = 32  # T in training
+    standardise: bool = True  # by mean and std of the training videos' segments
+    storage: Literal["float16", "float32"] = "float16"  # of the segments in memory
+
+
+class ValidationConfig(Strict):
+    """Which share of the training videos chooses the best step, and how often it is asked."""
+
+    fraction: Annotated[float, Field(ge=0, le=0.9)] = 0.2  # 0: none, and best is last
+    every: Count = 50  # steps
+
+
+class TrainConfig(ModelConfig):
+    """What all methods share: steps, batches, data, validation, logs."""
+
+    steps: Count = 3_000
+    pairs: Annotated[int, Field(ge=1, le=65_536)] = 32  # b, normal and abnormal videos a step
+    log_every: Count = 10  # steps a line
+    tensorboard: bool = True
+    optimiser: OptimiserConfig = OptimiserConfig()
+    data: DataConfig = DataConfig()
+    validation: ValidationConfig = ValidationConfig()
+
+
+class ClavComoTraining(ClavComoConfig, TrainConfig):
+    """CLAV + CoMo. The protocol is RTFM's (ICCV 2021) where the paper's is not known."""
+
+
+class SultaniTraining(SultaniConfig, TrainConfig):
+    """Sultani et al. (CVPR 2018): Adagrad at 0.001, batches of 30 + 30, 32 segments."""
+
+    pairs: Annotated[int, Field(ge=1, le=65_536)] = 30
+    optimiser: OptimiserConfig = OptimiserConfig(
+        name="adagrad", learning_rate=1e-3, weight_decay=1e-3, clip_norm=0.0
+    )
+
+
+METHOD_CONFIGS: Mapping[str, type[TrainConfig]] = {
+    "clav-como": ClavComoTraining,
+    "sultani": SultaniTraining,
+}
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "clav-como": {"method": "clav-como"},
+    "clav-como-small": {  # for tens to a few hundred videos, where the paper's width overfits
+        "method": "clav-como",
+        "steps": 1_000,
+        "pairs": 16,
+        "head": {
+            "width": 128,
+            "activate_hidden": 32,
+            "stream_width": 64,
+            "nodes": 8,
+            "node_width": 32,
+            "score_hidden": [64, 32],
+        },
+    },
+    "sultani": {"method": "sultani"},
+}
+
+
+def load_config(
+    name_or_file: str | Path | None = None, overrides: Mapping[str, Any] | None = None
+) -> TrainConfig:
+    """The whole config of a run.
+
+    Args:
+        name_or_file: one of `PRESETS`, or a .toml or .json file (a run's config.json too); None is
+            the preset clav-como.
+        overrides: values by dotted key, as {"head.activate": "gate", "steps": 500}.
+
+    Raises:
+        InputError: no such preset or file, an unknown key, or a value that is not allowed.
+    """
+    fields: dict[str, Any] = {}
+    if name_or_file is not None:
+        preset = PRESETS.get(str(name_or_file))
+        fields = _merge({}, preset if preset is not None else _read_fields(Path(name_or_file)))
+    for key, value in (overrides or {}).items():
+        fields = _merge(fields, _nest(key, value))
+    return parse_config(fields)
+
+
+def parse_config(fields: Mapping[str, Any]) -> TrainConfig:
+    """A config from plain values; what is left out is the method's default. Raises InputError."""
+    method = fields.get("method", "clav-como")
+    if not isinstance(method, str) or method not in METHOD_CONFIGS:
+        raise InputError(f"method {method!r}: has to be one of {', '.join(METHOD_CONFIGS)}")
+    kind = METHOD_CONFIGS[method]
+    defaults = kind.model_validate({"method": method})
+    try:
+        return kind.model_validate(_merge(defaults.model_dump(), fields))
+    except ValidationError as error:
+        raise InputError(_describe(error, kind)) from error
+
+
+def _read_fields(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(
+            f"no config {str(path)!r}: give a file (.toml, .json) or one of {', '.join(PRESETS)}"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+        fields = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a config: {error}") from error
+    if not isinstance(fields, dict):
+        raise InputError(f"{path} is not a config: it has to hold keys and values")
+    return fields
+
+
+def _nest(key: str, value: Any) -> dict[str, Any]:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    nested: dict[str, Any] = value
+    return nested
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _describe(error: ValidationError, kind: type[BaseModel]) -> str:
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    where = ".".join(path)
+    if first["type"] == "extra_forbidden":
+        for part in path[:-1]:
+            inner = kind.model_fields[part].annotation
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                kind = inner
+        return f"config key {where}: unknown; there are {', '.join(kind.model_fields)}"
+    message = first["msg"].removeprefix("Value error, ")
+    given = "" if first["type"] == "value_error" else f" (given: {first['input']!r})"
+    return f"config key {where}: {message}{given}"
