@@ -2,9 +2,10 @@
 
 An HDF5 file can point elsewhere (external and soft links, external storage, virtual datasets), ask
 for code (filters that are plugins) and declare far more than it holds. A feature pack needs none of
-it: groups, plain arrays, plain attributes. `open_hdf5` walks a file link by link, follows a link only
-after it was seen to be a hard one, and looks at an object's layout, type, filters and sizes before
-its data. What the HDF5 library does with damaged metadata is its own affair: docs/pack-format.md.
+it: groups, plain arrays, plain attributes. `open_hdf5` walks a file link by link, follows a link
+only after it was seen to be a hard one, and looks at an object's layout, type, filters and sizes
+before its data. What the HDF5 library does with damaged metadata is its own affair: see
+docs/pack-format.md.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from vad_toolkit.errors import PackCorrupt, PackError, PackUnsafe
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
-# A shape bomb declares more than both: bytes, and bytes for each stored byte. About 1,000 is the most
-# that deflate can do.
+# A shape bomb declares more than both: bytes, and bytes for each stored byte. Deflate reaches about
+# 1,000 at most.
 BOMB_BYTES = 4 << 30
 BOMB_RATIO = 1000
 MAX_CHUNK_BYTES = 256 << 20  # a chunk is read into memory whole
@@ -86,9 +87,9 @@ def open_hdf5(path: Path) -> h5py.File:
 def create_hdf5(path: Path) -> h5py.File:
     """Create an HDF5 file, replacing what is there.
 
-    Every HDF5 library since 1.8 (2008) reads it; the format before that has no checksums on metadata.
+    Every HDF5 library since 1.8 (2008) reads it; the format before has no checksums on metadata.
     """
-    return h5py.File(path, "w", libver=("v108", "v108"), track_order=False)
+    return h5py.File(path, "w", libver=("v108", "v108"), locking=False)
 
 
 def create_group(parent: h5py.Group, name: str) -> h5py.Group:

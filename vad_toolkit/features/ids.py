@@ -1,7 +1,7 @@
 """Video ids: what may be one, and which can stand in one pack together.
 
-An id is a relative POSIX path without suffix ("fight/fi001"). In a pack it is a path of HDF5 groups,
-so that one id cannot lie inside another: a group is a video or a folder of videos.
+An id is a relative POSIX path without suffix ("fight/fi001"). In a pack it is a path of HDF5
+groups, so that one id cannot lie inside another: a group is a video or a folder of videos.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class IdSet:
 
 
 def check_ids(ids: Iterable[str]) -> None:
-    """Whether these ids can stand in one pack together, before any work is done. Raises PackError."""
+    """Whether these ids can stand in one pack together, told before any work. Raises PackError."""
     known = IdSet()
     for id in ids:
         known.add(id)

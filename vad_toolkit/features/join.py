@@ -12,7 +12,7 @@ import numpy as np
 
 import vad_toolkit
 from vad_toolkit.errors import InputError
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures, VideoMeta, read_video
+from vad_toolkit.features.pack import FeaturePack, VideoFeatures, VideoMeta
 from vad_toolkit.files import canonical_json, sha256_text
 
 
@@ -41,7 +41,7 @@ def join_pack(
 
 
 def _join(pack: FeaturePack, clips: Sequence[str], step: int) -> VideoFeatures:
-    parts = [read_video(pack, clip) for clip in clips]
+    parts = [pack.video(clip) for clip in clips]
     streams = {
         stream: np.concatenate([part.streams[stream] for part in parts])
         for stream in parts[0].streams

@@ -1,6 +1,7 @@
 """Feature packs: where features live, in HDF5 (`vad-feature-pack` version 1, docs/pack-format.md).
 
-    /                 format, format_version, recipe, recipe_sha256, dataset, license, created, creator
+    /                 format, format_version, recipe, recipe_sha256, dataset, license, created,
+                      creator
     /videos/<id>      what `VideoMeta` says, one attribute a field
     /videos/<id>/rgb  float16 (N, C, D): N snippets, C crops, D numbers; attribute sha256
 
@@ -15,7 +16,7 @@ import json
 import math
 import platform
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -122,8 +123,8 @@ class FeaturePack:
         """Use `FeaturePack.open`."""
         self.path = path
         self._file = file
-        kind = self._attribute(file, "format")
-        version = self._attribute(file, "format_version")
+        kind = hdf5.read_attribute(file, "format")
+        version = hdf5.read_attribute(file, "format_version")
         if kind != FORMAT:
             raise PackError(f"{path}: format is {kind!r}: this toolkit reads {FORMAT!r}")
         if version != FORMAT_VERSION:
@@ -138,6 +139,7 @@ class FeaturePack:
         self.creator = self._read_creator()
         self._meta: dict[str, VideoMeta] = {}
         self._stored: dict[str, dict[str, _Stored]] = {}
+        self._fit = _Fit(self.recipe)
         self._read_videos()
         self.ids: tuple[str, ...] = tuple(sorted(self._meta))
 
@@ -181,7 +183,8 @@ class FeaturePack:
 
     def meta(self, id: str) -> VideoMeta:
         """Metadata of a video. PackError where the pack does not have it."""
-        self._find(id)
+        if id not in self._meta:
+            raise PackError(f"{self.path} has no video {id!r}; it has {len(self)} others")
         return self._meta[id]
 
     def shape(self, id: str, stream: str = "rgb") -> tuple[int, int, int]:
@@ -211,17 +214,34 @@ class FeaturePack:
             ) from error
         return np.asarray(array, dtype=np.float16)
 
+    def video(self, id: str) -> VideoFeatures:
+        """All of a video, its digests compared: what is copied from pack to pack is never damaged.
+
+        Raises:
+            PackCorrupt: its bytes are not what its digests say.
+            PackError: the pack does not have it.
+        """
+        meta = self.meta(id)
+        streams: dict[str, NDArray[np.float16]] = {}
+        for stream in self._stored[id]:
+            array = self.features(id, stream)
+            if hashlib.sha256(_bytes(array)).hexdigest() != self.digest(id, stream):
+                raise PackCorrupt(f"{self.path}: video {id!r}: {stream} features are damaged")
+            streams[stream] = array
+        return VideoFeatures(meta, streams)
+
     @property
     def content_sha256(self) -> str:
-        """One digest of recipe, ids and features: equal for packs made in parts or at other times."""
-        return content_sha256(
-            self.recipe_sha256,
-            (
-                (id, stream, stored.sha256)
-                for id, streams in self._stored.items()
-                for stream, stored in streams.items()
-            ),
+        """Digest over the recipe's hash and each (id, stream, sha256), sorted.
+
+        Equal for packs with equal features, whenever and in whatever order they were written.
+        """
+        digests = sorted(
+            (id, stream, stored.sha256)
+            for id, streams in self._stored.items()
+            for stream, stored in streams.items()
         )
+        return sha256_text(canonical_json({"recipe": self.recipe_sha256, "features": digests}))
 
     def verify(self) -> list[str]:
         """Read everything and compare digests; one line a problem, each naming the video."""
@@ -250,24 +270,19 @@ class FeaturePack:
             digest.update(_bytes(array))
             finite = finite and bool(np.isfinite(array).all())
         if digest.hexdigest() != stored.sha256:
-            return f"{stream} features are damaged: sha256 {digest.hexdigest()}, stated {stored.sha256}"
+            found = digest.hexdigest()
+            return f"{stream} features are damaged: sha256 {found}, stated {stored.sha256}"
         return "" if finite else f"{stream} features hold NaN or infinity"
 
-    def _find(self, id: str, stream: str | None = None) -> _Stored:
-        streams = self._stored.get(id)
-        if streams is None:
-            raise PackError(f"{self.path} has no video {id!r}; it has {len(self)} others")
-        if stream is None:
-            stream = next(iter(streams))
+    def _find(self, id: str, stream: str) -> _Stored:
+        self.meta(id)
+        streams = self._stored[id]
         if stream not in streams:
             raise PackError(f"{self.path} has no stream {stream!r}; it has {', '.join(streams)}")
         return streams[stream]
 
-    def _attribute(self, owner: h5py.HLObject, name: str) -> str | int | float:
-        return hdf5.read_attribute(owner, name)
-
     def _text(self, name: str) -> str:
-        value = self._attribute(self._file, name)
+        value = hdf5.read_attribute(self._file, name)
         try:
             return check_text(name, value)
         except PackError as error:
@@ -319,12 +334,12 @@ class FeaturePack:
 
     def _read_video(self, id: str, group: h5py.Group, members: Mapping[str, Any]) -> None:
         values: dict[str, Any] = {
-            field.name: self._attribute(group, field.name)
+            field.name: hdf5.read_attribute(group, field.name)
             for field in dataclasses.fields(VideoMeta)
             if field.name != "clips"
         }
         if "clips" in group.attrs:
-            values["clips"] = _parse_clips(self._attribute(group, "clips"))
+            values["clips"] = _parse_clips(hdf5.read_attribute(group, "clips"))
         meta = VideoMeta(**values)
         streams = {}
         for stream, member in members.items():
@@ -334,11 +349,11 @@ class FeaturePack:
                 or member.ndim != 3
             ):
                 raise PackError(f"{stream!r} has to be float16 (snippets, crops, numbers)")
-            sha256 = self._attribute(member, "sha256")
+            sha256 = hdf5.read_attribute(member, "sha256")
             if not re.fullmatch(r"[0-9a-f]{64}", str(sha256)):
                 raise PackError(f"sha256 of {stream!r} has to be 64 hex digits")
             streams[stream] = _Stored(member.shape, str(sha256))
-        check_fit(self.recipe, meta, {stream: stored.shape for stream, stored in streams.items()})
+        self._fit.check(meta, {stream: stored.shape for stream, stored in streams.items()})
         self._meta[id] = meta
         self._stored[id] = {stream: streams[stream] for stream in self.recipe.streams}
 
@@ -367,7 +382,7 @@ def write_pack(
         "creator": canonical_json(creator_versions()),
         "license": check_text("license", license),
     }
-    ids = IdSet()
+    ids, fit = IdSet(), _Fit(recipe)
     try:
         with atomic_path(Path(path)) as temporary, hdf5.create_hdf5(temporary) as file:
             file.attrs.update(root)
@@ -376,7 +391,7 @@ def write_pack(
                 ids.add(id)
                 try:
                     shapes = {stream: array.shape for stream, array in features.streams.items()}
-                    check_fit(recipe, features.meta, shapes)
+                    fit.check(features.meta, shapes)
                 except PackError as error:
                     raise PackError(f"video {id!r}: {error}") from error
                 _write_video(group, id, features)
@@ -404,27 +419,31 @@ def _write_video(videos: h5py.Group, id: str, features: VideoFeatures) -> None:
         stored.attrs["sha256"] = hashlib.sha256(_bytes(data)).hexdigest()
 
 
-def check_fit(recipe: Recipe, meta: VideoMeta, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Compare streams and shapes with what the recipe makes of a video. Raises PackError."""
-    if set(shapes) != set(recipe.streams):
-        raise PackError(
-            f"its streams are {', '.join(sorted(shapes))}, the recipe's {', '.join(recipe.streams)}"
-        )
-    snippets = recipe.snippet_count(meta.frames)
-    for stream, shape in shapes.items():
-        if shape[0] != snippets or snippets == 0:
-            raise PackError(
-                f"{stream} has {shape[0]} snippets, but {meta.frames} frames make {snippets}"
-            )
-        if shape[1] != recipe.crop_count:
-            raise PackError(f"{stream} has {shape[1]} crops, the recipe {recipe.crop_count}")
-        if shape[2] == 0:
-            raise PackError(f"{stream} has vectors of no numbers")
+class _Fit:
+    """What the videos of one pack have to agree on: the recipe, and D of each stream."""
 
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.widths: dict[str, int] = {}
 
-def content_sha256(recipe_sha256: str, digests: Iterable[tuple[str, str, str]]) -> str:
-    """Digest over a recipe's hash and (id, stream, sha256) of all features, in whatever order."""
-    return sha256_text(canonical_json({"recipe": recipe_sha256, "features": sorted(digests)}))
+    def check(self, meta: VideoMeta, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Compare streams and shapes (N, C, D) with what the recipe makes. Raises PackError."""
+        if set(shapes) != set(self.recipe.streams):
+            found, wanted = ", ".join(sorted(shapes)), ", ".join(self.recipe.streams)
+            raise PackError(f"its streams are {found}, the recipe's {wanted}")
+        snippets = self.recipe.snippet_count(meta.frames)
+        if not snippets:
+            raise PackError(f"{meta.frames} frames make no snippet by this recipe")
+        for stream, (count, crops, width) in shapes.items():
+            if count != snippets:
+                raise PackError(
+                    f"{stream} has {count} snippets, but {meta.frames} frames make {snippets}"
+                )
+            if crops != self.recipe.crop_count:
+                raise PackError(f"{stream} has {crops} crops, the recipe {self.recipe.crop_count}")
+            if width == 0 or self.widths.setdefault(stream, width) != width:
+                usual = self.widths[stream] if width else "at least 1"
+                raise PackError(f"{stream} has {width} numbers a crop, other videos have {usual}")
 
 
 def creator_versions() -> dict[str, str]:
@@ -438,27 +457,6 @@ def creator_versions() -> dict[str, str]:
         with suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
     return versions
-
-
-def iterate_pack(pack: FeaturePack) -> Iterator[tuple[str, VideoFeatures]]:
-    """All videos of a pack, one in memory at a time, for `write_pack`.
-
-    Raises:
-        PackCorrupt: a video's bytes are not what its digest says: damage is never copied.
-    """
-    for id in pack.ids:
-        yield id, read_video(pack, id)
-
-
-def read_video(pack: FeaturePack, id: str) -> VideoFeatures:
-    """One video of a pack, its digests compared. Raises PackCorrupt where they differ."""
-    streams: dict[str, NDArray[np.float16]] = {
-        stream: pack.features(id, stream) for stream in pack.recipe.streams
-    }
-    for stream, array in streams.items():
-        if hashlib.sha256(_bytes(array)).hexdigest() != pack.digest(id, stream):
-            raise PackCorrupt(f"{pack.path}: video {id!r}: {stream} features are damaged")
-    return VideoFeatures(pack.meta(id), streams)
 
 
 def _bytes(array: NDArray[np.float16]) -> memoryview:

@@ -19,14 +19,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from vad_toolkit.errors import InputError, PackCorrupt, PackUnsafe
+from vad_toolkit.errors import InputError, PackCorrupt, PackError, PackUnsafe
 from vad_toolkit.features.ids import IdSet
 from vad_toolkit.features.pack import (
     LICENSE_NOT_STATED,
     FeaturePack,
     VideoFeatures,
     VideoMeta,
-    read_video,
     write_pack,
 )
 from vad_toolkit.features.recipe import Recipe
@@ -41,7 +40,7 @@ class PartStore:
     What earlier runs finished counts as `completed`: their parts, and the videos of the pack `out`
     where that exists with the same recipe. All of it is read and compared with its digests first;
     what is damaged is dropped and told in `notes`, to be made again. The new pack has the union of
-    all, and `dataset` and `license` of this run.
+    all, and `dataset` and `license` of this run (an old licence stays where this run states none).
 
     Raises:
         InputError: another run writes the same pack, or `out` or its parts have another recipe.
@@ -136,8 +135,13 @@ class PartStore:
     def _read_old_pack(self) -> None:
         if not self.out.exists():
             return
-        self._old = FeaturePack.open(self.out)
+        try:
+            self._old = FeaturePack.open(self.out)
+        except PackError as error:
+            raise type(error)(f"{error}; move it away, or give another --out") from error
         self._check_recipe(self._old, "give another --out")
+        if self.license == LICENSE_NOT_STATED:
+            self.license = self._old.license
         damaged = self._old.damaged()
         for id in self._old.ids:
             if id in damaged:
@@ -147,10 +151,11 @@ class PartStore:
                 self._complete(id, self._old.meta(id))
 
     def _read_parts(self) -> None:
+        advice = f"give another --out, or delete {self.folder}"
         for path in sorted(self.folder.glob("*.h5")):
             try:
                 with FeaturePack.open(path) as part:
-                    self._check_recipe(part, f"give another --out, or delete {self.folder}")
+                    self._check_recipe(part, advice)
                     problems = part.verify()
                     if problems or len(part) != 1 or path != self._part_path(part.ids[0]):
                         raise PackCorrupt(f"{path}: {' '.join(problems) or 'not a part'}")
@@ -159,6 +164,8 @@ class PartStore:
                 self.notes.append(f"dropped a part, its video is made again: {error}")
                 path.unlink()
                 continue
+            except PackError as error:  # perhaps of a later version: not ours to throw away
+                raise InputError(f"{error}; {advice}") from error
             if id in self._carried:  # killed after the pack was made, before its parts were removed
                 path.unlink()
             else:
@@ -179,9 +186,9 @@ class PartStore:
     def _read(self, id: str) -> VideoFeatures:
         if id in self._parts:
             with FeaturePack.open(self._parts[id]) as part:
-                return read_video(part, id)
+                return part.video(id)
         assert self._old is not None
-        return read_video(self._old, id)
+        return self._old.video(id)
 
 
 def _lock(folder: Path) -> int:
@@ -225,12 +232,12 @@ def _unlock(folder: Path, descriptor: int) -> None:
 
     The lock file goes while it is still held, so that nobody locks a file that is about to go.
     """
-    if all(path.name == LOCK for path in folder.iterdir()):
-        (folder / LOCK).unlink()
-        try:
+    try:
+        if all(path.name == LOCK for path in folder.iterdir()):
+            (folder / LOCK).unlink()
             folder.rmdir()
-        except OSError:  # another run came in between: the folder is its own now
-            pass
-        else:
             fsync_folder(folder.parent)
-    os.close(descriptor)
+    except OSError:
+        pass  # another run came in between and has the folder now, or somebody removed it
+    finally:
+        os.close(descriptor)
