@@ -1,0 +1,180 @@
+"""What a container says about its video stream, read with PyAV before decoding starts.
+
+Only the first picture is decoded, since rotation and the true picture size stand nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import DecodeError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+# A file may be a playlist that names other files or addresses: nothing but the file itself is read.
+CONTAINER_OPTIONS = {"protocol_whitelist": "file"}
+NOT_VIDEO_FORMATS = frozenset({"concat", "concatf", "dash", "hls", "image2", "imf", "tty"})
+EARLY_END_SECONDS, EARLY_END_SHARE, EARLY_END_FRAMES = 0.5, 0.02, 2  # a tag may be off by these
+FIRST_PICTURE_PACKETS = 128  # a picture that needs more packets than this is not waited for
+
+
+@dataclass(frozen=True)
+class ContainerFacts:
+    """Facts of the best video stream, as the container states them.
+
+    `width`, `height`: of the stored picture, before rotation. `rotation`: degrees clockwise that
+    make the picture upright (0, 90, 180, 270). `fps`: 0.0 where unknown. `frames_reported`: 0 where
+    the container names none. `samples`: pictures to show by the sample table (MP4, MOV), None where
+    there is no such table or it comes in fragments. `cut`: an edit list hides some samples.
+    `seconds`: how long the video stream lasts by Matroska's tag, None elsewhere.
+    `frames_estimated`: the best guess of the frame count, 0 where nothing tells.
+    """
+
+    path: Path
+    container: str
+    codec: str
+    width: int
+    height: int
+    rotation: int
+    fps: float
+    frames_reported: int
+    samples: int | None
+    cut: bool
+    seconds: float | None
+    frames_estimated: int
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Width and height as displayed, rotation applied."""
+        if self.rotation in (90, 270):
+            return self.height, self.width
+        return self.width, self.height
+
+    def has_container(self, *names: str) -> bool:
+        """Say whether libavformat knows the container under one of these short names."""
+        return not set(names).isdisjoint(self.container.split(","))
+
+
+def probe(path: Path) -> ContainerFacts:
+    """Read the container facts of `path`. Raises DecodeError where it is not a video."""
+    container, stream = open_container(path)
+    with container:
+        rotation, size = _first_picture(container, stream)
+        width, height = size or (stream.codec_context.width, stream.codec_context.height)
+        if width < 1 or height < 1:
+            raise DecodeError(f"{path}: its pictures have no size ({width}x{height})")
+        has_table = "mov" in container.format.name.split(",") and stream.frames > 0
+        listed = len(stream.index_entries) if has_table else 0
+        hidden = sum(entry.is_discard for entry in stream.index_entries) if has_table else 0
+        fps = float(stream.average_rate or stream.guessed_rate or 0)
+        seconds = (container.duration or 0) / 1_000_000
+        return ContainerFacts(
+            path=path,
+            container=container.format.name,
+            codec=stream.codec_context.codec.canonical_name,
+            width=width,
+            height=height,
+            rotation=rotation,
+            fps=fps,
+            frames_reported=max(stream.frames, 0),
+            samples=listed - hidden if listed else None,
+            # Samples that lie outside every edit are missing from the index altogether.
+            cut=hidden > 0 or 0 < listed < stream.frames,
+            seconds=_duration_tag(stream),
+            frames_estimated=listed or max(stream.frames, 0) or round(seconds * fps),
+        )
+
+
+def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
+    """Open `path` and pick its best video stream. Raises DecodeError where there is none."""
+    import av
+    from av.stream import Disposition
+    from av.video.stream import VideoStream
+
+    check_file(path)
+    try:
+        container = av.open(str(path.absolute()), container_options=CONTAINER_OPTIONS)
+    except (av.FFmpegError, UnicodeError) as error:
+        raise DecodeError(f"{path}: not a video that can be read ({_reason(error)})") from error
+    try:
+        name = container.format.name
+        if name in NOT_VIDEO_FORMATS or name.endswith("_pipe"):
+            raise DecodeError(f"{path}: not a video (its content is of the kind {name!r})")
+        stream = container.streams.best("video")
+        # A cover picture, as music files carry, counts as a video stream elsewhere.
+        if not isinstance(stream, VideoStream) or Disposition.attached_pic in stream.disposition:
+            raise DecodeError(f"{path}: holds no video stream")
+        if stream.codec_context is None:
+            raise DecodeError(f"{path}: its video codec is not known to PyAV")
+    except BaseException:
+        container.close()
+        raise
+    return container, stream
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is no regular file with something in it."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DecodeError(f"{path}: cannot be opened ({reason})") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise DecodeError(f"{path}: is a folder, not a video")
+    if not stat.S_ISREG(status.st_mode):
+        raise DecodeError(f"{path}: is not a regular file")
+    if status.st_size == 0:
+        raise DecodeError(f"{path}: is empty (0 bytes)")
+    if not os.access(path, os.R_OK):
+        raise DecodeError(f"{path}: cannot be opened (Permission denied)")
+
+
+def ends_early(end_seconds: float, facts: ContainerFacts) -> bool:
+    """Say whether the last packet ends well before the stream should by its own duration tag."""
+    if facts.seconds is None:
+        return False
+    tolerance = max(EARLY_END_SECONDS, EARLY_END_SHARE * facts.seconds)
+    if facts.fps > 0:
+        tolerance = max(tolerance, EARLY_END_FRAMES / facts.fps)
+    return end_seconds < facts.seconds - tolerance
+
+
+def _first_picture(
+    container: InputContainer, stream: VideoStream
+) -> tuple[int, tuple[int, int] | None]:
+    """Rotation and size of the first picture; (0, None) where none comes soon."""
+    import av
+
+    packets = container.demux(stream)
+    for _ in range(FIRST_PICTURE_PACKETS):
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                break
+            for frame in packet.decode():
+                # PyAV gives degrees counter-clockwise; the picture is turned back by as much.
+                turns = round(-frame.rotation / 90) % 4
+                return 90 * turns, (frame.width, frame.height)
+        except av.FFmpegError:
+            continue  # what is damaged is told by the backend, which counts it
+    return 0, None
+
+
+def _duration_tag(stream: VideoStream) -> float | None:
+    """Seconds from a Matroska stream's DURATION tag ("00:00:02.400000000"), None where absent."""
+    parts = stream.metadata.get("DURATION", "").split(":")
+    try:
+        hours, minutes, seconds = (float(part) for part in parts)
+    except ValueError:
+        return None
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

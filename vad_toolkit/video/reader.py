@@ -1,0 +1,155 @@
+"""Frames of a video, forward only: the interface of both decoders, and the choice between them.
+
+Decord is the default. PyAV reads what Decord reads wrongly or not at all, and what Decord would
+hold in memory whole: see `choose_decoder` and docs/decode.md, which has the measurements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DecodeError, InputError
+from .probe import ContainerFacts, probe
+
+DECODERS = ("auto", "decord", "pyav")
+
+# Where Decord gave every frame, bit for bit, when read in sequence. AVI is left out since its
+# MPEG-4 frames are garbled after a loss, MPEG-TS since Decord gives no frame, GIF since it refuses.
+DECORD_CONTAINERS = ("mov", "matroska", "flv", "asf", "mpeg")
+
+# Decord decodes ahead of an idle consumer up to the end of the file, so that this many bytes of
+# frames are what it may hold. Longer videos go to PyAV, which is as fast and holds one frame.
+DECORD_MEMORY_LIMIT = 1 << 30
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known of a video before its frames.
+
+    `width`, `height`: in pixels as displayed, rotation applied. `rotation`: degrees clockwise that
+    were applied. `fps`: average, 0.0 where unknown. `frames_reported`: by the container, 0 where it
+    names none. `decoder`: "decord" or "pyav".
+    """
+
+    path: Path
+    width: int
+    height: int
+    fps: float
+    frames_reported: int
+    container: str
+    codec: str
+    rotation: int
+    decoder: str
+    decoder_version: str
+
+
+@dataclass(frozen=True)
+class DecodeStats:
+    """Frames counted while decoding.
+
+    `frames_decoded`: handed out. `frames_reported`: by the container, 0 where it names none.
+    `frames_duplicated`: copies that a decoder put in the place of missing frames; both backends
+    refuse to, so anything but 0 is a defect.
+    """
+
+    frames_decoded: int
+    frames_reported: int
+    frames_duplicated: int
+
+
+class VideoReader(Protocol):
+    """A video that is read once, from its first frame to its last."""
+
+    info: VideoInfo
+
+    @property
+    def stats(self) -> DecodeStats:
+        """Counts; final once `chunks` has ended."""
+
+    def chunks(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        """Yield arrays (n, height, width, 3) of RGB frames, 1 <= n <= size, in display order.
+
+        Only the last may be shorter than `size`. Can be called once. Raises DecodeError when frames
+        are lost, at the end or before; what was yielded until then is not the whole video.
+        """
+
+    def close(self) -> None:
+        """Free the decoder. Twice is harmless."""
+
+
+def open_video(path: Path, decoder: str = "auto") -> VideoReader:
+    """Open a video in this process; `worker.DecodeWorker` does the same in one that can be killed.
+
+    With "auto", Decord is left for PyAV when it cannot open the file. Once it has given frames it
+    is not left: the DecodeError then has `retry="pyav"`, and the caller reads again from the start.
+    Raises InputError for an unknown decoder, DecodeError for a file that cannot be decoded.
+    """
+    check_decoder(decoder)
+    facts = probe(path)
+    chosen = _choose(facts) if decoder == "auto" else decoder
+    if chosen == "decord":
+        from .decord_backend import DecordReader
+
+        try:
+            return DecordReader(facts, retry="pyav" if decoder == "auto" else None)
+        except DecodeError as error:
+            if error.retry is None:
+                raise
+    from .pyav_backend import PyAVReader
+
+    return PyAVReader(facts)
+
+
+def choose_decoder(path: Path) -> str:
+    """Name the decoder that "auto" starts with for `path`: "decord" or "pyav"."""
+    return _choose(probe(path))
+
+
+def check_decoder(decoder: str) -> None:
+    """Raise InputError where `decoder` is none of DECODERS."""
+    if decoder not in DECODERS:
+        raise InputError(f"unknown decoder {decoder!r}; allowed: {', '.join(DECODERS)}")
+
+
+def _choose(facts: ContainerFacts) -> str:
+    if facts.cut or not facts.has_container(*DECORD_CONTAINERS):
+        return "pyav"
+    frames = facts.frames_estimated
+    if frames == 0 or decord_bytes(facts, frames) > DECORD_MEMORY_LIMIT:
+        return "pyav"
+    return "decord"
+
+
+def decord_bytes(facts: ContainerFacts, frames: int) -> int:
+    """Bytes that Decord may come to hold for an idle consumer: every frame, in RGB."""
+    return frames * facts.width * facts.height * 3
+
+
+def info_of(facts: ContainerFacts, decoder: str, decoder_version: str) -> VideoInfo:
+    """Join the facts of a container to the decoder that reads it."""
+    width, height = facts.upright_size
+    return VideoInfo(
+        path=facts.path,
+        width=width,
+        height=height,
+        fps=facts.fps,
+        frames_reported=facts.frames_reported,
+        container=facts.container,
+        codec=facts.codec,
+        rotation=facts.rotation,
+        decoder=decoder,
+        decoder_version=decoder_version,
+    )
+
+
+def new_chunk(size: int, info: VideoInfo) -> NDArray[np.uint8]:
+    """An array for `size` frames, not yet filled."""
+    if size < 1:
+        raise InputError(f"a chunk of {size} frames; allowed: 1 or more")
+    return np.empty((size, info.height, info.width, 3), dtype=np.uint8)
