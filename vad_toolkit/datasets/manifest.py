@@ -7,6 +7,7 @@ name and terms stand in `dataset.toml` in the same folder (`dataset_info`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,7 @@ from vad_toolkit.errors import ManifestError
 from vad_toolkit.files import canonical_json, sha256_text, write_text
 
 NORMAL = "normal"
+UNLISTED = "unlisted"  # source of videos of unknown origin: any two of them might share one
 Event = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]]
 
 
@@ -35,15 +37,11 @@ def check_relative_path(text: str) -> str:
     """Give back `text` when it is a relative POSIX path with nothing to resolve in it.
 
     Raises:
-        ValueError: an empty text, an absolute path, NUL or a broken character, or a component that
-            is empty, "." or "..".
+        ValueError: an empty text, an absolute path, a control or broken character, or a component
+            that is empty, "." or "..".
     """
-    if "\0" in text:
-        raise ValueError("has to be a path without NUL")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise ValueError("has to be a path in UTF-8") from None
+    if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", text):
+        raise ValueError("has to be a path in UTF-8 without control characters")
     if any(part in ("", ".", "..") for part in text.split("/")):
         raise ValueError(
             "has to be a relative path with '/' between its parts, none of them empty, '.' or '..'"
@@ -63,22 +61,25 @@ class Entry(BaseModel):
     )
     label: Literal[0, 1] = Field(description="0 normal, 1 abnormal.")
     classes: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
-        (), description="Kinds of anomaly; a normal video has none, or only 'normal'."
+        default=(), description="Kinds of anomaly; a normal video has none, or only 'normal'."
     )
-    frames: Annotated[int, Field(ge=1)] | None = Field(None, description="Frames that decode.")
+    frames: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Frames that decode."
+    )
     container_frames: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="Frames that the container's header states."
+        default=None, description="Frames that the container's header states."
     )
     fps: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
-        None, description="Frames per second."
+        default=None, description="Frames per second."
     )
     events: tuple[Event, ...] | None = Field(
-        None,
+        default=None,
         description="Abnormal intervals [start, stop) in frames, sorted, disjoint; left out or "
         "null where they are not known. One that ends after the video does is cut there.",
     )
     source: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="The original that the video was cut from; a split never divides it."
+        default=None,
+        description="The original that the video was cut from; a split never divides it.",
     )
 
     @field_validator("id", "path")
@@ -128,19 +129,27 @@ class Manifest:
     """The videos of one split, in the file's order, each id once, and the dataset's name.
 
     Raises:
-        ManifestError: two entries have one id.
+        ManifestError: two entries have one id, or one id is the folder of another ("a" and "a/b"),
+            which no pack can hold.
     """
 
     entries: tuple[Entry, ...]
     dataset: str
 
     def __post_init__(self) -> None:
-        if len(self.by_id) != len(self.entries):
-            seen: set[str] = set()
-            for entry in self.entries:
-                if entry.id in seen:
-                    raise ManifestError(f"id {entry.id!r} stands twice; ids have to be unique")
-                seen.add(entry.id)
+        seen: set[str] = set()
+        for entry in self.entries:
+            if entry.id in seen:
+                raise ManifestError(f"id {entry.id!r} stands twice; ids have to be unique")
+            seen.add(entry.id)
+        for entry in self.entries:
+            parts = entry.id.split("/")
+            for folder in ("/".join(parts[:length]) for length in range(1, len(parts))):
+                if folder in seen:
+                    raise ManifestError(
+                        f"id {folder!r} is a video and the folder of {entry.id!r}; no pack can "
+                        "hold both: rename one of them"
+                    )
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)
@@ -184,6 +193,7 @@ def read_manifest(path: Path) -> Manifest:
         raise ManifestError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path}: not a text in UTF-8 ({error.reason})") from error
+    dataset = _dataset_name(path)
     entries: dict[str, Entry] = {}
     line_of: dict[str, int] = {}
     for number, line in enumerate(text.split("\n"), start=1):
@@ -199,7 +209,26 @@ def read_manifest(path: Path) -> Manifest:
         line_of[entry.id] = number
     if not entries:
         raise ManifestError(f"{path}: holds no videos; one JSON object a line is needed")
-    return Manifest(tuple(entries.values()), _dataset_name(path))
+    try:
+        return Manifest(tuple(entries.values()), dataset)
+    except ManifestError as error:
+        raise ManifestError(f"{path}: {error}") from error
+
+
+def make_entry(where: str, fields: Mapping[str, Any]) -> Entry:
+    """An entry from Python values, for builders.
+
+    Args:
+        where: what the error begins with, such as a file and a line.
+        fields: as of `Entry`.
+
+    Raises:
+        ManifestError: naming id, field, value and what was allowed.
+    """
+    try:
+        return Entry.model_validate(fields)
+    except ValidationError as error:
+        raise ManifestError(f"{where}: {_describe(error.errors()[0], fields.get('id'))}") from error
 
 
 def write_manifest(path: Path, entries: Iterable[Entry]) -> None:
@@ -235,16 +264,21 @@ def _parse_line(path: Path, number: int, line: str) -> Entry:
     try:
         return Entry.model_validate_json(line)
     except ValidationError as error:
-        raise ManifestError(f"{path}:{number}: {_describe(error.errors()[0], line)}") from error
+        raise ManifestError(
+            f"{path}:{number}: {_describe(error.errors()[0], _id_of(line))}"
+        ) from error
 
 
-def _describe(problem: ErrorDetails, line: str) -> str:
+def _id_of(line: str) -> Any:
+    try:
+        return json.loads(line).get("id")
+    except (ValueError, AttributeError):
+        return None
+
+
+def _describe(problem: ErrorDetails, name: Any) -> str:
     if problem["type"] == "json_invalid":
         return f"not JSON ({problem['ctx']['error']}); one object a line is needed"
-    try:
-        name = json.loads(line).get("id")
-    except (ValueError, AttributeError):
-        name = None
     message = problem["msg"].removeprefix("Value error, ")
     where = ".".join(str(part) for part in problem["loc"])
     who = f"id {name!r}: " if isinstance(name, str) else ""
