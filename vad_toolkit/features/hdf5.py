@@ -278,7 +278,10 @@ def _attribute_problem(attribute: h5a.AttrID) -> str:
     is_text = isinstance(kind, h5t.TypeStringID)
     if kind.committed() or not (is_text or any(kind.equal(number) for number in NUMBER_TYPES)):
         return f"holds {_type_name(kind)}, allowed are texts and plain numbers"
-    size = attribute.get_storage_size()
+    space = attribute.get_space()
+    if space.get_simple_extent_type() == h5s.NULL:
+        return ""
+    size = _product(space.get_simple_extent_dims()) * int(kind.get_size())
     if size > MAX_ATTRIBUTE_BYTES:
         return f"takes {size:,} bytes, allowed are {MAX_ATTRIBUTE_BYTES:,}"
     return ""
