@@ -272,10 +272,13 @@ def _mix(
     """Runs of normal clips, runs with abnormal ones, and notes."""
     for_normal, for_abnormal = _pools([clip for clip in clips if not clip.abnormal], rng)
     abnormal = [clip for clip in clips if clip.abnormal]
-    high = min(clips_per_video[1], len(for_normal), len(for_abnormal) + 1)
-    low = min(clips_per_video[0], high)
+    low, high = clips_per_video
+    # A video that takes its whole pool is like every other that does: one clip at least stays out.
+    most = max(2, min(len(for_normal) - 1, len(for_abnormal)))
     notes: list[str] = []
-    if high < clips_per_video[1]:
+    if high > most:
+        high = most
+        low = min(low, max(2, high // 2))
         notes.append(
             f"{len(for_normal) + len(for_abnormal)} normal clips in two pools make videos of "
             f"{low} to {high} clips"
@@ -286,8 +289,8 @@ def _mix(
     runs_normal = [draw(size) for size in sizes]
     unused = draw.unused()
 
-    most = min(MAX_ABNORMAL_CLIPS, len(abnormal), high - 1)
-    counts = _sizes(rng, [(1, most)] * abnormal_videos, len(abnormal))
+    bound = (1, min(MAX_ABNORMAL_CLIPS, len(abnormal), high - 1))
+    counts = _sizes(rng, [bound] * abnormal_videos, len(abnormal))
     rests = _sizes(rng, [(max(1, low - n), high - n) for n in counts], len(for_abnormal))
     draw, draw_abnormal = _Deck(for_abnormal, rng), _Deck(abnormal, rng)
     runs_abnormal: list[list[Clip]] = []

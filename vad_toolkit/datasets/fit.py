@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from vad_toolkit.datasets.manifest import Entry, Manifest
 
@@ -39,6 +40,15 @@ def check_fit(
             )
         )
     return problems
+
+
+def missing_files(manifest: Manifest, root: Path) -> list[str]:
+    """Videos of a manifest that are no file in `root`, one line each, in the manifest's order."""
+    return [
+        f"video {entry.id!r}: no file {entry.path!r} in {root}"
+        for entry in manifest
+        if not (root / entry.path).is_file()
+    ]
 
 
 def _video_problems(

@@ -11,7 +11,7 @@ from vad_toolkit.datasets.build import BuiltDataset
 from vad_toolkit.datasets.dataset_info import DatasetInfo
 from vad_toolkit.datasets.events_file import read_events
 from vad_toolkit.datasets.manifest import Entry, Event, make_entry
-from vad_toolkit.datasets.measure import length, measure
+from vad_toolkit.datasets.measure import measure
 from vad_toolkit.datasets.scan import video_ids
 from vad_toolkit.datasets.split import split_by_source
 from vad_toolkit.errors import InputError, ManifestError
@@ -111,7 +111,7 @@ def build_folder_manifest(
         progress=progress,
     )
     test = tuple(
-        entry.model_copy(update={"events": ((0, length(entry)),)}) if entry.id in needed else entry
+        entry.model_copy(update={"events": ((0, entry.length),)}) if entry.id in needed else entry
         for entry in measured
         if entry.id in in_test
     )

@@ -119,6 +119,11 @@ class Entry(BaseModel):
             )
         return self
 
+    @property
+    def length(self) -> int | None:
+        """The best known number of frames: decoded, else the container's, else None."""
+        return self.frames if self.frames is not None else self.container_frames
+
     def canonical_json(self) -> str:
         """The entry's line: keys sorted, no spaces, fields that hold their default left out."""
         return canonical_json(self.model_dump(mode="json", exclude_defaults=True))

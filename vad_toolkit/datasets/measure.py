@@ -57,11 +57,6 @@ def measure(
     return tuple(measured), tuple(failures)
 
 
-def length(entry: Entry) -> int | None:
-    """The best known length in frames: decoded, else the container's, else None."""
-    return entry.frames if entry.frames is not None else entry.container_frames
-
-
 def _count_frames(worker: DecodeWorker, path: Path) -> int:
     try:
         return _decode(worker, path, "auto")
