@@ -229,10 +229,19 @@ def info(file: Path, as_json: bool) -> None:
 @click.option(
     "--pack",
     type=EXISTING_FILE,
-    help="Check that the videos fit this pack, as evaluation needs it.",
+    help="Check that the videos fit this pack.",
+)
+@click.option(
+    "--for",
+    "purpose",
+    type=click.Choice(["train", "test"]),
+    help="A test needs the events of its abnormal videos.  [default: train for a file train.jsonl, "
+    "else test]",
 )
 @json_option
-def check(file: Path, root: Path | None, pack: Path | None, as_json: bool) -> None:
+def check(
+    file: Path, root: Path | None, pack: Path | None, purpose: str | None, as_json: bool
+) -> None:
     """Check a manifest: its lines, and whether its videos are there and fit a pack.
 
     Each video that does not fit is named on a line; the exit code is 1 when there is any.
@@ -252,8 +261,9 @@ def check(file: Path, root: Path | None, pack: Path | None, as_json: bool) -> No
         from vad_toolkit.features.pack import FeaturePack
         from vad_toolkit.fitting import pack_problems
 
+        is_test = (purpose or file.stem) != "train"
         with FeaturePack.open(pack) as opened:
-            problems += pack_problems(loaded, opened)
+            problems += pack_problems(loaded, opened, needs_events=is_test)
     if as_json:
         print_json({"videos": len(loaded), "sha256": loaded.sha256, "problems": problems})
     else:
