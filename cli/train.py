@@ -2,9 +2,89 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
+
+from .common import (
+    ANY_PATH,
+    EXISTING_FILE,
+    device_option,
+    json_option,
+    parse_settings,
+    print_json,
+    print_table,
+    progress_reporter,
+    settings_option,
+)
 
 
 @click.command("train")
-def train() -> None:
-    """Not built yet."""
+@click.option("--pack", type=EXISTING_FILE, required=True, help="Feature pack (vad extract).")
+@click.option("--manifest", type=EXISTING_FILE, required=True, help="Training videos and labels.")
+@click.option("--out", type=ANY_PATH, required=True, help="Run folder, new or empty.")
+@click.option(
+    "--config",
+    metavar="NAME-or-FILE",
+    help="clav-como (the default), clav-como-small, sultani, or a .toml or .json file.",
+)
+@settings_option("A config key, as in head.activate=gate or steps=500; may be repeated.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the run.  [default: 0]")
+@click.option("--seeds", type=click.IntRange(min=1), help="Train seeds 0 to N-1 into OUT/seed-N.")
+@device_option
+@json_option
+def train(
+    pack: Path,
+    manifest: Path,
+    out: Path,
+    config: str | None,
+    settings: tuple[str, ...],
+    seed: int | None,
+    seeds: int | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Train a head on a pack's features and a manifest's video labels.
+
+    The run folder gets best.safetensors (chosen on videos held out from training, never on test
+    data), last.safetensors, the config and the logs. Config keys: docs/training.md.
+
+    \b
+    Example:
+      vad train --pack train.h5 --manifest train.jsonl --out runs/first --config clav-como-small
+      vad train --pack train.h5 --manifest train.jsonl --out runs/gate --seeds 3 \\
+                --set head.activate=gate
+    """
+    from vad_toolkit.errors import InputError
+    from vad_toolkit.training.config import load_config
+    from vad_toolkit.training.loop import train as train_one
+    from vad_toolkit.training.loop import train_seeds
+
+    if seed is not None and seeds is not None:
+        raise InputError("--seed names one run, --seeds N many: give one of them")
+    resolved = load_config(config, parse_settings(settings))
+    with progress_reporter() as progress:
+        if seeds is None:
+            results = [train_one(pack, manifest, out, resolved, seed or 0, device, progress)]
+        else:
+            results = train_seeds(pack, manifest, out, resolved, range(seeds), device, progress)
+    for notice in dict.fromkeys(result.notice for result in results if result.notice):
+        click.echo(f"Note: {notice}", err=True)
+    rows = [
+        {
+            "run": str(result.run),
+            "method": result.method,
+            "seed": result.seed,
+            "training_videos": result.training_videos,
+            "validation_videos": result.validation_videos,
+            "steps": result.steps,
+            "best_step": result.best_step,
+            "best_auc": result.best_auc,
+            "last_auc": result.last_auc,
+        }
+        for result in results
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows)

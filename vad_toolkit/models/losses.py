@@ -7,8 +7,9 @@ MIL, smoothness and sparsity follow RTFM (Tian et al., ICCV 2021), the ranking h
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+EPSILON = 1e-6
 
 
 def top_selection(values: Tensor, divisor: int, mask: Tensor | None = None) -> Tensor:
@@ -47,9 +48,16 @@ def pair_labels(scores: Tensor) -> Tensor:
 
 def mil(scores: Tensor, selection: Tensor) -> Tensor:
     """Binary cross-entropy between the mean score of each video's top K and its label."""
-    of_video = (scores * selection).sum(dim=1)
-    # The sum of weights 1 / K may exceed 1 by rounding, which the cross-entropy would refuse.
-    return F.binary_cross_entropy(of_video.clamp(0, 1), pair_labels(scores))
+    return cross_entropy((scores * selection).sum(dim=1), pair_labels(scores))
+
+
+def cross_entropy(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Mean binary cross-entropy of (B,) probabilities, kept EPSILON away from 0 and 1.
+
+    Unlike torch's, it lets NaN through, so that the training loop can say which batch it came from.
+    """
+    p = probabilities.clamp(EPSILON, 1 - EPSILON)
+    return -(labels * p.log() + (1 - labels) * (1 - p).log()).mean()
 
 
 def smoothness(scores: Tensor, mask: Tensor | None = None) -> Tensor:

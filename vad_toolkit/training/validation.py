@@ -1,0 +1,93 @@
+"""Validation without test data: which training videos are held out, what is measured on them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from vad_toolkit.datasets.manifest import Entry
+from vad_toolkit.datasets.split import split_by_source
+from vad_toolkit.errors import ManifestError, VadError
+from vad_toolkit.models.base import MilModel
+from vad_toolkit.models.losses import cross_entropy, video_scores
+
+
+@dataclass(frozen=True)
+class ValidationSplit:
+    """Ids on each side; `notice` says where the split could not be what was asked for."""
+
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+    notice: str | None = None
+
+
+def split_videos(entries: Sequence[Entry], fraction: float, seed: int) -> ValidationSplit:
+    """Hold out `fraction` of each label's videos, never dividing a source (`split_by_source`).
+
+    Where sources are too few for that, videos are divided without regard to sources; where a label
+    has only one video, nothing is held out. Both are said in `notice`.
+    """
+    try:
+        return _as_ids(*split_by_source(entries, fraction, seed))
+    except ManifestError as error:
+        reason = str(error)
+    alone = [entry.model_copy(update={"source": None}) for entry in entries]
+    try:
+        split = _as_ids(*split_by_source(alone, fraction, seed))
+    except ManifestError as error:
+        return ValidationSplit(
+            tuple(entry.id for entry in entries), (), f"no validation, best is last: {error}"
+        )
+    return ValidationSplit(
+        split.training,
+        split.validation,
+        f"validation videos share sources with training videos, so their AUC flatters: {reason}",
+    )
+
+
+def _as_ids(large: Sequence[Entry], small: Sequence[Entry]) -> ValidationSplit:
+    return ValidationSplit(tuple(e.id for e in large), tuple(e.id for e in small))
+
+
+@dataclass(frozen=True)
+class ValidationResult:
+    """Video-level measures: a video's score is the mean of its top-K segment scores."""
+
+    auc: float  # ROC-AUC against the labels
+    loss: float  # binary cross-entropy against the labels
+
+    def better_than(self, other: ValidationResult | None) -> bool:
+        """Higher AUC; with equal AUC, a loss that is not higher (so the later step wins a draw)."""
+        if other is None or self.auc != other.auc:
+            return other is None or self.auc > other.auc
+        return self.loss <= other.loss
+
+
+def validate(model: MilModel, batches: Iterable[tuple[Tensor, Tensor]]) -> ValidationResult:
+    """Measure a model, whose mode is left as it was.
+
+    Args:
+        batches: inputs (B, C, T, D) on the model's device, and labels (B,); both labels occur.
+
+    Raises:
+        VadError: a score is not finite.
+    """
+    was_training = model.training
+    model.eval()
+    score_parts, label_parts = [], []
+    with torch.inference_mode():
+        for x, labels in batches:
+            score_parts.append(video_scores(model(x).scores, model.top_divisor).cpu())
+            label_parts.append(labels.cpu())
+    model.train(was_training)
+    scores, truth = torch.cat(score_parts), torch.cat(label_parts)
+    loss = cross_entropy(scores, truth).item()
+    if not math.isfinite(loss):
+        raise VadError("scores of the validation videos are not finite: lower the learning rate")
+    auc = roc_auc_score(truth.numpy(), scores.double().numpy())
+    return ValidationResult(auc=float(auc), loss=loss)
