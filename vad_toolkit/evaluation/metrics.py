@@ -100,6 +100,13 @@ class Ranking:
         """Normal items."""
         return int(self.false_positives[-1]) if len(self.false_positives) else 0
 
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        """(K,), share of abnormal items among those at or above each score."""
+        found = self.true_positives + self.false_positives
+        precision: NDArray[np.float64] = self.true_positives / found
+        return precision
+
     def undefined(self, items: str = "frames") -> str | None:
         """Why ROC and precision-recall are not defined, or None where they are."""
         if not self.positives and not self.negatives:
@@ -203,9 +210,8 @@ def average_precision(ranking: Ranking) -> float | None:
     """Sum of (R_n - R_{n-1}) P_n over distinct scores. None where only one side has members."""
     if ranking.undefined():
         return None
-    precision = _precision(ranking)
     gained = np.diff(ranking.true_positives, prepend=0)
-    return float(np.sum(gained * precision) / ranking.positives)
+    return float(np.sum(gained * ranking.precision) / ranking.positives)
 
 
 def pr_auc_trapezoid(ranking: Ranking) -> float | None:
@@ -216,7 +222,7 @@ def pr_auc_trapezoid(ranking: Ranking) -> float | None:
     if ranking.undefined():
         return None
     recall = np.append(0, ranking.true_positives)
-    return trapezoid(recall, np.append(1.0, _precision(ranking))) / ranking.positives
+    return trapezoid(recall, np.append(1.0, ranking.precision)) / ranking.positives
 
 
 def trapezoid(x: ArrayLike, y: ArrayLike) -> float:
@@ -353,13 +359,6 @@ def _count(scores: NDArray[Any], labels: NDArray[Any]) -> Ranking:
     last = np.append(np.flatnonzero(scores[1:] != scores[:-1]), len(scores) - 1)
     true = np.cumsum(labels, dtype=np.int64)[last]
     return Ranking(true, last + 1 - true)
-
-
-def _precision(ranking: Ranking) -> NDArray[np.float64]:
-    precision: NDArray[np.float64] = ranking.true_positives / (
-        ranking.true_positives + ranking.false_positives
-    )
-    return precision
 
 
 def _check_scores(scores: NDArray[Any], what: str) -> None:

@@ -1,0 +1,232 @@
+"""An evaluation gives the numbers of its own scores, writes them all, and refuses what is wrong."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from vad_toolkit.datasets.groundtruth import frame_labels
+from vad_toolkit.datasets.manifest import Entry, read_manifest, write_manifest
+from vad_toolkit.errors import InputError, ManifestError, PackError, VadError
+from vad_toolkit.evaluation.evaluate import evaluate, evaluate_runs
+from vad_toolkit.features.pack import FeaturePack
+from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.files import sha256_file
+from vad_toolkit.progress import ProgressEvent
+
+FRAMES = {"normal/a": 100, "normal/b": 40, "fight/a": 90, "fire/a": 64}
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def test_metrics_are_those_of_the_scores_on_disk(run: Path, pack: Path, manifest: Path) -> None:
+    result = evaluate(run, pack, manifest)
+    assert result.out == run / "eval-001"
+    entries = read_manifest(manifest)
+    scores = {id: np.load(result.out / "scores" / f"{id}.npy") for id in FRAMES}
+    assert {id: (array.shape, array.dtype) for id, array in scores.items()} == {
+        id: ((frames,), np.dtype(np.float32)) for id, frames in FRAMES.items()
+    }
+    for array in scores.values():  # one score a snippet
+        assert all(len(set(array[i : i + 16])) == 1 for i in range(0, len(array), 16))
+    truth = np.concatenate([frame_labels(entry, FRAMES[entry.id]) for entry in entries])
+    joined = np.concatenate([scores[entry.id] for entry in entries])
+    assert truth.sum() == 32 + 14  # the second event is cut at the video's end
+    assert result.metrics.auc == pytest.approx(roc_auc_score(truth, joined), abs=1e-12)
+    assert result.metrics.ap == pytest.approx(average_precision_score(truth, joined), abs=1e-12)
+    assert result.metrics.counts.abnormal_frames == 46
+
+
+def test_everything_that_decides_the_numbers_is_written(
+    run: Path, pack: Path, manifest: Path
+) -> None:
+    result = evaluate(run, pack, manifest)
+    written = json.loads((result.out / "metrics.json").read_text())
+    assert written["format"] == "vad-evaluation"
+    assert written["metrics"]["auc"] == result.metrics.auc
+    assert written["definitions"]["auc"].startswith("area under the ROC curve")
+    assert written["checkpoint"]["sha256"] == sha256_file(run / "best.safetensors")
+    assert (written["checkpoint"]["step"], written["checkpoint"]["seed"]) == (10, 0)
+    assert written["checkpoint"]["method"] == "sultani"
+    with FeaturePack.open(pack) as opened:
+        assert written["inputs"]["pack_sha256"] == opened.content_sha256
+        assert written["inputs"]["recipe_sha256"] == opened.recipe_sha256
+    assert written["inputs"]["manifest_sha256"] == read_manifest(manifest).sha256
+    assert written["inputs"]["trained_on_manifest"] is False
+    assert written["inputs"]["dataset"] == "small"
+    assert written["inputs"]["step_frames"] == 16
+    assert written["metrics"]["counts"]["frames"] == sum(FRAMES.values())
+    assert {"vad-toolkit", "torch", "numpy"} <= set(written["inputs"]["versions"])
+    fight = written["videos"][2]
+    assert (fight["id"], fight["frames"], fight["abnormal_frames"]) == ("fight/a", 90, 32)
+    assert (fight["snippets"], fight["fps"], fight["classes"]) == (6, 25.0, ["fight"])
+    assert written["videos"][0]["auc"] is None
+    assert written["videos"][3]["fps"] is None
+    assert files(result.out) == sorted(
+        ["metrics.json", "roc.png", "pr.png"]
+        + [f"scores/{id}.npy" for id in FRAMES]
+        + [f"plots/{id}.png" for id in FRAMES]
+    )
+
+
+def test_equal_evaluations_are_equal_files(run: Path, pack: Path, manifest: Path) -> None:
+    first, second = (evaluate(run, pack, manifest, plots=False).out for _ in range(2))
+    assert (first.name, second.name) == ("eval-001", "eval-002")
+    assert files(first) == files(second)
+    for name in files(first):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+    assert "roc.png" not in files(first)
+
+
+def test_best_last_and_a_file(run: Path, pack: Path, manifest: Path, tmp_path: Path) -> None:
+    best = evaluate(run, pack, manifest, plots=False)
+    last = evaluate(run, pack, manifest, which="last", plots=False)
+    file = evaluate(run / "last.safetensors", pack, manifest, tmp_path / "out", plots=False)
+    assert (best.checkpoint.step, last.checkpoint.step, file.checkpoint.step) == (10, 20, 20)
+    assert last.metrics == file.metrics != best.metrics
+    assert file.out == tmp_path / "out"
+
+
+def test_a_last_step_that_is_missing_is_not_replaced_by_the_best(
+    run: Path, pack: Path, manifest: Path
+) -> None:
+    (run / "last.safetensors").unlink()
+    with pytest.raises(InputError, match=r"no checkpoint .*last\.safetensors"):
+        evaluate(run, pack, manifest, which="last")
+    with pytest.raises(InputError, match="which 'first': has to be best or last"):
+        evaluate(run, pack, manifest, which="first")  # type: ignore[arg-type]
+
+
+def test_testing_on_the_training_manifest_is_told(
+    tmp_path: Path, pack: Path, manifest: Path, make_run: Callable[..., Path]
+) -> None:
+    run = make_run(tmp_path / "leak", manifest_sha256=read_manifest(manifest).sha256)
+    assert evaluate(run, pack, manifest, plots=False).inputs.trained_on_manifest is True
+
+
+def test_a_test_set_without_abnormal_videos_has_reasons_instead_of_numbers(
+    run: Path, pack: Path, manifest: Path
+) -> None:
+    write_manifest(manifest, read_manifest(manifest).normal)
+    result = evaluate(run, pack, manifest)
+    assert result.metrics.auc is None
+    assert result.metrics.far_normal is not None
+    assert "NaN" not in (result.out / "metrics.json").read_text()
+    assert "roc.png" not in files(result.out)
+
+
+def test_progress_counts_videos(run: Path, pack: Path, manifest: Path) -> None:
+    events: list[ProgressEvent] = []
+    evaluate(run, pack, manifest, plots=False, progress=events.append)
+    assert [event.done for event in events] == [0, 1, 2, 3, 4]
+    assert {event.total for event in events} == {4}
+
+
+def test_a_pack_of_another_recipe_is_refused(
+    tmp_path: Path, pack: Path, manifest: Path, make_run: Callable[..., Path]
+) -> None:
+    run = make_run(tmp_path / "other", recipe=Recipe(crops="center", resize=224))
+    with pytest.raises(InputError, match=r"another recipe .* \(resize: 256, not 224\)"):
+        evaluate(run, pack, manifest)
+    assert not list(run.glob("eval*"))
+
+
+def test_a_manifest_that_does_not_fit_is_refused_by_name(
+    run: Path, pack: Path, manifest: Path
+) -> None:
+    missing = [Entry(id=f"gone/{i}", path="x.mp4", label=0) for i in range(5)]
+    write_manifest(manifest, missing)
+    with pytest.raises(
+        ManifestError, match=r"does not fit .* 'gone/0': .*'gone/2': .*; and 2 more$"
+    ):
+        evaluate(run, pack, manifest)
+    write_manifest(manifest, [Entry(id="normal/b", path="x.mp4", label=0, frames=41)])
+    with pytest.raises(ManifestError, match="'normal/b': 41 frames in the manifest, 40 in the"):
+        evaluate(run, pack, manifest)
+    write_manifest(manifest, [Entry(id="fight/a", path="x.mp4", label=1)])
+    with pytest.raises(ManifestError, match="'fight/a': abnormal, and its events are not known"):
+        evaluate(run, pack, manifest)
+    assert not list(run.glob("eval*"))
+
+
+def test_scores_that_are_not_numbers_name_the_video(
+    run: Path, pack: Path, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "vad_toolkit.evaluation.evaluate.score_snippets",
+        lambda model, features, device: np.full(len(features), np.nan, np.float32),
+    )
+    with pytest.raises(VadError, match="video 'normal/a': the score of snippet 0 is nan"):
+        evaluate(run, pack, manifest)
+    assert not list(run.glob("eval*"))
+
+
+def test_what_is_not_there_is_refused(
+    run: Path, pack: Path, manifest: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="no checkpoint"):
+        evaluate(tmp_path / "none", pack, manifest)
+    with pytest.raises(PackError):
+        evaluate(run, manifest, manifest)
+    with pytest.raises(ManifestError, match="cannot be read"):
+        evaluate(run, pack, tmp_path / "none.jsonl")
+    with pytest.raises(InputError, match="device 'tpu'"):
+        evaluate(run, pack, manifest, device="tpu")
+
+
+def test_results_are_never_overwritten(
+    run: Path, pack: Path, manifest: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    evaluate(run, pack, manifest, out, plots=False)  # an empty folder is fine
+    before = (out / "metrics.json").read_bytes()
+    for function in (evaluate, evaluate_runs):
+        with pytest.raises(InputError, match="is there already: results are not overwritten"):
+            function(run, pack, manifest, out)
+        with pytest.raises(InputError, match="is there already"):
+            function(run, pack, manifest, out / "metrics.json")
+        with pytest.raises(InputError, match=r"no folder can be made .*--out"):
+            function(run, pack, manifest, out / "metrics.json" / "below", plots=False)
+    assert (out / "metrics.json").read_bytes() == before
+
+
+def test_several_seeds_have_mean_and_sample_deviation(
+    tmp_path: Path, pack: Path, manifest: Path, make_run: Callable[..., Path]
+) -> None:
+    for seed in (0, 1, 2):
+        make_run(tmp_path / "seeds" / f"seed-{seed}", seed)
+    summary = evaluate_runs(tmp_path / "seeds", pack, manifest, plots=False)
+    assert summary.out == tmp_path / "seeds" / "eval-001"
+    assert [result.out.name for result in summary.results] == ["seed-0", "seed-1", "seed-2"]
+    values = [result.metrics.auc for result in summary.results]
+    assert len(set(values)) == 3
+    assert summary.spread["auc"].mean == pytest.approx(statistics.fmean(values))
+    assert summary.spread["auc"].std == pytest.approx(np.std(values, ddof=1))
+    written = json.loads((summary.out / "summary.json").read_text())
+    assert [row["seed"] for row in written["runs"]] == [0, 1, 2]
+    assert [row["auc"] for row in written["runs"]] == values
+    assert written["spread"]["auc"]["mean"] == summary.spread["auc"].mean
+    assert written["std"] == "sample standard deviation (n - 1)"
+    assert (summary.out / "seed-1" / "metrics.json").is_file()
+
+
+def test_one_run_has_no_deviation(run: Path, pack: Path, manifest: Path) -> None:
+    summary = evaluate_runs(run, pack, manifest, plots=False)
+    assert summary.out == summary.results[0].out == run / "eval-001"
+    assert summary.spread["auc"].mean == summary.results[0].metrics.auc
+    assert summary.spread["auc"].std is None
+    assert "summary.json" not in files(summary.out)
+
+
+def test_a_folder_without_runs_is_refused(tmp_path: Path, pack: Path, manifest: Path) -> None:
+    with pytest.raises(InputError, match="no run at"):
+        evaluate_runs(tmp_path / "none", pack, manifest)
