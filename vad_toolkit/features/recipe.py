@@ -67,7 +67,7 @@ class Recipe(BaseModel):
                     data[key] = tuple(data[key])
             if not data.get("crop_order"):
                 orders: Mapping[Any, tuple[str, ...]] = CROP_ORDER
-                data["crop_order"] = orders.get(data.get("crops", "ten"), ())
+                data["crop_order"] = orders.get(str(data.get("crops", "ten")), ())
         return data
 
     @model_validator(mode="after")

@@ -1,0 +1,61 @@
+"""The network equals a plain transcription, at sizes where TensorFlow's padding is uneven too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from plain_inception_i3d import PlainInceptionI3D, unfolded
+
+from vad_toolkit.backbones.convert import random_weights, read_weights
+from vad_toolkit.backbones.inception_i3d import InceptionI3D
+
+
+@pytest.mark.parametrize("size", [(16, 64, 64), (9, 67, 75), (10, 96, 70)])
+def test_equals_the_plain_network(
+    plain: PlainInceptionI3D, tmp_path: Path, size: tuple[int, int, int]
+) -> None:
+    file = tmp_path / "rgb.pt"
+    torch.save(plain.state_dict(), file)
+    network = InceptionI3D()
+    network.load_state_dict(read_weights(file))
+    clips = torch.rand((2, 3, *size), generator=torch.Generator().manual_seed(1)) * 2 - 1
+    with torch.inference_mode():
+        ours = network.double().eval()(clips.double())
+        theirs = plain.double()(clips.double())
+    plain.float()
+    assert ours.shape == (2, 1024)
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_a_wrong_weight_is_seen(plain: PlainInceptionI3D, tmp_path: Path) -> None:
+    """The twin of the test above: the comparison does notice one changed unit."""
+    file = tmp_path / "rgb.pt"
+    state = dict(plain.state_dict())
+    state["Mixed_4e.b2a.bn.running_mean"] = state["Mixed_4e.b2a.bn.running_mean"] + 0.1
+    torch.save(state, file)
+    network = InceptionI3D()
+    network.load_state_dict(read_weights(file))
+    clips = torch.rand((1, 3, 9, 64, 64), generator=torch.Generator().manual_seed(1)) * 2 - 1
+    with torch.inference_mode():
+        assert not torch.allclose(network.eval()(clips), plain(clips), rtol=1e-5, atol=1e-6)
+
+
+def test_unfolding_gives_the_same_features() -> None:
+    network = InceptionI3D()
+    network.load_state_dict(random_weights(seed=3))
+    clips = torch.rand((1, 3, 9, 64, 64), generator=torch.Generator().manual_seed(2)) * 2 - 1
+    with torch.inference_mode():
+        ours, theirs = network.eval()(clips), unfolded(network)(clips)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_layout_of_the_input_does_not_matter() -> None:
+    network = InceptionI3D()
+    network.load_state_dict(random_weights(seed=3))
+    clips = torch.rand((2, 3, 9, 64, 64), generator=torch.Generator().manual_seed(2)) * 2 - 1
+    with torch.inference_mode():
+        plain_layout = network(clips)
+        channels_last = network(clips.to(memory_format=torch.channels_last_3d))
+    torch.testing.assert_close(plain_layout, channels_last, rtol=0, atol=0)

@@ -1,0 +1,124 @@
+"""What `vad doctor` tells: versions, devices, decoders, caches, disk, what is known to be bad."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vad_toolkit import __version__
+from vad_toolkit.errors import DecodeError, WeightsError
+
+PACKAGES = (
+    *("torch", "torchvision", "decord", "av", "h5py", "numpy", "joblib", "click", "pydantic"),
+    *("rich", "safetensors", "scikit-learn", "matplotlib", "tensorboard"),
+)
+GIB = 1 << 30
+LITTLE_DISK_GIB = 5.0
+PROBE_FRAMES = 8
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report; `problem` needs doing something about."""
+
+    subject: str
+    status: Literal["ok", "note", "problem"]
+    detail: str
+
+
+def examine() -> list[Finding]:
+    """Look at everything that the toolkit rests on. Never raises for what it finds."""
+    return [
+        Finding("vad-toolkit", "ok", __version__),
+        Finding("python", "ok", f"{platform.python_version()} at {sys.executable}"),
+        *_packages(),
+        *_devices(),
+        *_decoders(),
+        *_weights(),
+        _disk(),
+    ]
+
+
+def _packages() -> list[Finding]:
+    findings = []
+    for name in PACKAGES:
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            findings.append(Finding(name, "problem", "not installed: pip install vad-toolkit"))
+            continue
+        if name == "torch" and version.startswith("2.9."):
+            detail = f"{version}: 3-D convolutions are 4 to 20 times slower; install 2.10 or newer"
+            findings.append(Finding(name, "problem", detail))
+        else:
+            findings.append(Finding(name, "ok", version))
+    return findings
+
+
+def _devices() -> list[Finding]:
+    import torch
+
+    lines = [Finding("cpu", "ok", f"{torch.get_num_threads()} threads, {platform.machine()}")]
+    if not torch.cuda.is_available():
+        lines.append(Finding("gpu", "note", "none that torch can use: extraction runs on the CPU"))
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        memory = properties.total_memory / GIB
+        lines.append(Finding(f"cuda:{index}", "ok", f"{properties.name}, {memory:.0f} GiB"))
+    return lines
+
+
+def _decoders() -> list[Finding]:
+    """Each decoder reads a small video in a child process: a broken library cannot end this one."""
+    import numpy as np
+
+    from vad_toolkit.video.encode import write_video
+    from vad_toolkit.video.worker import DecodeWorker
+
+    findings = []
+    with tempfile.TemporaryDirectory() as folder, DecodeWorker(timeout_seconds=30) as worker:
+        path = Path(folder) / "grey.mp4"
+        write_video(path, [np.full((64, 64, 3), 128, np.uint8)] * PROBE_FRAMES, fps=8)
+        for name in ("decord", "pyav"):
+            try:
+                with worker.stream(path, name) as stream:
+                    frames = sum(len(chunk) for chunk in stream)
+                    detail = f"{stream.info.decoder_version}, {frames} of {PROBE_FRAMES} frames"
+                status: Literal["ok", "problem"] = "ok" if frames == PROBE_FRAMES else "problem"
+                findings.append(Finding(f"decoder {name}", status, detail))
+            except DecodeError as error:
+                findings.append(Finding(f"decoder {name}", "problem", str(error)))
+    return findings
+
+
+def _weights() -> list[Finding]:
+    from vad_toolkit.backbones.store import check_weights, home, installed
+
+    findings = [Finding("cache", "ok", str(home()))]
+    items = installed()
+    if not items:
+        findings.append(Finding("weights", "note", "none yet: run `vad weights get i3d-rgb-k400`"))
+    for item in items:
+        try:
+            check_weights(item.name)
+            findings.append(Finding(f"weights {item.name}", "ok", "digest matches"))
+        except WeightsError as error:
+            findings.append(Finding(f"weights {item.name}", "problem", str(error)))
+    return findings
+
+
+def _disk() -> Finding:
+    from vad_toolkit.backbones.store import home
+
+    folder = home()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / GIB
+    status: Literal["ok", "note"] = "note" if free < LITTLE_DISK_GIB else "ok"
+    return Finding("free disk", status, f"{free:.1f} GiB at {folder}")
