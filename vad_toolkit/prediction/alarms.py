@@ -28,39 +28,55 @@ class Alarm:
     peak_frame: int
 
 
-def find_alarms(
-    scores: NDArray[np.floating[Any]],
-    fps: float | None,
-    *,
-    threshold: float = 0.5,
-    merge_seconds: float = 0.0,
-    min_seconds: float = 0.0,
-) -> tuple[Alarm, ...]:
-    """Stretches of frames with a score >= `threshold`, in order.
+@dataclass(frozen=True)
+class AlarmRule:
+    """When frames make an alarm. Checks itself; raises InputError.
 
-    Two stretches become one where the gap between them is shorter than `merge_seconds`; then those
-    shorter than `min_seconds` are dropped. With 0 nothing is merged or dropped.
+    Frames with a score >= `threshold` do. Two stretches of them become one where the gap between
+    them is shorter than `merge_seconds`; then those shorter than `min_seconds` are dropped. With 0
+    nothing is merged or dropped.
+    """
+
+    threshold: float = 0.5
+    merge_seconds: float = 0.0
+    min_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.threshold):
+            raise InputError(f"threshold {self.threshold} has to be a number, such as 0.5")
+        for name in ("merge_seconds", "min_seconds"):
+            value = getattr(self, name)
+            if not math.isfinite(value) or value < 0:
+                raise InputError(f"{name} {value} has to be 0 or more")
+
+    @property
+    def needs_fps(self) -> bool:
+        """Whether seconds matter to it."""
+        return self.merge_seconds > 0 or self.min_seconds > 0
+
+
+DEFAULT_RULE = AlarmRule()
+
+
+def find_alarms(
+    scores: NDArray[np.floating[Any]], fps: float | None, rule: AlarmRule = DEFAULT_RULE
+) -> tuple[Alarm, ...]:
+    """Alarms of a video, in order.
 
     Args:
-        scores: (F,) floats; F = 0 gives no alarms.
+        scores: (F,) floats, one a frame; F = 0 gives no alarms.
         fps: frames a second; None, 0 or NaN where the video does not say.
 
     Raises:
-        InputError: a threshold that is not finite, negative seconds, or seconds to merge or drop by
-            where fps is not known.
+        InputError: a rule with seconds where fps is not known.
     """
-    if not math.isfinite(threshold):
-        raise InputError(f"threshold {threshold} has to be a number, such as 0.5")
-    for name, value in (("merge-seconds", merge_seconds), ("min-seconds", min_seconds)):
-        if not math.isfinite(value) or value < 0:
-            raise InputError(f"{name} {value} has to be 0 or more")
     rate = known_fps(fps)
-    if rate is None and (merge_seconds > 0 or min_seconds > 0):
-        raise InputError("the frame rate is not known: merge-seconds and min-seconds have to be 0")
+    if rate is None and rule.needs_fps:
+        raise InputError("the frame rate is not known: merge_seconds and min_seconds have to be 0")
 
     alarms = []
-    for start, stop in _merged(_stretches(scores >= threshold), merge_seconds, rate):
-        if rate is not None and (stop - start) / rate < min_seconds:
+    for start, stop in _merged(_stretches(scores >= rule.threshold), rule.merge_seconds, rate):
+        if rate is not None and (stop - start) / rate < rule.min_seconds:
             continue
         peak = start + int(np.argmax(scores[start:stop]))
         alarms.append(

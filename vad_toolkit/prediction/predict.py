@@ -1,0 +1,238 @@
+"""Scores, alarms and a plot for new videos. The checkpoint says how features are made.
+
+For each video, under its name (the path below the folder that was named, without suffix):
+
+    <name>.csv     frame,seconds,score
+    <name>.json    alarms, and everything that decides them
+    <name>.png     scores over time, with threshold and alarms
+
+A video that cannot be used is a line in `failures.jsonl`; the others go on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vad_toolkit.device import pick_device
+from vad_toolkit.errors import VadError
+from vad_toolkit.evaluation.frames import frame_scores
+from vad_toolkit.evaluation.output import check_unused
+from vad_toolkit.features.extract import FAILURES, Extractor, Failure, VideoSource, list_sources
+from vad_toolkit.features.pack import VideoMeta, creator_versions
+from vad_toolkit.files import atomic_path, sha256_file, write_json, write_text
+from vad_toolkit.models.scoring import score_snippets
+from vad_toolkit.prediction.alarms import Alarm, AlarmRule, find_alarms, known_fps
+from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
+from vad_toolkit.reports.timeline import plot_scores
+from vad_toolkit.training.checkpoint import Checkpoint, load_checkpoint
+from vad_toolkit.video.reader import check_decoder
+
+FORMAT = "vad-prediction"
+FORMAT_VERSION = 1
+STREAM = "rgb"
+NO_FRAME_RATE = "the video states no frame rate: seconds are left out"
+NOTHING_MERGED = "without a frame rate, merge_seconds and min_seconds were not applied"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One scored video. `fps` and `seconds` are None where the video states no frame rate."""
+
+    name: str
+    path: Path
+    frames: int
+    fps: float | None
+    seconds: float | None
+    max_score: float
+    mean_score: float
+    alarms: tuple[Alarm, ...]
+    notes: tuple[str, ...]
+    csv: Path
+    json: Path
+    plot: Path | None
+
+
+@dataclass(frozen=True)
+class PredictSummary:
+    """What a prediction did. `failures` are the videos that could not be used, and why."""
+
+    out: Path
+    predictions: tuple[Prediction, ...]
+    failures: tuple[Failure, ...]
+
+
+def predict(
+    checkpoint: Path,
+    videos: Sequence[Path],
+    out: Path,
+    *,
+    threshold: float = 0.5,
+    merge_seconds: float = 0.0,
+    min_seconds: float = 0.0,
+    device: str = "auto",
+    decoder: str = "auto",
+    timeout_seconds: float = 60.0,
+    plots: bool = True,
+    progress: ProgressCallback = silent,
+) -> PredictSummary:
+    """Score every frame of `videos`, files or folders, and write the results into `out`.
+
+    A finished video's files are there at once, so that a killed run leaves what it had done.
+
+    Args:
+        checkpoint: a .safetensors file, or the folder of one run (its best step).
+        out: a new or empty folder.
+        threshold, merge_seconds, min_seconds: which stretches are alarms; see `AlarmRule`.
+        timeout_seconds: the longest wait for a video to open, and for its next frames.
+        progress: counts frames, of the videos that were begun; the note says which is in hand.
+
+    Raises:
+        InputError: no videos, two with one name, files in `out`, or a value that is not allowed.
+        WeightsError: the backbone's weights are not in the cache, or the checkpoint is damaged.
+    """
+    rule = AlarmRule(threshold, merge_seconds, min_seconds)
+    check_decoder(decoder)
+    check_unused(out)
+    sources = list_sources(videos)
+    place = pick_device(device)
+    loaded = load_checkpoint(checkpoint, place)
+    writer = _Writer(out, loaded, rule, plots)
+
+    predictions: list[Prediction] = []
+    failures: list[Failure] = []
+    with Extractor(loaded.recipe, device, decoder, timeout_seconds) as extractor:
+        done = 0
+        for number, source in enumerate(sources, start=1):
+            note = f"video {number} of {len(sources)}, {source.id}"
+            try:
+                video = extractor.extract(source.path, _after(done, note, progress))
+                snippet_scores = score_snippets(loaded.model, video.streams[STREAM], place)
+                scores = frame_scores(snippet_scores, loaded.recipe.step, video.meta.frames)
+            except (VadError, OSError) as error:
+                failures.append(Failure(source.id, str(source.path), str(error)))
+                _write_failures(out / FAILURES, failures)
+                continue
+            done += video.meta.frames
+            predictions.append(writer.write(source, video.meta, scores))
+    return PredictSummary(out, tuple(predictions), tuple(failures))
+
+
+class _Writer:
+    """Writes the files of one video after another."""
+
+    def __init__(self, out: Path, checkpoint: Checkpoint, rule: AlarmRule, plots: bool) -> None:
+        self.out = out
+        self.rule = rule
+        self.plots = plots
+        self.step = checkpoint.recipe.step
+        self.facts = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "checkpoint": {
+                "file": str(checkpoint.path),
+                "sha256": sha256_file(checkpoint.path),
+                "method": checkpoint.method,
+                "step": checkpoint.step,
+                "seed": checkpoint.seed,
+            },
+            "recipe_sha256": checkpoint.recipe_sha256,
+            "step_frames": checkpoint.recipe.step,
+            "versions": creator_versions(),
+        }
+
+    def write(
+        self, source: VideoSource, meta: VideoMeta, scores: NDArray[np.float32]
+    ) -> Prediction:
+        """Write the files of a video: CSV and picture, and JSON last."""
+        fps = known_fps(meta.fps)
+        alarms, notes = self._alarms(scores, fps)
+        base = self.out / source.id
+        csv, report, plot = (base.with_name(base.name + end) for end in (".csv", ".json", ".png"))
+        prediction = Prediction(
+            name=source.id,
+            path=source.path,
+            frames=meta.frames,
+            fps=fps,
+            seconds=None if fps is None else meta.frames / fps,
+            max_score=float(scores.max()),
+            mean_score=float(scores.mean(dtype="float64")),
+            alarms=alarms,
+            notes=notes,
+            csv=csv,
+            json=report,
+            plot=plot if self.plots else None,
+        )
+        _write_csv(csv, scores, fps)
+        if self.plots:
+            plot_scores(
+                plot,
+                scores,
+                alarms=[(alarm.start, alarm.stop) for alarm in alarms],
+                fps=fps,
+                threshold=self.rule.threshold,
+                title=source.id,
+            )
+        write_json(report, self._report(prediction, meta))
+        return prediction
+
+    def _alarms(
+        self, scores: NDArray[np.float32], fps: float | None
+    ) -> tuple[tuple[Alarm, ...], tuple[str, ...]]:
+        if fps is not None:
+            return find_alarms(scores, fps, self.rule), ()
+        notes = (NO_FRAME_RATE, NOTHING_MERGED) if self.rule.needs_fps else (NO_FRAME_RATE,)
+        return find_alarms(scores, None, AlarmRule(self.rule.threshold)), notes
+
+    def _report(self, prediction: Prediction, meta: VideoMeta) -> dict[str, Any]:
+        return {
+            **self.facts,
+            "name": prediction.name,
+            "video": str(prediction.path),
+            "video_sha256": meta.source_sha256,
+            "frames": prediction.frames,
+            "frames_duplicated": meta.frames_duplicated,
+            "fps": prediction.fps,
+            "seconds": prediction.seconds,
+            "width": meta.width,
+            "height": meta.height,
+            "decoder": f"{meta.decoder} {meta.decoder_version}",
+            "max_score": prediction.max_score,
+            "mean_score": prediction.mean_score,
+            **asdict(self.rule),
+            "alarms": [asdict(alarm) for alarm in prediction.alarms],
+            "notes": list(prediction.notes),
+        }
+
+
+def _after(done: int, note: str, progress: ProgressCallback) -> ProgressCallback:
+    """A callback for one video that goes on where the videos before it ended."""
+
+    def report(event: ProgressEvent) -> None:
+        progress(ProgressEvent("predict", done + event.done, done + event.total, "frames", note))
+
+    return report
+
+
+def _write_csv(path: Path, scores: NDArray[np.float32], fps: float | None) -> None:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="ascii") as file:
+        file.write("frame,seconds,score\n")
+        file.writelines(_csv_rows(scores, fps))
+
+
+def _csv_rows(scores: NDArray[np.float32], fps: float | None) -> Iterator[str]:
+    """Scores with the fewest digits that give the same float32 again; seconds empty without fps."""
+    for frame, score in enumerate(scores):
+        seconds = "" if fps is None else f"{frame / fps:.6f}"
+        yield f"{frame},{seconds},{np.format_float_positional(score, trim='0')}\n"
+
+
+def _write_failures(path: Path, failures: Sequence[Failure]) -> None:
+    lines = (json.dumps(asdict(failure), ensure_ascii=False) for failure in failures)
+    write_text(path, "".join(f"{line}\n" for line in lines))
