@@ -54,8 +54,8 @@ def receive_into(link: socket.socket, target: memoryview, deadline: float | None
     """Fill `target` (bytes) from the link. Raises as `receive_header`."""
     filled = 0
     while filled < len(target):
-        link.settimeout(None if deadline is None else max(deadline - time.monotonic(), 1e-3))
         try:
+            link.settimeout(None if deadline is None else max(deadline - time.monotonic(), 1e-3))
             count = link.recv_into(target[filled:])
         except TimeoutError:
             raise

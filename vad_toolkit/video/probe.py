@@ -68,7 +68,7 @@ def probe(path: Path) -> ContainerFacts:
         rotation, size = _first_picture(container, stream)
         width, height = size or (stream.codec_context.width, stream.codec_context.height)
         if width < 1 or height < 1:
-            raise DecodeError(f"{path}: its pictures have no size ({width}x{height})")
+            raise DecodeError(f"{path}: none of its pictures can be decoded, nor their size found")
         has_table = "mov" in container.format.name.split(",") and stream.frames > 0
         listed = len(stream.index_entries) if has_table else 0
         hidden = sum(entry.is_discard for entry in stream.index_entries) if has_table else 0
@@ -101,7 +101,9 @@ def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
     try:
         container = av.open(str(path.absolute()), container_options=CONTAINER_OPTIONS)
     except (av.FFmpegError, UnicodeError) as error:
-        raise DecodeError(f"{path}: not a video that can be read ({_reason(error)})") from error
+        raise DecodeError(
+            f"{path}: not a video that can be read ({_reason(path, error)})"
+        ) from error
     try:
         name = container.format.name
         if name in NOT_VIDEO_FORMATS or name.endswith("_pipe"):
@@ -176,5 +178,9 @@ def _duration_tag(stream: VideoStream) -> float | None:
     return hours * 3600 + minutes * 60 + seconds
 
 
-def _reason(error: Exception) -> str:
+def _reason(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        is_mp4 = file.read(8)[4:] == b"ftyp"
+    if is_mp4 and isinstance(error, ValueError):
+        return "an MP4 file without its index; cut short while it was written or copied"
     return getattr(error, "strerror", None) or str(error)

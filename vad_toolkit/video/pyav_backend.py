@@ -118,18 +118,18 @@ class PyAVReader:
             )
 
     def _upright_rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        facts = self._facts
-        if (frame.width, frame.height) != (facts.width, facts.height):
-            raise DecodeError(
-                f"{facts.path}: its picture size changes from {facts.width}x{facts.height} "
-                f"to {frame.width}x{frame.height} at frame {self._handed_out}; split it there"
-            )
         # The plain conversion of FFmpeg, as in Decord: bit-equal wherever chroma needs no scaling.
+        # Where the picture size changes, what comes later is scaled to the first, as in Decord.
         picture = self._reformatter.reformat(
-            frame, format="rgb24", interpolation=Interpolation.BILINEAR, threads=1
+            frame,
+            width=self._facts.width,
+            height=self._facts.height,
+            format="rgb24",
+            interpolation=Interpolation.BILINEAR,
+            threads=1,
         )
         pixels: NDArray[np.uint8] = picture.to_ndarray()  # type: ignore[assignment]
-        return np.rot90(pixels, -facts.rotation // 90)
+        return np.rot90(pixels, -self._facts.rotation // 90)
 
 
 @dataclass

@@ -51,6 +51,11 @@ class DecodeWorker:
         self._current: FrameStream | None = None
         self._number = 0
 
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child, None while there is none."""
+        return self._child.pid if self._child is not None else None
+
     def stream(self, path: Path, decoder: str = "auto", chunk_frames: int = 16) -> FrameStream:
         """Open a video and return its stream, which has to end or be closed before the next.
 
@@ -72,7 +77,7 @@ class DecodeWorker:
         request = {
             "kind": "stream",
             "number": self._number,
-            "path": str(path),
+            "path": str(path.absolute()),  # the child's working folder is the first one
             "decoder": decoder,
             "chunk_frames": chunk_frames,
         }
@@ -82,9 +87,10 @@ class DecodeWorker:
         return stream
 
     def close(self) -> None:
-        """End the child. Twice is harmless; a later stream starts a new one."""
+        """End the child, and a stream that is open. A later stream starts a new child."""
+        if self._current is not None:
+            self._current._finish(child_is_usable=False)
         self._drop_child()
-        self._current = None
 
     def __enter__(self) -> Self:
         return self
@@ -140,6 +146,8 @@ class FrameStream:
 
     def __next__(self) -> NDArray[np.uint8]:
         if not self._running:
+            if self._stats is None:
+                raise RuntimeError("the stream was closed before its end")
             raise StopIteration
         deadline = time.monotonic() + self._timeout
         header = self._receive(deadline)
@@ -258,6 +266,10 @@ class _Child:
         listener.start()
         self._noise, self._listener = noise, listener
         self.end = weakref.finalize(self, _end, os.getpid(), self.link, self._process, listener)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def alive(self) -> bool:

@@ -1,0 +1,130 @@
+"""Small videos made by code: every kind of file that a decoder can stumble over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from vad_toolkit.video.worker import DecodeWorker
+
+FPS = 25
+MakeVideo = Callable[..., Path]
+
+
+def draw(index: int, width: int, height: int) -> NDArray[np.uint8]:
+    """A picture that no other index gives: a gradient that moves, and a white square."""
+    y, x = np.mgrid[0:height, 0:width]
+    channels = (x * 2 + index * 3, y * 2 + index * 5, x + y + index * 7)
+    pixels = np.stack(channels, axis=-1).astype(np.uint8)
+    left = index * 4 % (width - 16)
+    pixels[8:24, left : left + 16] = 255
+    return pixels
+
+
+@pytest.fixture(scope="session")
+def picture() -> Callable[[int, int, int], NDArray[np.uint8]]:
+    """The function that draws frame `index` of every video made here: (index, width, height)."""
+    return draw
+
+
+@pytest.fixture(scope="session")
+def make_video(tmp_path_factory: pytest.TempPathFactory) -> MakeVideo:
+    """Write a video and return its path: `make_video("a.mp4", codec="libx264", frames=40, ...)`.
+
+    `sizes`: (width, height) of one part after the other, `frames` each. `times`: milliseconds at
+    which the frames are shown, for a varying rate. `rotation`: degrees clockwise to upright.
+    """
+
+    def make(
+        name: str,
+        codec: str = "libx264",
+        frames: int = 40,
+        sizes: Sequence[tuple[int, int]] = ((96, 64),),
+        pixels: str = "yuv420p",
+        codec_options: dict[str, str] | None = None,
+        container_options: dict[str, str] | None = None,
+        times: Sequence[int] | None = None,
+        rotation: int = 0,
+    ) -> Path:
+        path = tmp_path_factory.mktemp("videos") / name
+        with av.open(str(path), "w", options=container_options or {}) as container:
+            stream: Any = container.add_stream(codec, rate=FPS)
+            if rotation:
+                stream.set_display_rotation(-rotation)
+            time_base = Fraction(1, 1000 if times else FPS)
+            encoder = stream.codec_context
+            position = 0
+            for part, (width, height) in enumerate(sizes):
+                if part:
+                    encoder = av.CodecContext.create(codec, "w")
+                encoder.width, encoder.height, encoder.pix_fmt = width, height, pixels
+                encoder.time_base, encoder.framerate = time_base, FPS
+                encoder.options = codec_options or {}
+                packets = []
+                for index in range(frames):
+                    frame = av.VideoFrame.from_ndarray(draw(index, width, height), "rgb24")
+                    frame.pts = times[index] if times else index
+                    frame.time_base = time_base
+                    packets += encoder.encode(frame)
+                for packet in packets + encoder.encode(None):
+                    if len(sizes) > 1:
+                        packet.pts = packet.dts = position
+                        packet.time_base = time_base
+                        position += 1
+                    packet.stream = stream
+                    container.mux(packet)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def plain(make_video: MakeVideo) -> Path:
+    """An MP4 with H.264 and B-frames, 40 frames of 96x64, its index in front of the data."""
+    return make_video("plain.mp4", container_options={"movflags": "faststart"})
+
+
+@pytest.fixture(scope="session")
+def long(make_video: MakeVideo) -> Path:
+    """90 frames of 160x120: more bytes than a socket holds."""
+    return make_video("long.mp4", frames=90, sizes=[(160, 120)])
+
+
+@pytest.fixture(scope="session")
+def copy_packets(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Copy a video's packets without decoding, from key frame number `first_key` on; packets before
+    `start` seconds are hidden by an edit list (MP4 only), as a cut by stream copy leaves them."""
+
+    def copy(source: Path, name: str, first_key: int = 1, start: Fraction = Fraction(0)) -> Path:
+        path = tmp_path_factory.mktemp("copies") / name
+        keys = 0
+        with av.open(str(source)) as read, av.open(str(path), "w") as written:
+            stream = read.streams.video[0]
+            copied = written.add_stream_from_template(stream)
+            shift = int(start / stream.time_base)
+            for packet in read.demux(stream):
+                if not packet.size:
+                    continue
+                keys += packet.is_keyframe
+                if keys >= first_key:
+                    packet.pts -= shift
+                    packet.dts -= shift
+                    packet.stream = copied
+                    written.mux(packet)
+        return path
+
+    return copy
+
+
+@pytest.fixture
+def worker() -> Iterator[DecodeWorker]:
+    """A worker that waits long enough for a loaded machine."""
+    with DecodeWorker(timeout_seconds=60) as worker:
+        yield worker
