@@ -209,11 +209,11 @@ def test_attributes_that_are_not_single_values(tmp_path: Path) -> None:
         file.attrs["latin"] = np.bytes_(b"t\xebxt")
     with open_hdf5(path) as file:
         for name in ("list", "nothing"):
-            with pytest.raises(PackCorrupt, match=rf"'{name}' has to be a single text or number"):
+            with pytest.raises(PackCorrupt, match=rf"'{name}' that is not a single text or number"):
                 read_attribute(file, name)
-        with pytest.raises(PackCorrupt, match=r"'latin' cannot be read: 'utf-8' codec"):
+        with pytest.raises(PackCorrupt, match=r"'latin' that cannot be read: 'utf-8' codec"):
             read_attribute(file, "latin")
-        with pytest.raises(PackCorrupt, match=r"'/' has no attribute 'other'"):
+        with pytest.raises(PackCorrupt, match=r"attributes\.h5: '/' has no attribute 'other'"):
             read_attribute(file, "other")
 
 

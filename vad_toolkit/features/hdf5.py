@@ -40,15 +40,9 @@ ALLOWED_FILTERS = {
     h5z.FILTER_SHUFFLE: "shuffle",
     h5z.FILTER_FLETCHER32: "fletcher32",
 }
+NUMBERS = "STD_I64 IEEE_F64 IEEE_F16 IEEE_F32 STD_I32 STD_I16 STD_I8 STD_U64 STD_U32 STD_U16 STD_U8"
 NUMBER_TYPES = tuple(
-    getattr(h5t, f"{kind}{bits}{order}")
-    for kind, sizes in (
-        ("IEEE_F", (16, 32, 64)),
-        ("STD_I", (8, 16, 32, 64)),
-        ("STD_U", (8, 16, 32, 64)),
-    )
-    for bits in sizes
-    for order in ("LE", "BE")
+    getattr(h5t, f"{name}{order}") for order in ("LE", "BE") for name in NUMBERS.split()
 )
 # What h5py raises where the HDF5 library reports an error.
 HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
@@ -106,15 +100,14 @@ def read_attribute(owner: h5py.HLObject, name: str) -> str | int | float:
     Raises:
         PackCorrupt: it is missing, not a single value, or not readable.
     """
-    where = f"{owner.file.filename}: {shown(owner.name)}"
     key = name.encode("utf-8")
     try:
         if not h5a.exists(owner.id, key):
-            raise PackCorrupt(f"{where} has no attribute {name!r}")
+            _unusable(owner, f"has no attribute {name!r}")
         attribute = h5a.open(owner.id, key)
-        kind = _attribute_problem(attribute)
-        if kind or attribute.get_space().get_simple_extent_type() != h5s.SCALAR:
-            raise PackCorrupt(f"{where}: attribute {name!r} has to be a single text or number")
+        single = attribute.get_space().get_simple_extent_type() == h5s.SCALAR
+        if not single or _attribute_problem(attribute):
+            _unusable(owner, f"has an attribute {name!r} that is not a single text or number")
         buffer = np.empty((), attribute.dtype)
         attribute.read(buffer)
         value = buffer[()]
@@ -122,9 +115,11 @@ def read_attribute(owner: h5py.HLObject, name: str) -> str | int | float:
             return value.decode("utf-8")
         return value if isinstance(value, str) else value.item()  # type: ignore[no-any-return]
     except HDF5_ERRORS as error:
-        raise PackCorrupt(
-            f"{where}: attribute {name!r} cannot be read: {one_line(error)}"
-        ) from error
+        _unusable(owner, f"has an attribute {name!r} that cannot be read: {one_line(error)}")
+
+
+def _unusable(owner: h5py.HLObject, reason: str) -> NoReturn:
+    raise PackCorrupt(f"{owner.file.filename}: {shown(owner.name)} {reason}")
 
 
 def one_line(error: BaseException) -> str:

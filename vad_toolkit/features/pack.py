@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
@@ -102,6 +103,10 @@ class VideoFeatures:
                 )
             if not np.isfinite(array).all():
                 raise PackError(f"{stream} features hold NaN or infinity: they have to be finite")
+
+    def __repr__(self) -> str:
+        shapes = {stream: array.shape for stream, array in self.streams.items()}
+        return f"VideoFeatures({self.meta}, {shapes})"
 
 
 @dataclass(frozen=True)
@@ -345,7 +350,7 @@ class FeaturePack:
         for stream, member in members.items():
             if (
                 not isinstance(member, h5py.Dataset)
-                or member.dtype != np.float16
+                or member.dtype != np.dtype("<f2")
                 or member.ndim != 3
             ):
                 raise PackError(f"{stream!r} has to be float16 (snippets, crops, numbers)")
@@ -379,7 +384,7 @@ def write_pack(
         "recipe_sha256": recipe.sha256,
         "dataset": check_text("dataset", dataset),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "creator": canonical_json(creator_versions()),
+        "creator": canonical_json(dict(creator_versions())),
         "license": check_text("license", license),
     }
     ids, fit = IdSet(), _Fit(recipe)
@@ -429,7 +434,8 @@ class _Fit:
     def check(self, meta: VideoMeta, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Compare streams and shapes (N, C, D) with what the recipe makes. Raises PackError."""
         if set(shapes) != set(self.recipe.streams):
-            found, wanted = ", ".join(sorted(shapes)), ", ".join(self.recipe.streams)
+            found = ", ".join(sorted(shapes)) or "none"
+            wanted = ", ".join(self.recipe.streams)
             raise PackError(f"its streams are {found}, the recipe's {wanted}")
         snippets = self.recipe.snippet_count(meta.frames)
         if not snippets:
@@ -446,7 +452,8 @@ class _Fit:
                 raise PackError(f"{stream} has {width} numbers a crop, other videos have {usual}")
 
 
-def creator_versions() -> dict[str, str]:
+@cache
+def creator_versions() -> Mapping[str, str]:
     """Versions of what decides a feature's value or a pack's bytes; nothing heavy is imported."""
     versions = {
         "vad-toolkit": vad_toolkit.__version__,
@@ -456,7 +463,7 @@ def creator_versions() -> dict[str, str]:
     for package in ("h5py", "numpy", "torch", "torchvision"):
         with suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
-    return versions
+    return MappingProxyType(versions)
 
 
 def _bytes(array: NDArray[np.float16]) -> memoryview:

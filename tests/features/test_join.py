@@ -1,0 +1,73 @@
+"""Joining clips: features in the plan's order, and metadata that says where they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from vad_toolkit import __version__
+from vad_toolkit.errors import InputError, PackCorrupt, PackError
+from vad_toolkit.features.join import join_pack
+from vad_toolkit.features.pack import FeaturePack, VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.recipe import Recipe, load_recipe
+from vad_toolkit.files import canonical_json, sha256_text
+
+
+def test_join(good_pack: Path, recipe: Recipe) -> None:
+    plan = {"new/a": ["two", "fight/one", "two"], "new/b": ["fight/one"]}
+    out = good_pack.with_name("joined.h5")
+    with FeaturePack.open(good_pack) as pack:
+        write_pack(out, recipe, join_pack(pack, plan), dataset="joined")
+        two, one = pack.features("two"), pack.features("fight/one")
+    with FeaturePack.open(out) as joined:
+        assert joined.ids == ("new/a", "new/b")
+        np.testing.assert_array_equal(joined.features("new/a"), np.concatenate([two, one, two]))
+        np.testing.assert_array_equal(joined.features("new/b"), one)
+        sources = [[id, f"{seed:064x}"] for id, seed in (("two", 2), ("fight/one", 1), ("two", 2))]
+        assert joined.meta("new/a") == VideoMeta(
+            frames=16 * 5,
+            frames_reported=16 * 5,
+            frames_duplicated=0,
+            fps=25.0,
+            width=320,
+            height=240,
+            source_sha256=sha256_text(canonical_json(sources)),
+            decoder="joined",
+            decoder_version=__version__,
+            clips=("two", "fight/one", "two"),
+        )
+        assert joined.verify() == []
+
+
+def test_plan_that_cannot_be_joined(good_pack: Path) -> None:
+    with FeaturePack.open(good_pack) as pack:
+        with pytest.raises(PackError, match="has no video 'three'"):
+            list(join_pack(pack, {"a": ["two", "three"]}))
+        with pytest.raises(InputError, match="video 'a' of the plan has no clips"):
+            list(join_pack(pack, {"a": []}))
+        assert list(join_pack(pack, {})) == []
+
+
+def test_overlapping_snippets(tmp_path: Path, make_video: Callable[..., VideoFeatures]) -> None:
+    recipe = load_recipe("i3d-rgb-center", {"step": 8})
+    path = tmp_path / "p.h5"
+    write_pack(path, recipe, [("a", make_video(40, recipe=recipe))], dataset="x")
+    with (
+        FeaturePack.open(path) as pack,
+        pytest.raises(InputError, match="snippets of 16 frames every 8: only snippets that do not"),
+    ):
+        list(join_pack(pack, {"b": ["a"]}))
+
+
+def test_damaged_clip(good_pack: Path) -> None:
+    with h5py.File(good_pack, "r+") as file:
+        file["videos/two/rgb"][0, 0, 0] += 1
+    with (
+        FeaturePack.open(good_pack) as pack,
+        pytest.raises(PackCorrupt, match="video 'two': rgb features are damaged"),
+    ):
+        list(join_pack(pack, {"a": ["fight/one", "two"]}))
