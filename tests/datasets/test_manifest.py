@@ -1,0 +1,190 @@
+"""Reading, checking and writing manifests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import vad_manifests
+from pydantic import ValidationError
+
+from vad_toolkit.datasets.dataset_info import DatasetInfo, write_dataset_info
+from vad_toolkit.datasets.manifest import (
+    Entry,
+    Manifest,
+    make_entry,
+    manifest_schema,
+    read_manifest,
+    write_manifest,
+)
+from vad_toolkit.errors import ManifestError
+
+GOOD: dict[str, Any] = {"id": "a/b", "path": "a/b.mp4", "label": 1}
+
+
+def write_lines(folder: Path, *lines: object) -> Path:
+    path = folder / "mine" / "train.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    texts = (line if isinstance(line, str) else json.dumps(line) for line in lines)
+    path.write_text("\n".join(texts) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_line_gives_an_entry(tmp_path: Path) -> None:
+    fields = {
+        "classes": ["fight", "fire"],
+        "frames": 40,
+        "container_frames": 41,
+        "fps": 25,
+        "events": [[0, 10], [10, 50]],
+        "source": "x",
+    }
+    manifest = read_manifest(write_lines(tmp_path, GOOD | fields, "", "   "))
+    (entry,) = manifest
+    assert entry.events == ((0, 10), (10, 50))
+    assert entry.classes == ("fight", "fire")
+    assert (entry.frames, entry.container_frames, entry.fps) == (40, 41, 25.0)
+    assert (manifest.by_id, manifest.abnormal, manifest.normal) == ({"a/b": entry}, (entry,), ())
+
+
+def test_defaults_say_that_nothing_is_known(tmp_path: Path) -> None:
+    (entry,) = read_manifest(write_lines(tmp_path, GOOD))
+    assert (entry.frames, entry.fps, entry.events, entry.source) == (None, None, None, None)
+    assert entry.classes == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", r"train.jsonl:2: not JSON .*; one object a line is needed"),
+        ([1], r"train.jsonl:2: Input should be an object"),
+        ({"id": "a"}, r"train.jsonl:2: id 'a': path is missing; id, path and label are needed"),
+        (GOOD | {"label": 2}, r":2: id 'a/b': label = 2: Input should be 0 or 1"),
+        (GOOD | {"label": True}, r"label = True: has to be 0 \(normal\) or 1 \(abnormal\)"),
+        (GOOD | {"label": 1.0}, r"label = 1.0: has to be 0"),
+        (GOOD | {"label": "1"}, r"label = '1': has to be 0"),
+        (GOOD | {"frmes": 3}, r"'a/b': frmes is no field of a manifest; allowed are id, path, "),
+        (GOOD | {"frames": 0}, r"frames = 0: Input should be greater than or equal to 1"),
+        (GOOD | {"frames": 2.5}, r"frames = 2.5: Input should be a valid integer"),
+        (GOOD | {"fps": 0}, r"fps = 0.*greater than 0"),
+        ('{"id": "a", "path": "a", "label": 1, "fps": NaN}', r"fps = nan: .*finite"),
+        (GOOD | {"events": [[-1, 3]]}, r"events.0.0 = -1: .*greater than or equal to 0"),
+        (GOOD | {"events": [[3, 3]]}, r"events = .*start < stop"),
+        (GOOD | {"events": [[1, 2, 3]]}, r"events.0 = "),
+        (GOOD | {"events": [[5, 9], [1, 2]]}, r"events have to be sorted and must not overlap"),
+        (GOOD | {"events": [[1, 5], [4, 9]]}, r"events have to be sorted and must not overlap"),
+        (GOOD | {"events": []}, r"a video with label 1 has at least one; leave them out"),
+        (GOOD | {"label": 0, "events": [[1, 2]]}, r"events: a video with label 0 has none"),
+        (GOOD | {"label": 0, "classes": ["fight"]}, r"classes: a video with label 0 has none, or"),
+        (GOOD | {"classes": [""]}, r"classes.0 = ''"),
+        (GOOD | {"source": ""}, r"source = ''"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path: Path, line: object, message: str) -> None:
+    first = {"id": "first", "path": "first.mp4", "label": 0}
+    with pytest.raises(ManifestError, match=message) as caught:
+        read_manifest(write_lines(tmp_path, first, line))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "id", ["", "/a", "a/", "a//b", ".", "../a", "a/./b", "a\0", "a\nb", "\ud800"]
+)
+def test_an_id_is_a_plain_relative_path(id: str) -> None:
+    with pytest.raises(ValidationError, match="has to be a"):
+        Entry(id=id, path="a.mp4", label=0)
+    with pytest.raises(ValidationError, match="has to be a"):
+        Entry(id="a", path=id, label=0)
+
+
+@pytest.mark.parametrize("id", ["a", "a b/ü 漢字", "..a/b..", "-x", "a.b/c"])
+def test_spaces_dots_and_letters_of_all_kinds_are_fine(tmp_path: Path, id: str) -> None:
+    path = tmp_path / "train.jsonl"
+    write_manifest(path, [Entry(id=id, path=id, label=0)])
+    assert read_manifest(path).entries[0].id == id
+
+
+def test_a_normal_video_may_say_that_it_is() -> None:
+    assert Entry(id="a", path="a", label=0, classes=("normal",), events=()).events == ()
+
+
+def test_an_id_stands_once(tmp_path: Path) -> None:
+    path = write_lines(tmp_path, GOOD, "", GOOD)
+    with pytest.raises(ManifestError, match=r":3: id 'a/b' stands in line 1 already"):
+        read_manifest(path)
+    with pytest.raises(ManifestError, match="id 'a/b' stands twice"):
+        Manifest((Entry(**GOOD), Entry(**GOOD)), "x")
+
+
+def test_an_id_is_not_the_folder_of_another(tmp_path: Path) -> None:
+    path = write_lines(tmp_path, GOOD, GOOD | {"id": "a/b/c"})
+    with pytest.raises(ManifestError, match=r"train.jsonl: id 'a/b' is a video and the folder of"):
+        read_manifest(path)
+
+
+def test_files_that_are_no_manifest(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"none.jsonl: cannot be read \(No such file"):
+        read_manifest(tmp_path / "none.jsonl")
+    with pytest.raises(ManifestError, match="holds no videos"):
+        read_manifest(write_lines(tmp_path, ""))
+    path = write_lines(tmp_path)
+    path.write_bytes(b"\xff\xfe{}")
+    with pytest.raises(ManifestError, match="not a text in UTF-8"):
+        read_manifest(path)
+
+
+def test_the_dataset_is_named_by_its_toml_or_its_folder(tmp_path: Path) -> None:
+    path = write_lines(tmp_path, GOOD)
+    assert read_manifest(path).dataset == "mine"
+    write_dataset_info(path.parent / "dataset.toml", DatasetInfo(name="Their Name"))
+    assert read_manifest(path).dataset == "Their Name"
+
+
+def test_writing_gives_the_same_bytes_and_the_same_digest(tmp_path: Path) -> None:
+    loose = '{ "label": 1, "path":"a/b.mp4",  "id": "a/b", "events": null, "fps": 25 }'
+    manifest = read_manifest(write_lines(tmp_path, loose))
+    first, second = tmp_path / "1.jsonl", tmp_path / "far" / "2.jsonl"
+    write_manifest(first, manifest)
+    write_manifest(second, read_manifest(first))
+    assert first.read_bytes() == second.read_bytes()
+    assert first.read_text() == '{"fps":25.0,"id":"a/b","label":1,"path":"a/b.mp4"}\n'
+    assert manifest.sha256 == read_manifest(first).sha256 == read_manifest(second).sha256
+
+
+def test_the_digest_follows_content_and_order(make_entry: Callable[..., Entry]) -> None:
+    a, b = make_entry("a"), make_entry("b")
+    digests = {
+        Manifest(entries, "x").sha256
+        for entries in ((a, b), (b, a), (a,), (a.model_copy(update={"frames": 3}), b))
+    }
+    assert len(digests) == 4
+    assert Manifest((a, b), "x").sha256 == Manifest((a, b), "y").sha256
+
+
+def test_nothing_is_written_where_something_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    with pytest.raises(ManifestError, match="not written, since there are no videos"):
+        write_manifest(path, [])
+    with pytest.raises(ManifestError, match="stands twice"):
+        write_manifest(path, [Entry(**GOOD), Entry(**GOOD)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_make_entry_says_where() -> None:
+    assert make_entry("list.csv:7", GOOD).id == "a/b"
+    with pytest.raises(ManifestError, match=r"list.csv:7: id 'a/b': frames = 0: "):
+        make_entry("list.csv:7", GOOD | {"frames": 0})
+
+
+def test_the_best_length_is_the_decoded_one(make_entry: Callable[..., Entry]) -> None:
+    assert make_entry("a", frames=3, container_frames=4).length == 3
+    assert make_entry("a", container_frames=4).length == 4
+    assert make_entry("a").length is None
+
+
+def test_the_shipped_schema_is_the_models() -> None:
+    folder = Path(str(vad_manifests.__path__[0]))
+    assert (folder / "manifest.schema.json").read_text(encoding="utf-8") == manifest_schema()
