@@ -37,7 +37,7 @@ def info(file: Path, with_videos: bool, as_json: bool) -> None:
         facts = _facts(opened)
         videos = [_video_facts(opened, id) for id in opened.ids] if with_videos else []
     if as_json:
-        print_json({**facts, "videos": videos} if with_videos else facts)
+        print_json({**facts, "video_list": videos} if with_videos else facts)
         return
     print_pairs(
         {name: _text(value) for name, value in facts.items() if name not in ("recipe", "creator")}

@@ -291,12 +291,19 @@ def test_videos_of_different_widths(tmp_path: Path, recipe: Recipe, make_video: 
         (np.zeros((2, 8), np.float16), r"float16 \(2, 8\): they have to be float16 \(snippets"),
         (np.zeros((0, 1, 8), np.float16), r"none of them 0"),
         (np.full((2, 1, 8), np.nan, np.float16), r"NaN or infinity"),
-        (np.full((2, 1, 8), np.inf, np.float16), r"NaN or infinity"),
+        (np.full((2, 1, 8), -np.inf, np.float16), r"NaN or infinity"),
+        (np.array([[[1, -np.nan]], [[0, 65504]]], np.float16)[:, :, ::-1], r"NaN or infinity"),
     ],
 )
 def test_arrays_that_are_no_features(array: np.ndarray, match: str) -> None:  # type: ignore[type-arg]
     with pytest.raises(PackError, match=match):
         VideoFeatures(META, {"rgb": array})
+
+
+def test_largest_numbers_are_features() -> None:
+    array = np.array([[[65504, -65504, -0.0, 6e-8]]], np.float16)
+    assert "VideoFeatures(VideoMeta(frames=20" in repr(VideoFeatures(META, {"rgb": array}))
+    assert "{'rgb': (1, 1, 4)})" in repr(VideoFeatures(META, {"rgb": array}))
 
 
 @pytest.mark.parametrize(
