@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vad_toolkit.video.worker import DecodeWorker
 
 FPS = 25
+FILLER = bytes((0, 0, 0, 2, 12, 128))  # an H.264 unit of stuffing, behind its length
 MakeVideo = Callable[..., Path]
 
 
@@ -100,18 +101,29 @@ def long(make_video: MakeVideo) -> Path:
 @pytest.fixture(scope="session")
 def copy_packets(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Copy a video's packets without decoding, from key frame number `first_key` on; packets before
-    `start` seconds are hidden by an edit list (MP4 only), as a cut by stream copy leaves them."""
+    `start` seconds are hidden by an edit list (MP4 only), as a cut by stream copy leaves them.
+    Packets in `blank`, by position, keep their time but hold no picture (H.264 in Matroska)."""
 
-    def copy(source: Path, name: str, first_key: int = 1, start: Fraction = Fraction(0)) -> Path:
+    def copy(
+        source: Path,
+        name: str,
+        first_key: int = 1,
+        start: Fraction = Fraction(0),
+        blank: Sequence[int] = (),
+    ) -> Path:
         path = tmp_path_factory.mktemp("copies") / name
         keys = 0
         with av.open(str(source)) as read, av.open(str(path), "w") as written:
             stream = read.streams.video[0]
             copied = written.add_stream_from_template(stream)
             shift = int(start / stream.time_base)
-            for packet in read.demux(stream):
+            for position, packet in enumerate(read.demux(stream)):
                 if not packet.size:
                     continue
+                if position in blank:
+                    times = packet.pts, packet.dts, packet.time_base
+                    packet = av.Packet(FILLER)
+                    packet.pts, packet.dts, packet.time_base = times
                 keys += packet.is_keyframe
                 if keys >= first_key:
                     packet.pts -= shift

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import queue
+import resource
 import signal
 import socket
 import sys
@@ -86,6 +87,7 @@ def main() -> None:
     0 where the parent's thread may end before the parent does."""
     if parent := int(sys.argv[2]):
         die_with(parent)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is expected now and then
     with socket.socket(fileno=int(sys.argv[1])) as link:
         Child(link).serve()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import av
 import numpy as np
@@ -97,7 +97,7 @@ class PyAVReader:
         facts = self._facts
         expected = facts.samples or tally.shown_packets
         lost = tally.failures
-        if facts.samples and read_whole:
+        if read_whole and (facts.samples or one_picture_a_packet(facts)):
             lost = max(lost, expected - tally.frames - tally.leading_packets)
         if tally.frames == 0:
             raise DecodeError(f"{facts.path}: no frame of {expected} can be decoded")
@@ -132,6 +132,12 @@ class PyAVReader:
         return np.rot90(pixels, -self._facts.rotation // 90)
 
 
+def one_picture_a_packet(facts: ContainerFacts) -> bool:
+    """Say whether every packet shows a picture. VP8 and VP9 have packets that show none, MPEG-4 in
+    AVI has empty ones, and what is cut out of MPEG-TS need not be whole."""
+    return facts.codec in ("h264", "hevc") and facts.has_container("mov", "matroska")
+
+
 @dataclass
 class _Tally:
     """What came in and what came out.
@@ -148,6 +154,7 @@ class _Tally:
     end_seconds: float = 0.0
     _keyframe_seen: bool = False
     _first_pts: int | None = None
+    _early_pts: list[int] = field(default_factory=list)  # of packets before the first frame
 
     def add_packet(self, packet: Packet[VideoStream]) -> None:
         self._keyframe_seen |= packet.is_keyframe
@@ -157,13 +164,17 @@ class _Tally:
         if packet.pts is not None:
             end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
             self.end_seconds = max(self.end_seconds, end)
-            if self._first_pts is not None and packet.pts < self._first_pts:
-                self.leading_packets += 1
+            if self._first_pts is not None:
+                self.leading_packets += packet.pts < self._first_pts
+            elif self.frames == 0:
+                self._early_pts.append(packet.pts)
 
     def add_frame(self, frame: VideoFrame) -> None:
         self.frames += 1
-        if self._first_pts is None:
+        if self.frames == 1 and frame.pts is not None:
             self._first_pts = frame.pts
+            self.leading_packets = sum(pts < frame.pts for pts in self._early_pts)
+            self._early_pts.clear()
 
     def add_failure(self) -> None:
         # Before the first key frame there is nothing to decode from.

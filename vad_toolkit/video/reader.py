@@ -19,9 +19,13 @@ from .probe import ContainerFacts, probe
 
 DECODERS = ("auto", "decord", "pyav")
 
-# Where Decord gave every frame, bit for bit, when read in sequence. AVI is left out since its
-# MPEG-4 frames are garbled after a loss, MPEG-TS since Decord gives no frame, GIF since it refuses.
+# Where Decord gave every frame, bit for bit, when read in sequence. Not among them: AVI, where
+# frames after damage are wrong, MPEG-TS, of which it gives no frame at all, GIF, which it refuses.
 DECORD_CONTAINERS = ("mov", "matroska", "flv", "asf", "mpeg")
+
+# Decord's decoder of 2018 shows damaged HEVC as whole where PyAV's counts lost frames, and makes up
+# the leading pictures of a recording that starts at an open group of pictures (x265's default).
+PYAV_CODECS = ("hevc",)
 
 # Decord decodes ahead of an idle consumer up to the end of the file, so that this many bytes of
 # frames are what it may hold. Longer videos go to PyAV, which is as fast and holds one frame.
@@ -118,7 +122,7 @@ def check_decoder(decoder: str) -> None:
 
 
 def _choose(facts: ContainerFacts) -> str:
-    if facts.cut or not facts.has_container(*DECORD_CONTAINERS):
+    if facts.cut or facts.codec in PYAV_CODECS or not facts.has_container(*DECORD_CONTAINERS):
         return "pyav"
     frames = facts.frames_estimated
     if frames == 0 or decord_bytes(facts, frames) > DECORD_MEMORY_LIMIT:

@@ -283,6 +283,8 @@ class _Child:
             return "it closed its channel"
         self._listener.join(EXIT_SECONDS)
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        if code == -signal.SIGKILL:
+            how += ", perhaps for lack of memory"
         last = b"".join(list(self._noise)[-1:]).decode("utf-8", "replace").strip()
         return f"{how}: {last[:200]}" if last else how
 
