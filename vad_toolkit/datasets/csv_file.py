@@ -64,24 +64,19 @@ def build_csv_manifest(
     _check_unique(rows, entries)
     Manifest(tuple(entries), dataset="")  # no id inside another
     splits = {entry.id: _split(row) for row, entry in zip(rows, entries, strict=True)}
-    given = set(splits.values())
-    if given == {""}:
-        train, test = split_by_source(entries, test_fraction, seed)
-    elif "" in given:
+    if len({bool(split) for split in splits.values()}) > 1:
         row = next(row for row in rows if not row.values["split"])
         raise ManifestError(f"{row.where}: split is empty; give it in every row, or in none")
-    else:
-        train = tuple(entry for entry in entries if splits[entry.id] == "train")
-        test = tuple(entry for entry in entries if splits[entry.id] == "test")
     measured, failures = measure(
-        (*train, *test), root, count=count, timeout_seconds=timeout_seconds, progress=progress
+        entries, root, count=count, timeout_seconds=timeout_seconds, progress=progress
     )
-    in_test = {entry.id for entry in test}
+    if any(splits.values()):
+        train = tuple(entry for entry in measured if splits[entry.id] == "train")
+        test = tuple(entry for entry in measured if splits[entry.id] == "test")
+    else:
+        train, test = split_by_source(measured, test_fraction, seed)
     return BuiltDataset(
-        info=DatasetInfo(name=name or file.stem),
-        train=tuple(entry for entry in measured if entry.id not in in_test),
-        test=tuple(entry for entry in measured if entry.id in in_test),
-        failures=failures,
+        info=DatasetInfo(name=name or file.stem), train=train, test=test, failures=failures
     )
 
 

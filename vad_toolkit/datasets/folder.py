@@ -93,27 +93,24 @@ def build_folder_manifest(
     entries = [_entry(where, file, normal_classes, pattern, known) for file in files]
     _check_event_ids(events, known, entries)
 
-    if any(file.side for file in files):
-        side_of = {file.id: file.side for file in files}
-        train = tuple(entry for entry in entries if side_of[entry.id] == "train")
-        test = tuple(entry for entry in entries if side_of[entry.id] == "test")
-    else:
-        train, test = split_by_source(entries, test_fraction, seed)
-
-    in_test = {entry.id for entry in test}
-    needed = {entry.id for entry in test if trimmed and entry.label == 1}
+    whole = {entry.id for entry in entries if trimmed and entry.label == 1}
     measured, failures = measure(
-        (*train, *test),
+        entries,
         root,
         count=count,
-        lengths_for=needed,
+        lengths_for=whole,
         timeout_seconds=timeout_seconds,
         progress=progress,
     )
+    if any(file.side for file in files):
+        side_of = {file.id: file.side for file in files}
+        train = tuple(entry for entry in measured if side_of[entry.id] == "train")
+        test = tuple(entry for entry in measured if side_of[entry.id] == "test")
+    else:
+        train, test = split_by_source(measured, test_fraction, seed)
     test = tuple(
-        entry.model_copy(update={"events": ((0, entry.length),)}) if entry.id in needed else entry
-        for entry in measured
-        if entry.id in in_test
+        entry.model_copy(update={"events": ((0, entry.length),)}) if entry.id in whole else entry
+        for entry in test
     )
     unknown = sum(entry.label == 1 and entry.events is None for entry in test)
     if unknown:
@@ -123,7 +120,7 @@ def build_folder_manifest(
         )
     return BuiltDataset(
         info=DatasetInfo(name=name or root.resolve().name or "folder"),
-        train=tuple(entry for entry in measured if entry.id not in in_test),
+        train=train,
         test=test,
         notes=tuple(notes),
         failures=failures,

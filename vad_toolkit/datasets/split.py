@@ -23,9 +23,10 @@ def split_by_source(
 ) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
     """Divide entries into a large and a small part with `fraction` of each label in the small one.
 
-    The rule: sources are taken in the order of sha256("<seed>:<source>"); one goes to the small
-    part where that brings the counts of both labels, relative to what the entries hold, nearer to
-    their aims (sum of absolute differences). The aim is `fraction` of a label's videos, at least
+    The rule: sources are taken in the order of sha256("<seed>:<source>"), those with both labels
+    first, since they are the hardest to place; one goes to the small part where that brings the
+    counts of both labels, relative to what the entries hold, nearer to their aims (sum of absolute
+    differences). The aim is `fraction` of a label's videos, at least
     one and at most all but one. So the outcome depends on names, labels and seed alone: not on the
     order of the entries, on the file system, or on any result.
 
@@ -55,7 +56,8 @@ def split_by_source(
 
     small: set[str] = set()
     reached: Counter[int] = Counter()
-    for source in sorted(groups, key=lambda name: sha256_text(f"{seed}:{name}")):
+    order = sorted(groups, key=lambda s: (-len(groups[s]), sha256_text(f"{seed}:{s}")))
+    for source in order:
         with_source = reached + groups[source]
         if source not in keep_together and distance(with_source) < distance(reached):
             small.add(source)

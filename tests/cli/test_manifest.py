@@ -1,0 +1,176 @@
+"""`vad manifest`: what is printed, where, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from vad_cli.main import vad
+
+from vad_toolkit.datasets.manifest import Entry, read_manifest, write_manifest
+from vad_toolkit.errors import InputError, ManifestError
+from vad_toolkit.features.pack import VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.recipe import load_recipe
+from vad_toolkit.video.encode import write_video
+
+Run = Callable[..., tuple[int, str, str]]
+FOLDER = ("manifest", "build", "folder")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run `vad` in this process; gives exit code, stdout and stderr. Errors come through."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()  # what an earlier call that raised has left
+        try:
+            code = vad.main([str(a) for a in arguments], prog_name="vad", standalone_mode=False)
+        except SystemExit as end:
+            code = end.code
+        output = capsys.readouterr()
+        return int(code or 0), output.out, output.err
+
+    return call
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two classes of two videos with 6 frames each."""
+    folder = tmp_path / "raw"
+    first = folder / "fall" / "a.mp4"
+    write_video(first, (np.full((32, 32, 3), 40 * i, np.uint8) for i in range(6)), fps=10)
+    for path in ("fall/b.mp4", "normal/a.mp4", "normal/b.mp4"):
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_bytes(first.read_bytes())
+    return folder
+
+
+def test_build_folder(run: Run, root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    code, stdout, stderr = run(
+        "manifest", "build", "folder", "--root", root, "--out", out, "--trimmed"
+    )
+    assert code == 0
+    assert [line.split()[1:4] for line in stdout.splitlines()[1:]] == [["2", "1", "1"]] * 2
+    assert "measure: 4/4 videos" in stderr
+    (abnormal,) = read_manifest(out / "test.jsonl").abnormal
+    assert abnormal.events == ((0, 6),)
+    with pytest.raises(InputError, match=r"dataset.toml is there already"):
+        run(*FOLDER, "--root", root, "--out", out)
+
+
+def test_build_folder_passes_its_options_on(run: Run, root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = ("--normal", "fall", "--test-fraction", 0, "--name", "mine", "--count", "--seed", 3)
+    pattern = ("--source-pattern", "^(.*)$")
+    code, _, _ = run(
+        "manifest", "build", "folder", "--root", root, "--out", out, *options, *pattern
+    )
+    manifest = read_manifest(out / "train.jsonl")
+    assert (code, manifest.dataset, len(manifest)) == (0, "mine", 4)
+    assert {(e.id, e.label, e.frames, e.source) for e in manifest if e.id.startswith("fall")} == {
+        (id, 0, 6, id) for id in ("fall/a", "fall/b")
+    }
+
+
+def test_build_folder_with_a_damaged_video_ends_with_1(
+    run: Run, root: Path, tmp_path: Path
+) -> None:
+    (root / "fall" / "c.mp4").write_text("no video")
+    out = tmp_path / "out"
+    code, _, stderr = run(*FOLDER, "--root", root, "--out", out)
+    assert code == 1
+    assert "left out: video 'fall/c': " in stderr
+    assert "the events of 1 abnormal test videos are not known" in stderr
+    assert (out / "test.jsonl").is_file()
+
+
+def test_build_csv(run: Run, root: Path, tmp_path: Path) -> None:
+    table = tmp_path / "list.csv"
+    table.write_text("path,label,split\nfall/a.mp4,1,test\nnormal/a.mp4,0,train\n")
+    out = tmp_path / "out"
+    code, _, _ = run("manifest", "build", "csv", table, "--root", root, "--out", out)
+    assert (code, [e.id for e in read_manifest(out / "test.jsonl")]) == (0, ["fall/a"])
+    table.write_text("path,label\nfall/a.mp4,yes\n")
+    with pytest.raises(ManifestError, match=r"list.csv:2: label = 'yes'"):
+        run("manifest", "build", "csv", table, "--root", root, "--out", tmp_path / "out2")
+
+
+def test_build_cctv_fights(run: Run, root: Path, tmp_path: Path) -> None:
+    (root / "fight").mkdir()
+    (root / "fight" / "fi001.mp4").write_bytes((root / "fall" / "a.mp4").read_bytes())
+    with pytest.raises(ManifestError, match="none of the 149 videos of cctv-fights is usable"):
+        run("manifest", "build", "cctv-fights", "--root", root, "--out", tmp_path / "out")
+
+
+def test_build_cctv_fights_from_the_real_clips(run: Run, reference: Path, tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    for name in ("fight/fi001", "noFight/nofi001", "fight/fi026"):
+        (clips / name).parent.mkdir(parents=True, exist_ok=True)
+        (clips / f"{name}.mp4").symlink_to(reference / "cctv_fights" / f"{name}.mp4")
+    command = ("manifest", "build", "cctv-fights", "--root", clips, "--out", tmp_path / "out")
+    with pytest.raises(ManifestError, match="146 of the 149 videos of cctv-fights are missing"):
+        run(*command)
+    code, stdout, stderr = run(*command, "--allow-missing")
+    assert code == 0
+    assert "numbers from this split cannot be compared" in stderr
+    assert stderr.count("missing: ") == 146
+    assert len(stdout.splitlines()) == 3
+
+
+def test_info(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "mine" / "test.jsonl"
+    fire = Entry(id="a", path="a", label=1, classes=("fire",), frames=9, events=((2, 20),))
+    write_manifest(path, [fire, Entry(id="b", path="b", label=0)])
+    code, stdout, _ = run("manifest", "info", path, "--json")
+    values = json.loads(stdout)
+    assert (code, values["dataset"], values["classes"]) == (0, "mine", {"fire": 1, "normal": 1})
+    assert (values["frames"], values["abnormal_frames"]) == (9, 7)
+    _, stdout, _ = run("manifest", "info", path)
+    lines = dict(line.rsplit(maxsplit=1) for line in stdout.splitlines())
+    assert (lines["abnormal frames"], lines["class fire"], lines["videos"]) == ("7", "1", "2")
+    path.write_text("{}\n")
+    with pytest.raises(ManifestError, match=r"test.jsonl:1: id is missing"):
+        run("manifest", "info", path)
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Path:
+    path = tmp_path / "x.h5"
+    meta = VideoMeta(6, 6, 0, 10.0, 32, 32, "0" * 64, "pyav", "1")
+    features = VideoFeatures(meta, {"rgb": np.ones((1, 1, 4), np.float16)})
+    write_pack(path, load_recipe("i3d-rgb-center"), [("fall/a", features)], dataset="x")
+    return path
+
+
+def test_check(run: Run, root: Path, pack: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m" / "test.jsonl"
+    good = Entry(id="fall/a", path="fall/a.mp4", label=1, events=((0, 6),))
+    write_manifest(path, [good])
+    assert run("manifest", "check", path, "--root", root, "--pack", pack) == (
+        0,
+        "",
+        "1 videos, 0 problems\n",
+    )
+    write_manifest(path, [good, Entry(id="x", path="x.mp4", label=0)])
+    code, stdout, _ = run("manifest", "check", path, "--root", root, "--pack", pack)
+    assert code == 1
+    assert stdout.splitlines() == [
+        f"video 'x': no file 'x.mp4' in {root}",
+        "video 'x': in the manifest, but not in the pack",
+    ]
+    code, stdout, _ = run("manifest", "check", path, "--pack", pack, "--json")
+    assert (code, len(json.loads(stdout)["problems"])) == (1, 1)
+
+
+def test_check_asks_for_events_where_a_test_needs_them(
+    run: Run, pack: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "m" / "train.jsonl"
+    write_manifest(path, [Entry(id="fall/a", path="fall/a.mp4", label=1)])
+    assert run("manifest", "check", path, "--pack", pack)[0] == 0
+    code, stdout, _ = run("manifest", "check", path, "--pack", pack, "--for", "test")
+    assert (code, stdout) == (1, "video 'fall/a': abnormal, and its events are not known\n")
