@@ -144,7 +144,8 @@ def test_features_that_do_not_fit_are_no_part(
         with pytest.raises(PackError, match="video 'a': rgb has 10 crops, the recipe 1"):
             parts.add("a", make_video(recipe=other))
         assert not parts.completed
-    assert names(out) == []
+        parts.add("a", make_video())
+        assert set(parts.completed) == {"a"}
 
 
 def test_second_run_is_refused(store: Store, out: Path, videos: Videos) -> None:
@@ -191,6 +192,14 @@ def test_folder_taken_by_a_run_that_begins(
     monkeypatch.setattr(Path, "rmdir", late)
     store().close()
     assert names(out) == ["out.h5.parts", "out.h5.parts/lock"]
+
+
+def test_lock_that_does_not_stay(store: Store, out: Path) -> None:
+    folder = out.parent / "out.h5.parts"
+    folder.mkdir(parents=True)
+    (folder / "lock").symlink_to(out.parent / "nowhere" / "lock")
+    with pytest.raises(InputError, match=r"cannot lock .*: it does not stay; give another --out"):
+        store()
 
 
 def test_file_system_without_locks(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +272,7 @@ def test_damaged_part_is_made_again(
     with store() as parts:
         assert set(parts.completed) == {"a/one", "a/two"}
         assert len(parts.notes) == 1
-        assert parts.notes[0].startswith("dropped a part, its video is made again: ")
+        assert parts.notes[0].startswith("dropped a part, its video is to be made again: ")
         assert str(damaged) in parts.notes[0]
         assert not damaged.exists()
         parts.add("b", videos["b"])

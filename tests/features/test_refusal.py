@@ -1,4 +1,4 @@
-"""Each command that reads packs refuses hostile ones: one line, exit code 1, nothing else opened."""
+"""Each command that reads packs refuses hostile ones: one line, exit code 1, nothing opened."""
 
 from __future__ import annotations
 

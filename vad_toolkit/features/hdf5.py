@@ -123,8 +123,9 @@ def _unusable(owner: h5py.HLObject, reason: str) -> NoReturn:
 
 
 def one_line(error: BaseException) -> str:
-    """An error's text without line breaks."""
-    return " ".join(str(error).split())
+    """An error's text on one line, safe to print: it may quote names out of a file."""
+    text = " ".join(str(error).split())[:1000]
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def shown(name: str | bytes) -> str:

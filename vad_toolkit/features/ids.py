@@ -28,6 +28,11 @@ class IdSet:
 
     def add(self, id: str) -> None:
         """Take in one more id. Raises PackError."""
+        self._folders |= self.check(id)
+        self._ids.add(id)
+
+    def check(self, id: str) -> set[str]:
+        """Whether `id` could be added; the folders that it lies in. Raises PackError."""
         parts = check_id(id).split("/")
         folders = {"/".join(parts[:length]) for length in range(1, len(parts))}
         if id in self._ids:
@@ -39,8 +44,7 @@ class IdSet:
                 f"video id {id!r}: {outer!r} cannot be a video and a folder of videos in one pack; "
                 "rename one of them"
             )
-        self._ids.add(id)
-        self._folders |= folders
+        return folders
 
 
 def check_ids(ids: Iterable[str]) -> None:

@@ -42,6 +42,7 @@ FORMAT_VERSION = 1
 CHUNK_SNIPPETS = 16
 VERIFY_BYTES = 16 << 20  # read at once by `verify`
 LICENSE_NOT_STATED = "not stated"
+JSON_ERRORS = (ValueError, RecursionError)  # the second for thousands of brackets
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class VideoMeta:
                     f"{name} is {value!r}: it has to be a whole number of at least {least}"
                 )
         if not isinstance(self.fps, float) or not math.isfinite(self.fps) or self.fps < 0:
-            raise PackError(f"fps is {self.fps!r}: it has to be a number of at least 0.0")
+            raise PackError(f"fps is {self.fps!r}: it has to be a float of at least 0.0")
         if not re.fullmatch(r"[0-9a-f]{64}", str(self.source_sha256)):
             raise PackError(f"source_sha256 is {self.source_sha256!r}: it has to be 64 hex digits")
         for name in ("decoder", "decoder_version"):
@@ -233,7 +234,10 @@ class FeaturePack:
             if hashlib.sha256(_bytes(array)).hexdigest() != self.digest(id, stream):
                 raise PackCorrupt(f"{self.path}: video {id!r}: {stream} features are damaged")
             streams[stream] = array
-        return VideoFeatures(meta, streams)
+        try:
+            return VideoFeatures(meta, streams)
+        except PackError as error:
+            raise PackCorrupt(f"{self.path}: video {id!r}: {error}") from error
 
     @property
     def content_sha256(self) -> str:
@@ -297,8 +301,8 @@ class FeaturePack:
         stated = self._text("recipe_sha256")
         try:
             recipe = parse_recipe(self._text("recipe"))
-        except InputError as error:
-            raise PackError(f"{self.path}: {error}") from error
+        except (InputError, RecursionError) as error:
+            raise PackError(f"{self.path}: {hdf5.one_line(error)}") from error
         if recipe.sha256 != stated:
             raise PackCorrupt(
                 f"{self.path}: recipe_sha256 is {stated}, but the recipe's is {recipe.sha256}"
@@ -306,9 +310,11 @@ class FeaturePack:
         return recipe
 
     def _read_creator(self) -> Mapping[str, str]:
-        with suppress(ValueError):
-            creator = json.loads(self._text("creator"))
-            if isinstance(creator, dict) and all(isinstance(v, str) for v in creator.values()):
+        with suppress(*JSON_ERRORS, PackError):
+            creator = json.loads(str(hdf5.read_attribute(self._file, "creator")))
+            if isinstance(creator, dict):
+                for text in (*creator, *creator.values()):
+                    check_text("creator", text)
                 return MappingProxyType(creator)
         raise PackCorrupt(f"{self.path}: creator has to be a JSON object of texts")
 
@@ -330,6 +336,8 @@ class FeaturePack:
             if any(isinstance(member, h5py.Dataset) for member in members.values()):
                 try:
                     self._read_video(check_id(id), child, members)
+                except PackCorrupt:
+                    raise
                 except PackError as error:
                     raise PackCorrupt(f"{self.path}: video {hdf5.shown(id)}: {error}") from error
             elif members:
@@ -434,8 +442,8 @@ class _Fit:
     def check(self, meta: VideoMeta, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Compare streams and shapes (N, C, D) with what the recipe makes. Raises PackError."""
         if set(shapes) != set(self.recipe.streams):
-            found = ", ".join(sorted(shapes)) or "none"
-            wanted = ", ".join(self.recipe.streams)
+            found = ", ".join(map(hdf5.shown, sorted(shapes))) or "none"
+            wanted = ", ".join(map(repr, self.recipe.streams))
             raise PackError(f"its streams are {found}, the recipe's {wanted}")
         snippets = self.recipe.snippet_count(meta.frames)
         if not snippets:
@@ -467,7 +475,7 @@ def creator_versions() -> Mapping[str, str]:
 
 
 def _all_finite(array: NDArray[np.float16]) -> bool:
-    """As `np.isfinite(array).all()`, three times as fast: all exponent bits set is NaN or infinity."""
+    """As `np.isfinite(array).all()`, but quicker: NaN and infinity have all exponent bits set."""
     return int((array.view(np.uint16) & 0x7FFF).max()) < 0x7C00
 
 
@@ -476,7 +484,7 @@ def _bytes(array: NDArray[np.float16]) -> memoryview:
 
 
 def _parse_clips(text: object) -> tuple[str, ...]:
-    with suppress(ValueError, TypeError):
+    with suppress(*JSON_ERRORS):
         clips = json.loads(str(text))
         if isinstance(clips, list) and all(isinstance(clip, str) for clip in clips):
             return tuple(clips)

@@ -32,6 +32,7 @@ from vad_toolkit.features.recipe import Recipe
 from vad_toolkit.files import TEMPORARY_MARK, fsync_folder
 
 LOCK = "lock"
+LOCK_TRIES = 100  # each fails only when another run ends just then
 
 
 class PartStore:
@@ -82,12 +83,12 @@ class PartStore:
             PackError: the id is not valid, is completed already or lies inside another, or the
                 features do not fit the recipe.
         """
-        self._ids.add(id)
+        self._ids.check(id)
         path = self._part_path(id)
         videos = [(id, features)]
         write_pack(path, self.recipe, videos, dataset=self.dataset, license=self.license)
         self._parts[id] = path
-        self._completed[id] = features.meta
+        self._complete(id, features.meta)
 
     def finish(self) -> Path | None:
         """Make the pack of all completed videos, then remove the parts.
@@ -125,7 +126,7 @@ class PartStore:
     def _remove_temporaries(self) -> None:
         """Remove what killed runs of this pack were writing; the lock says that none is alive."""
         for path in self.folder.iterdir():
-            if TEMPORARY_MARK in path.name:
+            if TEMPORARY_MARK in path.name and path.is_file():
                 path.unlink()
         start = f"{self.out.name}{TEMPORARY_MARK}"
         for path in self.out.parent.iterdir():
@@ -145,7 +146,7 @@ class PartStore:
         damaged = self._old.damaged()
         for id in self._old.ids:
             if id in damaged:
-                self.notes.append(f"{self.out}: {damaged[id]}; it is made again")
+                self.notes.append(f"{self.out}: {damaged[id]}; not kept, to be made again")
             else:
                 self._carried.add(id)
                 self._complete(id, self._old.meta(id))
@@ -161,7 +162,7 @@ class PartStore:
                         raise PackCorrupt(f"{path}: {' '.join(problems) or 'not a part'}")
                     id, meta = part.ids[0], part.meta(part.ids[0])
             except (PackCorrupt, PackUnsafe) as error:
-                self.notes.append(f"dropped a part, its video is made again: {error}")
+                self.notes.append(f"dropped a part, its video is to be made again: {error}")
                 path.unlink()
                 continue
             except PackError as error:  # perhaps of a later version: not ours to throw away
@@ -193,7 +194,7 @@ class PartStore:
 
 def _lock(folder: Path) -> int:
     """Make the folder and hold its lock. Raises InputError where another process holds it."""
-    while True:
+    for _ in range(LOCK_TRIES):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -218,6 +219,7 @@ def _lock(folder: Path) -> int:
             raise InputError(
                 f"cannot lock {folder / LOCK}: {error.strerror}; give an --out on a local disk"
             ) from error
+    raise InputError(f"cannot lock {folder / LOCK}: it does not stay; give another --out")
 
 
 def _is_same_file(descriptor: int, path: Path) -> bool:
