@@ -197,6 +197,13 @@ def test_clips_that_few_videos_cannot_use_are_counted() -> None:
     assert note.endswith("of 60 clips are not used: the videos are too few for them")
 
 
+def test_few_videos_grow_until_every_clip_is_used() -> None:
+    plan = plan_mixed("train", collection(40, 30), normal_videos=3, abnormal_videos=10)
+    assert plan.notes == ()
+    assert [sum(c.abnormal for c in video.clips) for video in plan.videos[3:]] == [3] * 10
+    assert len({c.id for video in plan.videos for c in video.clips}) == 70
+
+
 def test_numbers_are_those_asked_for_over_both_parts() -> None:
     clips = collection(40, 20, per_source=2)
     plan = plan_mixed("train", clips, normal_videos=7, abnormal_videos=11, validation_fraction=0.2)
