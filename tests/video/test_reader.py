@@ -4,6 +4,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -156,7 +157,7 @@ def test_real_files(reference: Path, name: str) -> None:
     frames, info = read(reference / name, "auto")
     shape = (len(frames), info.width, info.height, info.rotation, info.decoder)
     assert shape == REAL[name]
-    if info.decoder == "decord":
+    if info.decoder == "decord" and len(frames) < 100:
         assert_backends_agree(reference / name, len(frames))
 
 
@@ -164,6 +165,17 @@ def test_a_header_that_reports_too_much_is_no_damage(reference: Path) -> None:
     video = open_video(reference / "video/edge_cases/tree.avi")
     assert sum(map(len, video.chunks(16))) == 68
     assert video.stats == DecodeStats(68, 444, 0)
+
+
+def test_pictures_that_cannot_become_rgb_are_an_error(plain: Path) -> None:
+    class Refuses:
+        def reformat(self, *_: object, **__: object) -> None:
+            raise av.FFmpegError(22, "Invalid argument")
+
+    video = open_video(plain, "pyav")
+    video._reformatter = Refuses()
+    with pytest.raises(DecodeError, match="format yuv420p cannot be turned into RGB"):
+        next(iter(video.chunks(1)))
 
 
 def test_a_real_damaged_file_is_refused_by_both(reference: Path) -> None:

@@ -120,14 +120,20 @@ class PyAVReader:
     def _upright_rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
         # The plain conversion of FFmpeg, as in Decord: bit-equal wherever chroma needs no scaling.
         # Where the picture size changes, what comes later is scaled to the first, as in Decord.
-        picture = self._reformatter.reformat(
-            frame,
-            width=self._facts.width,
-            height=self._facts.height,
-            format="rgb24",
-            interpolation=Interpolation.BILINEAR,
-            threads=1,
-        )
+        try:
+            picture = self._reformatter.reformat(
+                frame,
+                width=self._facts.width,
+                height=self._facts.height,
+                format="rgb24",
+                interpolation=Interpolation.BILINEAR,
+                threads=1,
+            )
+        except av.FFmpegError as error:
+            raise DecodeError(
+                f"{self._facts.path}: pictures of the format {frame.format.name} cannot be "
+                f"turned into RGB ({error.strerror})"
+            ) from error
         pixels: NDArray[np.uint8] = picture.to_ndarray()  # type: ignore[assignment]
         return np.rot90(pixels, -self._facts.rotation // 90)
 

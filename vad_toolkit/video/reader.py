@@ -19,8 +19,8 @@ from .probe import ContainerFacts, probe
 
 DECODERS = ("auto", "decord", "pyav")
 
-# Where Decord gave every frame, bit for bit, when read in sequence. Not among them: AVI, where
-# frames after damage are wrong, MPEG-TS, of which it gives no frame at all, GIF, which it refuses.
+# Where Decord gave every frame, bit for bit, when read in sequence. Not among them: AVI, where the
+# decoders differ after damage, MPEG-TS, of which it gives no frame at all, GIF, which it refuses.
 DECORD_CONTAINERS = ("mov", "matroska", "flv", "asf", "mpeg")
 
 # Decord's decoder of 2018 shows damaged HEVC as whole where PyAV's counts lost frames, and makes up
