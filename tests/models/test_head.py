@@ -96,7 +96,7 @@ def test_a_full_mask_trains_as_no_mask(make_model, make_input, select) -> None:
     x, mask = make_input(4, 2, 12), torch.ones(4, 12, dtype=torch.bool)
     gradients = []
     for given in (None, mask):
-        model = make_model(dropout=0.0)
+        model = make_model(dropout=0.0, embed_dropout=0.0)
         train_a_little(model)
         model.config = model.config.model_copy(
             update={"losses": model.config.losses.model_copy(update={"select": select})}
@@ -116,7 +116,7 @@ def test_padding_does_not_change_training(make_model, make_input) -> None:
     longer = torch.cat([mask, torch.zeros(4, 5, dtype=torch.bool)], dim=1)
     terms, statistics = [], []
     for inputs, given in ((x, mask), (padded, longer)):
-        model = make_model(dropout=0.0)
+        model = make_model(dropout=0.0, embed_dropout=0.0)
         train_a_little(model)
         model.train()
         terms.append(model.losses(model(inputs, given)))
@@ -134,7 +134,7 @@ def test_the_temperature_falls_in_training_and_is_one_at_test(make_model, make_i
     at_one = model(x).scores
     model.begin_step(0.0)
     assert torch.equal(model(x).scores, at_one)
-    still = make_model(dropout=0.0).train()
+    still = make_model(dropout=0.0, embed_dropout=0.0).train()
     still.begin_step(0.0)
     hot = still(x).features
     still.begin_step(0.5)
@@ -181,7 +181,9 @@ def test_parameter_count_of_the_default_size() -> None:
 
 @pytest.mark.parametrize("head", SWITCHES, ids=str)
 def test_gradients(make_model, make_input, head) -> None:
-    model = make_model(width=4, stream_width=3, nodes=2, node_width=2, dropout=0.0, **head)
+    model = make_model(
+        width=4, stream_width=3, nodes=2, node_width=2, dropout=0.0, embed_dropout=0.0, **head
+    )
     train_a_little(model)
     model.double().train()
     x = make_input(2, 2, 3).double().requires_grad_()

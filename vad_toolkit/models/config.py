@@ -44,7 +44,8 @@ class ClavComoHead(Strict):
 
     width: Width = 512  # d
     kernel: OddWindow = 3  # snippets that a temporal convolution sees
-    dropout: Probability = 0.6  # after the embedding and inside the score MLP
+    embed_dropout: Probability = 0.6  # after the embedding
+    dropout: Probability = 0.6  # inside the score MLP
 
     activate: Literal["bank", "gate", "none"] = "bank"
     kernels: Annotated[int, Field(ge=1, le=64)] = 4  # M

@@ -27,7 +27,7 @@ class ClavComo(MilModel):
         self.config = config
         self.tau = 1.0  # of the class activation while training; 1 in evaluation
         self.embed = nn.Conv1d(input_dim, head.width, head.kernel, padding="same")
-        self.dropout = nn.Dropout(head.dropout)
+        self.dropout = nn.Dropout(head.embed_dropout)
         self.activate = build_class_activate(head)
         self.como = CoMo(head) if head.como else None
         first, second = head.score_hidden

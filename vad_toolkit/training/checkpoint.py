@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 import vad_toolkit
@@ -112,7 +112,7 @@ def save_checkpoint(path: Path, model: MilModel, info: CheckpointInfo) -> None:
     }
     stored = info.model_dump(mode="json")
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={METADATA_KEY: canonical_json(stored)})
+        temporary.write_bytes(save(tensors, metadata={METADATA_KEY: canonical_json(stored)}))
     write_json(path.with_suffix(".json"), stored)
 
 

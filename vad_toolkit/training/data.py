@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vad_toolkit.datasets.fit import check_fit
 from vad_toolkit.datasets.manifest import Entry, Manifest, read_manifest
 from vad_toolkit.errors import InputError, ManifestError
 from vad_toolkit.features.pack import FeaturePack
 from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.fitting import pack_problems
 from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.training.config import DataConfig
 from vad_toolkit.training.segments import segment_means
@@ -68,13 +68,7 @@ def load_training_set(
 
 
 def _check(listed: Manifest, path: Path, pack: FeaturePack) -> None:
-    problems = check_fit(
-        listed,
-        {id: pack.meta(id).frames for id in pack.ids},
-        {id: pack.shape(id, STREAM)[0] for id in pack.ids},
-        pack.recipe.snippet_count,
-        needs_events=False,
-    )
+    problems = pack_problems(listed, pack, needs_events=False)
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise ManifestError(f"{path} does not fit {pack.path}: {problems[0]}{more}")

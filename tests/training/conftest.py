@@ -1,0 +1,104 @@
+"""A small labelled pack and manifest, made by code, that a head can learn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vad_toolkit.datasets.manifest import Entry, write_manifest
+from vad_toolkit.features.pack import VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.recipe import Recipe, load_recipe
+from vad_toolkit.training.config import TrainConfig, load_config
+
+DIM = 8
+SMALL = {
+    "steps": 6,
+    "pairs": 3,
+    "log_every": 2,
+    "tensorboard": False,
+    "data.segments": 12,
+    "validation.every": 3,
+    "head.width": 8,
+    "head.activate_hidden": 4,
+    "head.stream_width": 4,
+    "head.nodes": 2,
+    "head.node_width": 4,
+    "head.score_hidden": [8, 4],
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tensors are tiny, and tests run side by side: more threads only wait for one another."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def recipe() -> Recipe:
+    return load_recipe("i3d-rgb-center")
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a pack and a manifest lie."""
+
+    pack: Path
+    manifest: Path
+
+
+def entries(normal: int, abnormal: int) -> list[Entry]:
+    """normal/n0 ... and abnormal/a0 ..., labels only, as training manifests are."""
+    return [
+        *(Entry(id=f"normal/n{i}", path=f"normal/n{i}.mp4", label=0) for i in range(normal)),
+        *(Entry(id=f"abnormal/a{i}", path=f"abnormal/a{i}.mp4", label=1) for i in range(abnormal)),
+    ]
+
+
+def write_dataset(folder: Path, recipe: Recipe, listed: list[Entry]) -> Files:
+    """Videos of 10 to 29 snippets; two snippets of an abnormal one stand out."""
+    generator = np.random.default_rng(0)
+
+    def videos() -> Iterator[tuple[str, VideoFeatures]]:
+        for entry in listed:
+            snippets = int(generator.integers(10, 30))
+            features = generator.standard_normal((snippets, recipe.crop_count, DIM))
+            if entry.label:
+                features[3:5] += 3.0
+            frames = snippets * recipe.step
+            meta = VideoMeta(
+                frames=frames,
+                frames_reported=frames,
+                frames_duplicated=0,
+                fps=25.0,
+                width=320,
+                height=240,
+                source_sha256="0" * 64,
+                decoder="made by a test",
+                decoder_version="1",
+            )
+            yield entry.id, VideoFeatures(meta, {"rgb": features.astype(np.float16)})
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files = Files(folder / "pack.h5", folder / "train.jsonl")
+    write_pack(files.pack, recipe, videos(), dataset="test")
+    write_manifest(files.manifest, listed)
+    return files
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory, recipe: Recipe) -> Files:
+    """10 normal and 10 abnormal videos; do not write into its folder."""
+    return write_dataset(tmp_path_factory.mktemp("dataset"), recipe, entries(10, 10))
+
+
+@pytest.fixture
+def small_config() -> TrainConfig:
+    return load_config("clav-como", SMALL)

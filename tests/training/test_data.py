@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from h5py import File
+
+from vad_toolkit.datasets.manifest import Entry, write_manifest
+from vad_toolkit.errors import InputError, ManifestError, PackError
+from vad_toolkit.features.pack import FeaturePack
+from vad_toolkit.progress import ProgressEvent
+from vad_toolkit.training.config import DataConfig
+from vad_toolkit.training.data import gather, load_training_set, place
+from vad_toolkit.training.segments import segment_means
+
+
+def manifest(path: Path, *videos: tuple[str, int]) -> Path:
+    write_manifest(path, [Entry(id=id, path=id, label=label) for id, label in videos])
+    return path
+
+
+def test_all_videos_in_the_manifests_order(dataset) -> None:
+    events: list[ProgressEvent] = []
+    data = load_training_set(dataset.pack, dataset.manifest, DataConfig(segments=5), events.append)
+    assert data.data.shape == (20, 1, 5, 8)
+    assert data.data.dtype == torch.float16
+    assert data.labels.tolist() == [0] * 10 + [1] * 10
+    assert data.input_dim == 8
+    with FeaturePack.open(dataset.pack) as pack:
+        expected = segment_means(pack.features("abnormal/a3"), 5)
+        assert data.pack_sha256 == pack.content_sha256
+    found = data.data[13, 0].float()
+    torch.testing.assert_close(found, torch.from_numpy(expected[:, 0]), atol=2e-3, rtol=1e-3)
+    assert (events[-1].done, events[-1].total, events[-1].unit) == (20, 20, "videos")
+
+
+def test_float32_storage_rounds_nothing(dataset) -> None:
+    config = DataConfig(segments=5, storage="float32")
+    data = load_training_set(dataset.pack, dataset.manifest, config)
+    with FeaturePack.open(dataset.pack) as pack:
+        expected = segment_means(pack.features("normal/n0"), 5)
+    assert torch.equal(data.data[0, 0], torch.from_numpy(expected[:, 0]))
+
+
+def test_gather_takes_rows_as_float32(dataset) -> None:
+    data = load_training_set(dataset.pack, dataset.manifest, DataConfig(segments=3)).data
+    cpu = torch.device("cpu")
+    assert place(data, cpu) is data
+    rows = gather(data, torch.tensor([4, 0, 4]), cpu)
+    assert rows.dtype == torch.float32
+    assert torch.equal(rows, data[[4, 0, 4]].float())
+
+
+@pytest.mark.parametrize(("label", "missing"), [(0, "abnormal"), (1, "normal")])
+def test_both_kinds_are_needed(dataset, tmp_path, label, missing) -> None:
+    id = "normal/n0"
+    with pytest.raises(InputError, match=f"holds no {missing} videos: training needs both kinds"):
+        load_training_set(dataset.pack, manifest(tmp_path / "m.jsonl", (id, label)), DataConfig())
+
+
+def test_a_video_that_the_pack_lacks(dataset, tmp_path) -> None:
+    path = manifest(tmp_path / "m.jsonl", ("normal/n0", 0), ("gone/a", 1), ("gone/b", 1))
+    with pytest.raises(
+        ManifestError, match=r"'gone/a': in the manifest, but not .* \(and 1 more\)"
+    ):
+        load_training_set(dataset.pack, path, DataConfig())
+
+
+def test_a_damaged_video_is_not_trained_on(dataset, tmp_path) -> None:
+    damaged = tmp_path / "pack.h5"
+    damaged.write_bytes(dataset.pack.read_bytes())
+    with File(damaged, "r+") as file:
+        file["videos/normal/n1/rgb"][0, 0, 0] = 5.0
+    with pytest.raises(PackError, match="'normal/n1'"):
+        load_training_set(damaged, dataset.manifest, DataConfig())
