@@ -166,7 +166,6 @@ def test_a_child_that_died_between_videos_is_replaced(worker: DecodeWorker, plai
     read(worker, plain)
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGKILL)
-    wait_for_end(worker.pid)
     assert len(read(worker, plain)) == 40
 
 
@@ -301,3 +300,16 @@ def test_a_decoders_noise_stays_in_the_child(reference: Path) -> None:
     with run_script(body, path) as process:
         assert process.communicate() == ("refused\nrefused\n", "")
         assert process.returncode == 0
+
+
+def test_a_video_that_crashes_every_child_is_an_error(
+    worker: DecodeWorker, plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read(worker, plain)
+    monkeypatch.setattr("vad_toolkit.video.worker.CHILD_MODULE", "vad_toolkit.video.absent")
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+    with pytest.raises(DecodeError, match=r"crashed \(exit code 1: .*No module named"):
+        worker.stream(plain)
+    monkeypatch.undo()
+    assert len(read(worker, plain)) == 40

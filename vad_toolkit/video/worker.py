@@ -70,8 +70,8 @@ class DecodeWorker:
             raise RuntimeError(
                 "a DecodeWorker gives one stream at a time; close the last one first"
             )
-        if self._child is None or not self._child.alive:
-            self._drop_child()
+        is_new = self._child is None
+        if self._child is None:
             self._child = _Child()
         self._number += 1
         request = {
@@ -83,7 +83,13 @@ class DecodeWorker:
         }
         stream = FrameStream(self, self._child, request, self.timeout_seconds)
         self._current = stream
-        stream._open()
+        try:
+            stream._open()
+        except _ChildCrashed:
+            if is_new:
+                raise
+            # It may have died before this video came: a new child tells.
+            return self.stream(path, decoder, chunk_frames)
         return stream
 
     def close(self) -> None:
@@ -222,10 +228,11 @@ class FrameStream:
             if rest := header.get("payload", 0):
                 receive_into(self._child.link, memoryview(bytearray(rest)), deadline)
 
-    def _crashed(self) -> DecodeError:
+    def _crashed(self) -> _ChildCrashed:
         cause = self._child.cause_of_death()
         self._finish(child_is_usable=False)
-        return self._failed(f"the decoder crashed ({cause})")
+        error = self._failed(f"the decoder crashed ({cause})")
+        return _ChildCrashed(str(error), retry=error.retry)
 
     def _failed(self, what: str) -> DecodeError:
         # Before `info` is there, "auto" may still be at Decord.
@@ -237,6 +244,10 @@ class FrameStream:
         if self._running:
             self._running = False
             self._worker._ended(child_is_usable)
+
+
+class _ChildCrashed(DecodeError):
+    """The child died while a video was its task."""
 
 
 class _Child:
@@ -270,10 +281,6 @@ class _Child:
     @property
     def pid(self) -> int:
         return self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
 
     def cause_of_death(self) -> str:
         """In a few words: the signal or exit code, and the last line that the child wrote."""
