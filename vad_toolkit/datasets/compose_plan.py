@@ -18,7 +18,7 @@ from vad_toolkit.datasets.split import group_key, split_by_source
 from vad_toolkit.errors import InputError, ManifestError
 
 MAX_ABNORMAL_CLIPS = 3  # of one composed video
-CLIPS_PER_VIDEO = (5, 9)  # about 28 snippets with clips of two to three seconds
+CLIPS_PER_VIDEO = (5, 9)  # 25 to 30 snippets with clips of two to three seconds
 VALIDATION_FRACTION = 0.2
 
 
