@@ -236,6 +236,17 @@ def test_folder_that_cannot_be_written(
         write_pack(tmp_path / "file" / "p.h5", recipe, [("a", make_video())], dataset="x")
 
 
+@pytest.mark.parametrize("count", [1, 1_500, 20_000])
+def test_many_clips(tmp_path: Path, recipe: Recipe, make_video: MakeVideo, count: int) -> None:
+    """More than fits into an object's header (64 KiB) too."""
+    video = make_video(40)
+    clips = tuple(f"ünïque/name_of_a_clip_{index:05d}" for index in range(count))
+    video = VideoFeatures(replace(video.meta, clips=clips), video.streams)
+    write_pack(tmp_path / "p.h5", recipe, [("a", video)], dataset="x")
+    with FeaturePack.open(tmp_path / "p.h5") as pack:
+        assert pack.meta("a").clips == clips
+
+
 def test_pack_without_videos(tmp_path: Path, recipe: Recipe) -> None:
     with pytest.raises(PackError, match="there is no video to write"):
         write_pack(tmp_path / "p.h5", recipe, [], dataset="x")
@@ -399,7 +410,7 @@ def test_compressed_pack_of_somebody_else_is_read(good_pack: Path) -> None:
         del group["rgb"]
         group.create_dataset("rgb", data=values, compression="gzip", shuffle=True)
         group["rgb"].attrs["sha256"] = digest
-        group.attrs["decoder"] = np.bytes_("decord")
+        group.attrs["decoder"] = np.bytes_("decord")  # of fixed length, as others may write it
     with FeaturePack.open(good_pack) as pack:
         assert pack.verify() == []
     assert content(good_pack) == before
