@@ -268,7 +268,7 @@ def _score(
             manifest_sha256=listed.sha256,
             trained_on_manifest=listed.sha256 == checkpoint.manifest_sha256,
             device=str(place),
-            versions=creator_versions(),
+            versions=dict(creator_versions()),
         ),
         metrics=compute_metrics(frames),
         videos=tuple(videos),

@@ -121,6 +121,7 @@ def predict(
                 continue
             done += video.meta.frames
             predictions.append(writer.write(source, video.meta, scores))
+    progress(ProgressEvent("predict", done, done, "frames", f"{len(sources)} videos"))
     return PredictSummary(out, tuple(predictions), tuple(failures))
 
 
@@ -144,7 +145,7 @@ class _Writer:
             },
             "recipe_sha256": checkpoint.recipe_sha256,
             "step_frames": checkpoint.recipe.step,
-            "versions": creator_versions(),
+            "versions": dict(creator_versions()),
         }
 
     def write(
@@ -212,10 +213,15 @@ class _Writer:
 
 
 def _after(done: int, note: str, progress: ProgressCallback) -> ProgressCallback:
-    """A callback for one video that goes on where the videos before it ended."""
+    """A callback for one video that goes on where the videos before it ended.
+
+    Its total is never reached, since other videos may follow and a container may not say how many
+    frames it has.
+    """
 
     def report(event: ProgressEvent) -> None:
-        progress(ProgressEvent("predict", done + event.done, done + event.total, "frames", note))
+        total = done + max(event.total, event.done + 1)
+        progress(ProgressEvent("predict", done + event.done, total, "frames", note))
 
     return report
 
