@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from vad_toolkit.errors import InputError
-
 from vad_toolkit.reports.canvas import (
     DASHES,
     GRID_COLOUR,
