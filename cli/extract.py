@@ -133,6 +133,8 @@ def _print_summary(summary: ExtractSummary, as_json: bool) -> None:
         "snippets": summary.snippets,
         "seconds": round(summary.seconds, 1),
     }
+    for note in summary.notes:
+        click.echo(f"note: {note}", err=True)
     for failure in summary.failures:
         click.echo(f"failed: {failure.id}: {failure.reason}", err=True)
     if as_json:

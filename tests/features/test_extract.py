@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from vad_toolkit.backbones.store import get_weights
-from vad_toolkit.errors import DecodeError, InputError, WeightsError
+from vad_toolkit.errors import DecodeError, InputError, PackError, WeightsError
 from vad_toolkit.features.extract import (
     Extractor,
     VideoSource,
@@ -225,5 +225,25 @@ def test_bad_ids(recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no videos to extract"):
         extract_pack([], recipe, tmp_path / "pack.h5")
     twice = [VideoSource("a", tmp_path / "1.mp4"), VideoSource("a", tmp_path / "2.mp4")]
-    with pytest.raises(InputError, match="'a' is there twice"):
+    with pytest.raises(PackError, match="'a' is there twice"):
         extract_pack(twice, recipe, tmp_path / "pack.h5")
+    inside = [VideoSource("a", tmp_path / "1.mp4"), VideoSource("a/b", tmp_path / "2.mp4")]
+    with pytest.raises(PackError, match="cannot be a video and a folder of videos"):
+        extract_pack(inside, recipe, tmp_path / "pack.h5")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_features_that_are_not_finite_are_a_failure(
+    videos: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One video whose numbers leave float16 is listed; the others are kept."""
+    whole = Extractor._features
+
+    def broken(self: Extractor, frames: object) -> np.ndarray:
+        made = whole(self, frames)  # type: ignore[arg-type]
+        return np.full_like(made, np.inf) if len(made) == 1 else made
+
+    monkeypatch.setattr(Extractor, "_features", broken)
+    summary = extract_pack(list_sources([videos / "good"]), recipe, tmp_path / "pack.h5")
+    assert summary.extracted == ("0", "1")
+    assert [failure.id for failure in summary.failures] == ["2"]

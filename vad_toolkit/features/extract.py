@@ -22,8 +22,9 @@ from torch import Tensor
 
 from vad_toolkit.backbones.store import load_backbone
 from vad_toolkit.device import pick_device
-from vad_toolkit.errors import DecodeError, InputError
+from vad_toolkit.errors import DecodeError, InputError, PackError
 from vad_toolkit.features.crops import crop_views, iter_snippets, network_input, resize_frames
+from vad_toolkit.features.ids import check_ids
 from vad_toolkit.features.pack import VideoFeatures, VideoMeta
 from vad_toolkit.features.parts import PartStore
 from vad_toolkit.features.recipe import Recipe
@@ -57,12 +58,17 @@ class Failure:
 
 @dataclass(frozen=True)
 class ExtractSummary:
-    """What an extraction did. `reused` videos were in the pack or its parts already."""
+    """What an extraction did.
+
+    `reused` videos were in the pack or its parts already; `notes` tell of parts that were damaged
+    and therefore made again.
+    """
 
     pack: Path
     extracted: tuple[str, ...]
     reused: tuple[str, ...]
     failures: tuple[Failure, ...]
+    notes: tuple[str, ...]
     frames: int
     snippets: int
     seconds: float
@@ -113,6 +119,7 @@ class Extractor:
 
         Raises:
             DecodeError: the video cannot be decoded, is damaged, or has too few frames.
+        PackError: its features are not finite, or too large for float16.
         """
         try:
             return self._extract_with(path, self.decoder, progress)
@@ -222,10 +229,13 @@ def extract_pack(
     this pack has no lines there. When no video at all could be used, no pack is written.
 
     Raises:
-        InputError: no videos, two with one id, or a pack or parts of another recipe at `out`.
+        InputError: no videos, or a pack or parts of another recipe at `out`.
+        PackError: ids that cannot stand in one pack, such as one inside another.
         WeightsError: the recipe's weights are not in the cache.
     """
-    _check_ids(videos)
+    if not videos:
+        raise InputError("no videos to extract")
+    check_ids(video.id for video in videos)
     started = time.monotonic()
     extracted: list[str] = []
     failures: list[Failure] = []
@@ -239,7 +249,7 @@ def extract_pack(
                 for video in wanted:
                     try:
                         features = extractor.extract(video.path, meter.of(video))
-                    except (DecodeError, OSError) as error:
+                    except (DecodeError, PackError, OSError) as error:
                         failures.append(Failure(video.id, str(video.path), str(error)))
                         meter.finished(video, 0)
                         continue
@@ -250,26 +260,18 @@ def extract_pack(
                     meter.finished(video, features.meta.frames)
         if extracted or reused:
             store.finish()
+        notes = tuple(store.notes)
     _write_failures(out, failures)
     return ExtractSummary(
         pack=out,
         extracted=tuple(extracted),
         reused=reused,
         failures=tuple(failures),
+        notes=notes,
         frames=frames,
         snippets=snippets,
         seconds=time.monotonic() - started,
     )
-
-
-def _check_ids(videos: Sequence[VideoSource]) -> None:
-    if not videos:
-        raise InputError("no videos to extract")
-    seen: set[str] = set()
-    for video in videos:
-        if video.id in seen:
-            raise InputError(f"video id {video.id!r} is there twice: ids have to be unique")
-        seen.add(video.id)
 
 
 class _Meter:
