@@ -18,7 +18,7 @@ def test_ids(id: str) -> None:
 @pytest.mark.parametrize(
     ("id", "match"),
     [
-        ("", r"video id '': it has to be a relative path"),
+        ("", r"video id '': has to be a relative path"),
         ("/a", r"has to be a relative path"),
         ("a/", r"has to be a relative path"),
         ("a//b", r"has to be a relative path"),

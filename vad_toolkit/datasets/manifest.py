@@ -7,7 +7,6 @@ name and terms stand in `dataset.toml` in the same folder (`dataset_info`).
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,26 +26,11 @@ from pydantic_core import ErrorDetails
 from vad_toolkit.datasets.dataset_info import INFO_FILE, read_dataset_info
 from vad_toolkit.errors import ManifestError
 from vad_toolkit.files import canonical_json, sha256_text, write_text
+from vad_toolkit.paths import check_relative_path
 
 NORMAL = "normal"
 UNLISTED = "unlisted"  # source of videos of unknown origin: any two of them might share one
 Event = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]]
-
-
-def check_relative_path(text: str) -> str:
-    """Give back `text` when it is a relative POSIX path with nothing to resolve in it.
-
-    Raises:
-        ValueError: an empty text, an absolute path, a control or broken character, or a component
-            that is empty, "." or "..".
-    """
-    if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", text):
-        raise ValueError("has to be a path in UTF-8 without control characters")
-    if any(part in ("", ".", "..") for part in text.split("/")):
-        raise ValueError(
-            "has to be a relative path with '/' between its parts, none of them empty, '.' or '..'"
-        )
-    return text
 
 
 class Entry(BaseModel):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from vad_toolkit.datasets.manifest import check_relative_path
 from vad_toolkit.errors import ManifestError
+from vad_toolkit.paths import check_relative_path
 from vad_toolkit.video.files import find_videos
 
 

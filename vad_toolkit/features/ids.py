@@ -6,14 +6,11 @@ groups, so that one id cannot lie inside another: a group is a video or a folder
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from vad_toolkit.errors import PackError
 from vad_toolkit.features.hdf5 import shown
-
-MAX_ID_BYTES = 1024
-MAX_ID_PARTS = 32
+from vad_toolkit.paths import CONTROL_CHARACTERS, check_relative_path
 
 
 class IdSet:
@@ -55,23 +52,17 @@ def check_ids(ids: Iterable[str]) -> None:
 
 
 def check_id(id: str) -> str:
-    """`id`, if it is a video id: a relative POSIX path in at most 1,024 bytes. Raises PackError."""
-    parts = id.split("/")
-    if any(part in ("", ".", "..") for part in parts) or len(parts) > MAX_ID_PARTS:
-        raise PackError(
-            f"video id {shown(id)}: it has to be a relative path of at most {MAX_ID_PARTS} parts, "
-            "none of them empty, '.' or '..'"
-        )
-    check_text("video id", id)
-    if len(id.encode("utf-8")) > MAX_ID_BYTES:
-        raise PackError(f"video id {shown(id)}: it may have at most {MAX_ID_BYTES} bytes")
-    return id
+    """`id`, if it is a video id. Raises PackError."""
+    try:
+        return check_relative_path(id)
+    except ValueError as error:
+        raise PackError(f"video id {shown(id)}: {error}") from error
 
 
 def check_text(name: str, value: object) -> str:
     """`value`, if it is one line of text without control characters. Raises PackError."""
     if not isinstance(value, str):
         raise PackError(f"{name} is {value!r}: it has to be a text")
-    if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", value):
+    if CONTROL_CHARACTERS.search(value):
         raise PackError(f"{name} {shown(value)}: control characters are not allowed")
     return value

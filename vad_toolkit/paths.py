@@ -1,0 +1,32 @@
+"""Relative paths as manifests and packs name videos by: what may be one.
+
+A video id is such a path without suffix ("fight/fi001"): `features` and `datasets` agree on it here.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_BYTES = 1024
+MAX_PARTS = 32
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def check_relative_path(text: str) -> str:
+    """Give back `text` when it is a relative POSIX path with nothing to resolve in it.
+
+    Raises:
+        ValueError: an empty text, an absolute path, a component that is empty, "." or "..", a
+            control or broken character, more than 32 components or 1,024 bytes.
+    """
+    parts = text.split("/")
+    if any(part in ("", ".", "..") for part in parts) or len(parts) > MAX_PARTS:
+        raise ValueError(
+            f"has to be a relative path of at most {MAX_PARTS} parts, "
+            "none of them empty, '.' or '..'"
+        )
+    if CONTROL_CHARACTERS.search(text):
+        raise ValueError("control characters are not allowed")
+    if len(text.encode("utf-8")) > MAX_BYTES:
+        raise ValueError(f"may have at most {MAX_BYTES} bytes")
+    return text
