@@ -1,6 +1,6 @@
 """Relative paths as manifests and packs name videos by: what may be one.
 
-A video id is such a path without suffix ("fight/fi001"): `features` and `datasets` agree on it here.
+A video id is such a path without suffix ("fight/fi001"): here features and datasets agree on it.
 """
 
 from __future__ import annotations
