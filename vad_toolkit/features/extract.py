@@ -203,8 +203,8 @@ def list_sources(inputs: Sequence[Path]) -> list[VideoSource]:
             source = VideoSource(relative.with_suffix("").as_posix(), path)
             if (other := sources.get(source.id)) is not None:
                 raise InputError(
-                    f"{other.path} and {path} would both be {source.id!r}: rename one, or extract "
-                    "them into packs of their own"
+                    f"{other.path} and {path} would both be {source.id!r}: rename one of them, or "
+                    "run them separately"
                 )
             sources[source.id] = source
     return list(sources.values())
