@@ -70,9 +70,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo(
-            "Interrupted: what was finished is kept; run the same command to go on.", err=True
-        )
+        click.echo("Interrupted: what was finished is kept.", err=True)
         sys.exit(130)
     except VadError as error:
         if debug:

@@ -94,9 +94,9 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: object, message: str) -> No
     "id", ["", "/a", "a/", "a//b", ".", "../a", "a/./b", "a\0", "a\nb", "\ud800"]
 )
 def test_an_id_is_a_plain_relative_path(id: str) -> None:
-    with pytest.raises(ValidationError, match="has to be a|control characters"):
+    with pytest.raises(ValidationError, match=r"has to be a|control characters"):
         Entry(id=id, path="a.mp4", label=0)
-    with pytest.raises(ValidationError, match="has to be a|control characters"):
+    with pytest.raises(ValidationError, match=r"has to be a|control characters"):
         Entry(id="a", path=id, label=0)
 
 

@@ -28,7 +28,7 @@ def test_two_files_with_one_id(make_videos: Callable[..., Path]) -> None:
 
 
 def test_a_name_that_is_no_id(make_videos: Callable[..., Path]) -> None:
-    with pytest.raises(ManifestError, match=r"video 'a\\nb.mp4': control characters are not allowed"):
+    with pytest.raises(ManifestError, match=r"'a\\nb.mp4': control characters are not"):
         video_ids(make_videos("a\nb.mp4"))
     with pytest.raises(ManifestError, match="none of them empty"):
         video_id("../a.mp4")

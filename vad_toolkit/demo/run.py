@@ -36,6 +36,8 @@ from vad_toolkit.training.loop import train_seeds
 WEIGHTS = "i3d-rgb-k400"
 RECIPE = "i3d-rgb-center"
 CONFIG = "clav-como-small"
+# Chosen on a dataset of another seed: ten snippets a video are not stretched to 32 segments.
+OVERRIDES = {"data.segments": 10, "optimiser.learning_rate": 3e-4}
 SEEDS = (0, 1, 2)
 
 Say = Callable[[str], None]
@@ -84,7 +86,7 @@ def run_demo(
     dataset = render_dataset(out / "dataset", dataset_seed, progress=progress)
     say(f"videos: {dataset.rendered} rendered, {dataset.reused} reused, in {dataset.videos}")
     pack = _extract(dataset, out / "features.h5", device, progress, say)
-    config = load_config(CONFIG)
+    config = load_config(CONFIG, OVERRIDES)
     run = out / "runs" / _key(pack, dataset, config)
     _train(run, pack, dataset, config, seeds, device, progress, say)
     evaluation = _evaluate(run, pack, dataset, device, progress, say)

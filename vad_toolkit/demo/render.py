@@ -1,0 +1,164 @@
+"""Draws the demo's videos, encodes them as H.264 and writes their manifests.
+
+OUT/dataset.json             seed and settings; a folder holds one dataset only
+OUT/videos/<id>.mp4          a video is there whole or not at all
+OUT/manifests/{train,test}.jsonl, dataset.toml
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+
+from vad_toolkit.datasets.dataset_info import INFO_FILE, DatasetInfo, write_dataset_info
+from vad_toolkit.datasets.manifest import Entry, write_manifest
+from vad_toolkit.demo.figures import draw_look, limbs, simulate
+from vad_toolkit.demo.plan import ABNORMAL, SPLITS, DatasetSettings, VideoPlan, plan_dataset
+from vad_toolkit.demo.scenes import draw_scene
+from vad_toolkit.errors import InputError
+from vad_toolkit.files import TEMPORARY_MARK, write_json
+from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
+from vad_toolkit.video.encode import write_video
+
+DATASET = "vad-demo"
+RECORD_FILE = "dataset.json"
+DRAWING = 1  # changes with every change of what is drawn, so that old videos are not mixed with new
+NOISE_LEVEL = 2.5  # standard deviation of the sensor noise, in grey levels
+
+
+@dataclass(frozen=True)
+class DemoDataset:
+    """Where a rendered dataset lies, and how many of its videos were drawn now."""
+
+    videos: Path
+    train_manifest: Path
+    test_manifest: Path
+    rendered: int
+    reused: int
+
+
+def render_dataset(
+    out: Path,
+    seed: int = 0,
+    settings: DatasetSettings | None = None,
+    jobs: int = -1,
+    progress: ProgressCallback = silent,
+) -> DemoDataset:
+    """Render the dataset into `out`, or what is missing of it there.
+
+    The same seed and settings give the same bytes with the same versions of numpy and PyAV. `jobs`
+    processes draw at a time; -1 is one a core.
+
+    Raises:
+        InputError: the seed or a setting is out of range, or `out` holds another dataset or other
+            files.
+    """
+    settings = settings or DatasetSettings()
+    plans = plan_dataset(settings, seed)
+    _claim(out, {"drawing": DRAWING, "seed": seed, "settings": settings.as_dict()})
+    videos = out / "videos"
+    for stale in videos.rglob(f"*{TEMPORARY_MARK}*"):
+        stale.unlink()
+    missing = [plan for plan in plans if not _video_path(videos, plan).exists()]
+    reused = len(plans) - len(missing)
+    for done, name in enumerate(_render_all(missing, videos, settings, jobs), start=1):
+        progress(ProgressEvent("render", reused + done, len(plans), "videos", name))
+    manifests = out / "manifests"
+    write_dataset_info(manifests / INFO_FILE, _INFO)
+    for split in SPLITS:
+        entries = [_entry(plan, settings.fps) for plan in plans if plan.split == split]
+        write_manifest(manifests / f"{split}.jsonl", entries)
+    train, test = (manifests / f"{split}.jsonl" for split in SPLITS)
+    return DemoDataset(videos, train, test, rendered=len(missing), reused=reused)
+
+
+def draw_frames(plan: VideoPlan, settings: DatasetSettings) -> Iterator[NDArray[np.uint8]]:
+    """The frames of a video, (height, width, 3) RGB."""
+    rng = np.random.default_rng(plan.seed)
+    scene = draw_scene(plan.surrounding, settings.height, settings.width, rng)
+    figures = []
+    for motions in plan.motions:
+        look = draw_look(rng)
+        track = simulate(motions, settings.fps, scene.ground, rng)
+        figures.append(limbs(track, look, scene.camera, scene.light))
+    noise = rng.normal(0, NOISE_LEVEL, size=(2 * settings.height, 2 * settings.width, 1))
+    grain = noise.astype(np.float32)
+    for frame in range(plan.frames):
+        image = scene.background.copy()
+        for figure in sorted(figures, key=lambda figure: -figure.depth[frame].mean()):
+            figure.draw(image, frame)
+        top, left = rng.integers(settings.height), rng.integers(settings.width)
+        image += grain[top : top + settings.height, left : left + settings.width]
+        yield np.clip(image, 0, 255, out=image).astype(np.uint8)
+
+
+def render_video(plan: VideoPlan, path: Path, settings: DatasetSettings) -> str:
+    """Draw and encode one video, atomically; give back its id."""
+    write_video(path, draw_frames(plan, settings), settings.fps, settings.crf)
+    return plan.id
+
+
+_INFO = DatasetInfo(
+    name=DATASET,
+    title="Moving figures in a street and on a sports field, rendered",
+    citation="none",
+    homepage="none",
+    license="CC0-1.0",
+    notes="Made by vad_toolkit.demo.render; walking is normal in the street only, running on the "
+    "field only.",
+)
+
+
+def _claim(out: Path, record: dict[str, Any]) -> None:
+    """Make `out` the folder of the dataset that `record` describes."""
+    path = out / RECORD_FILE
+    if path.exists():
+        try:
+            there = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            there = None
+        if there != record:
+            raise InputError(
+                f"{out}: holds a dataset with another seed or other settings (see {path.name} "
+                "there); name another folder, or remove this one"
+            )
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: is there and not an empty folder; name another one")
+    write_json(path, record)
+
+
+def _video_path(videos: Path, plan: VideoPlan) -> Path:
+    return videos / f"{plan.id}.mp4"
+
+
+def _render_all(
+    plans: list[VideoPlan], videos: Path, settings: DatasetSettings, jobs: int
+) -> Iterator[str]:
+    """Ids of videos, each as soon as it is there."""
+    if jobs == 1 or len(plans) < 2:
+        yield from (render_video(plan, _video_path(videos, plan), settings) for plan in plans)
+        return
+    work = (delayed(render_video)(plan, _video_path(videos, plan), settings) for plan in plans)
+    yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(work)
+
+
+def _entry(plan: VideoPlan, fps: int) -> Entry:
+    """A manifest line. Training has labels for whole videos only."""
+    return Entry(
+        id=plan.id,
+        path=f"{plan.id}.mp4",
+        label=1 if plan.label else 0,
+        classes=(f"{ABNORMAL[plan.surrounding]}-{plan.surrounding}",) if plan.label else (),
+        frames=plan.frames,
+        container_frames=plan.frames,
+        fps=float(fps),
+        events=plan.events if plan.split == "test" else None,
+    )
