@@ -42,6 +42,25 @@ def device_option(function: Function) -> Function:
     )(function)
 
 
+def decoder_options(function: Function) -> Function:
+    """`--decoder auto|decord|pyav` and `--timeout SECONDS`."""
+    timeout = click.option(
+        "--timeout",
+        default=60.0,
+        show_default=True,
+        type=click.FloatRange(min=0, min_open=True),
+        help="Seconds without a frame after which a video is given up.",
+    )
+    decoder = click.option(
+        "--decoder",
+        type=click.Choice(("auto", "decord", "pyav")),
+        default="auto",
+        show_default=True,
+        help="auto takes Decord, and PyAV for the files that Decord reads wrongly.",
+    )
+    return decoder(timeout(function))
+
+
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
     """KEY=VALUE texts as a mapping; a value is TOML (7, true, [1, 2]) or else plain text."""
     values: dict[str, Any] = {}

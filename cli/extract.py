@@ -11,6 +11,7 @@ from .common import (
     ANY_PATH,
     EXISTING_FILE,
     EXISTING_FOLDER,
+    decoder_options,
     device_option,
     json_option,
     parse_settings,
@@ -44,20 +45,7 @@ if TYPE_CHECKING:
 @click.option("--out", required=True, type=ANY_PATH, help="The pack to write (.h5).")
 @click.option("--dataset", default=None, help="Name of the dataset, kept in the pack.")
 @click.option("--license", "licence", default="not stated", help="Licence, kept in the pack.")
-@click.option(
-    "--decoder",
-    type=click.Choice(("auto", "decord", "pyav")),
-    default="auto",
-    show_default=True,
-    help="auto takes Decord, and PyAV for the files that Decord reads wrongly.",
-)
-@click.option(
-    "--timeout",
-    default=60.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
-    help="Seconds without a frame after which a video is given up.",
-)
+@decoder_options
 @device_option
 @json_option
 def extract(

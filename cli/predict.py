@@ -11,6 +11,7 @@ import click
 from .common import (
     ANY_PATH,
     EXISTING,
+    decoder_options,
     device_option,
     json_option,
     print_json,
@@ -41,20 +42,7 @@ SHOWN_ALARMS = 3
 @click.option(
     "--min-seconds", default=0.0, show_default=True, help="Then drop alarms that are shorter."
 )
-@click.option(
-    "--decoder",
-    type=click.Choice(("auto", "decord", "pyav")),
-    default="auto",
-    show_default=True,
-    help="auto takes Decord, and PyAV for the files that Decord reads wrongly.",
-)
-@click.option(
-    "--timeout",
-    default=60.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
-    help="Seconds without a frame after which a video is given up.",
-)
+@decoder_options
 @click.option("--no-plots", is_flag=True, help="Write no pictures.")
 @device_option
 @json_option

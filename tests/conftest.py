@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 
-if (
-    "PYTEST_XDIST_WORKER" in os.environ
-):  # as many workers as cores: more threads only get in the way
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests run side by side, one a core: more threads only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REFERENCE = Path(
     os.environ.get("VAD_REFERENCE", Path(__file__).resolve().parents[2] / "shared" / "reference")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from vad_toolkit.errors import InputError
 
 TEMPORARY_MARK = ".tmp-"  # in the name of every file that is still being written
 
@@ -50,6 +53,27 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON with sorted keys, atomically."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read_settings(path: Path, what: str, names: Iterable[str]) -> dict[str, Any]:
+    """Keys and values of a .toml or .json file that a user named.
+
+    Raises:
+        InputError: no such file (`what` it should be, and the `names` that would do, are told), or
+            it holds something else.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"no {what} {str(path)!r}: give a file (.toml, .json) or one of {', '.join(names)}"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+        settings = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a {what}: {error}") from error
+    if not isinstance(settings, dict):
+        raise InputError(f"{path} is not a {what}: it has to hold keys and values")
+    return settings
 
 
 def canonical_json(value: Any) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.features.pack import VideoFeatures, VideoMeta, write_pack
@@ -30,15 +29,6 @@ SMALL = {
     "head.node_width": 4,
     "head.score_hidden": [8, 4],
 }
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tensors are tiny, and tests run side by side: more threads only wait for one another."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ so that hashes stay what they are when they learn more.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.files import canonical_json, sha256_text
+from vad_toolkit.files import canonical_json, read_settings, sha256_text
 
 Stream = Literal["rgb", "flow"]
 CropLayout = Literal["ten", "five", "center"]
@@ -141,7 +140,7 @@ def load_recipe(name_or_file: str, overrides: Mapping[str, Any] | None = None) -
     if name_or_file in PRESETS:
         fields = dict(PRESETS[name_or_file])
     else:
-        fields = _read_fields(Path(name_or_file))
+        fields = read_settings(Path(name_or_file), "recipe", PRESETS)
     if overrides:
         fields.update(overrides)
         if "crops" in overrides and "crop_order" not in overrides:
@@ -151,21 +150,6 @@ def load_recipe(name_or_file: str, overrides: Mapping[str, Any] | None = None) -
 
         fields["weights"] = {"rgb": resolve_name(fields["weights"])}
     return _build(fields)
-
-
-def _read_fields(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(
-            f"no recipe {str(path)!r}: give a file (.toml, .json) or one of {', '.join(PRESETS)}"
-        )
-    try:
-        text = path.read_text(encoding="utf-8")
-        fields = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a recipe: {error}") from error
-    if not isinstance(fields, dict):
-        raise InputError(f"{path} is not a recipe: it has to hold fields and values")
-    return fields
 
 
 def _build(fields: Any) -> Recipe:

@@ -6,8 +6,6 @@ dotted KEY=VALUE settings; what is not said is the method's default. A run keeps
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from vad_toolkit.errors import InputError
+from vad_toolkit.files import read_settings
 from vad_toolkit.models.config import (
     ClavComoConfig,
     ModelConfig,
@@ -121,7 +120,9 @@ def load_config(
     fields: dict[str, Any] = {}
     if name_or_file is not None:
         preset = PRESETS.get(str(name_or_file))
-        fields = _merge({}, preset if preset is not None else _read_fields(Path(name_or_file)))
+        if preset is None:
+            preset = read_settings(Path(name_or_file), "config", PRESETS)
+        fields = _merge({}, preset)
     for key, value in (overrides or {}).items():
         fields = _merge(fields, _nest(key, value))
     return parse_config(fields)
@@ -138,21 +139,6 @@ def parse_config(fields: Mapping[str, Any]) -> TrainConfig:
         return kind.model_validate(_merge(defaults.model_dump(), fields))
     except ValidationError as error:
         raise InputError(_describe(error, kind)) from error
-
-
-def _read_fields(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(
-            f"no config {str(path)!r}: give a file (.toml, .json) or one of {', '.join(PRESETS)}"
-        )
-    try:
-        text = path.read_text(encoding="utf-8")
-        fields = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not a config: {error}") from error
-    if not isinstance(fields, dict):
-        raise InputError(f"{path} is not a config: it has to hold keys and values")
-    return fields
 
 
 def _nest(key: str, value: Any) -> dict[str, Any]:
