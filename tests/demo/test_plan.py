@@ -16,8 +16,8 @@ from vad_toolkit.errors import InputError
 def test_labels_and_surroundings_are_balanced() -> None:
     plans = plan_dataset(DatasetSettings(), seed=3)
     counts = Counter((plan.split, plan.surrounding, plan.label) for plan in plans)
-    assert set(counts.values()) == {12, 6}
-    assert counts["train", Surrounding.STREET, 1] == counts["train", Surrounding.FIELD, 0] == 12
+    assert set(counts.values()) == {20, 6}
+    assert counts["train", Surrounding.STREET, 1] == counts["train", Surrounding.FIELD, 0] == 20
 
 
 def test_neither_motion_nor_surrounding_alone_says_anything() -> None:

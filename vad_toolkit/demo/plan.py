@@ -36,7 +36,7 @@ class DatasetSettings:
         InputError: a value is out of its range.
     """
 
-    train_videos: int = 48
+    train_videos: int = 80
     test_videos: int = 24
     seconds: float = 10.0
     fps: int = 15
