@@ -56,4 +56,4 @@ def demo(out: Path, seeds: int, device: str, as_json: bool) -> None:
     print_table(rows, ("seed", *(name for name in SHOWN if name in rows[0])))
     click.echo(f"frame-level AUC {result.mean['auc']:.4f}, mean of {seeds} seeds, on test videos")
     click.echo(f"plots: {result.plots}")
-    click.echo(f"a video scored by `vad predict`: {result.prediction}")
+    click.echo(f"videos scored by `vad predict`: {result.prediction}")

@@ -37,7 +37,7 @@ def test_second_run_reuses_and_gives_the_same(small: None, tmp_path: Path) -> No
     assert [one.seed for one in first.seeds] == [0, 1]
     assert first.mean["auc"] is not None
     assert len(list(first.plots.rglob("*.png"))) == 4
-    assert list(first.prediction.glob("*.csv"))
+    assert len(list(first.prediction.rglob("*.csv"))) == 2
     assert not any(line.startswith("training") and "reused" in line for line in lines)
 
     lines.clear()

@@ -29,7 +29,7 @@ from vad_toolkit.video.encode import write_video
 
 DATASET = "vad-demo"
 RECORD_FILE = "dataset.json"
-DRAWING = 1  # changes with every change of what is drawn, so that old videos are not mixed with new
+DRAWING = 2  # changes with every change of what is drawn, so that old videos are not mixed with new
 NOISE_LEVEL = 2.5  # standard deviation of the sensor noise, in grey levels
 
 

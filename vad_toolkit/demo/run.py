@@ -4,7 +4,7 @@
     OUT/features.h5              centre-crop Inception-I3D features of all videos
     OUT/runs/<key>/seed-S/       a checkpoint a seed; the key stands for pack, manifest and config
     OUT/runs/<key>/evaluation/   metrics, scores and plots of the test videos
-    OUT/runs/<key>/prediction/   one test video, scored as a new one would be
+    OUT/runs/<key>/prediction/   two test videos, scored as new ones would be
 
 A second run uses again what is there and whole.
 """
@@ -180,19 +180,24 @@ def _predict(
     progress: ProgressCallback,
     say: Say,
 ) -> Path:
-    """Score the first abnormal test video from its pixels."""
-    entry = next(entry for entry in read_manifest(dataset.test_manifest) if entry.label == 1)
-    out, video = run / "prediction", dataset.videos / entry.path
-    if (out / f"{video.stem}.json").is_file():
+    """Score the first abnormal test video of each surrounding from its pixels."""
+    out = run / "prediction"
+    if out.is_dir():
         say(f"prediction: reused, in {out}")
         return out
-    shutil.rmtree(out, ignore_errors=True)
-    summary = predict(run / f"seed-{seed}", [video], out, device=device, progress=progress)
-    if summary.failures:
-        raise VadError(f"{video} failed: {summary.failures[0].reason}")
-    alarms = ", ".join(
-        f"{alarm.start_seconds:.1f}-{alarm.stop_seconds:.1f} s"
-        for alarm in summary.predictions[0].alarms
-    )
-    say(f"prediction: {entry.id}, alarms {alarms or 'none'}, in {out}")
+    abnormal = [entry for entry in read_manifest(dataset.test_manifest) if entry.label == 1]
+    first = {entry.classes: dataset.videos / entry.path for entry in reversed(abnormal)}
+    partial = out.with_name(f"{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    for video in first.values():
+        folder = partial / video.parent.name
+        summary = predict(run / f"seed-{seed}", [video], folder, device=device, progress=progress)
+        if summary.failures:
+            raise VadError(f"{video} failed: {summary.failures[0].reason}")
+        alarms = [
+            f"{alarm.start_seconds:.1f}-{alarm.stop_seconds:.1f} s"
+            for alarm in summary.predictions[0].alarms
+        ]
+        say(f"prediction: {video}, alarms: {', '.join(alarms) or 'none'}")
+    partial.rename(out)
     return out

@@ -18,13 +18,20 @@ def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: int, crf: 
     """Encode RGB frames (height, width, 3), sides even, as MP4, atomically; gives their count.
 
     The same frames give the same bytes with the same version of PyAV: one thread, no version
-    strings. There are no B-frames, as in most cameras: the file then needs no edit list, and frames
-    are stored in the order in which they are seen.
+    strings, and no macroblock tree, with which x264 gives other bytes once in some hundred times
+    (docs/LOG.md). There are no B-frames, as in most cameras: the file then needs no edit list, and
+    frames are stored in the order in which they are seen.
 
     Raises:
         InputError: no frame at all.
     """
-    options = {"crf": str(crf), "preset": "veryfast", "bf": "0", "threads": "1"}
+    options = {
+        "crf": str(crf),
+        "preset": "veryfast",
+        "bf": "0",
+        "threads": "1",
+        "x264-params": "rc-lookahead=0:no-mbtree=1",
+    }
     count = 0
     with (
         atomic_path(path) as temporary,
