@@ -14,17 +14,18 @@ WIDTH = 90
 def render() -> str:
     """All commands' help as one Markdown page."""
     parts = ["# Commands", "", "Made from the commands by `make docs`.", ""]
-    for path, command in _commands("vad", vad):
-        context = click.Context(command, info_name=path, terminal_width=WIDTH)
-        parts += [f"## {path}", "", "```", command.get_help(context), "```", ""]
+    top = click.Context(vad, info_name="vad", terminal_width=WIDTH, **vad.context_settings)
+    for context in _contexts(top):
+        parts += [f"## {context.command_path}", "", "```", context.get_help(), "```", ""]
     return "\n".join(parts)
 
 
-def _commands(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
-    yield path, command
-    if isinstance(command, click.Group):
-        for name, child in command.commands.items():
-            yield from _commands(f"{path} {name}", child)
+def _contexts(context: click.Context) -> Iterator[click.Context]:
+    """A command's context, as `--help` would have it, and those of the commands in it."""
+    yield context
+    if isinstance(context.command, click.Group):
+        for name, child in context.command.commands.items():
+            yield from _contexts(click.Context(child, parent=context, info_name=name))
 
 
 if __name__ == "__main__":
