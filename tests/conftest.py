@@ -39,6 +39,18 @@ def real_weights() -> str:
         pytest.skip(f"real weights not to be had: {error}")
 
 
+@pytest.fixture(scope="session")
+def gpu() -> str:
+    """A CUDA device's name. Skips visibly without one; fails where VAD_REQUIRE_GPU promises one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        if os.environ.get("VAD_REQUIRE_GPU"):
+            pytest.fail("VAD_REQUIRE_GPU is set, and torch finds no CUDA device")
+        pytest.skip("no CUDA device")
+    return "cuda"
+
+
 Vad = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -179,6 +179,21 @@ def test_bfloat16_is_close(videos: Path, recipe: Recipe) -> None:
     assert not np.array_equal(a, b)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize(("precision", "least"), [("float32", 0.9999), ("bfloat16", 0.999)])
+def test_gpu_agrees_with_the_cpu(
+    videos: Path, recipe: Recipe, gpu: str, precision: str, least: float
+) -> None:
+    """The reference is float32 on the CPU; the bounds are the exactness that the docs state."""
+    on_gpu = Recipe.model_validate({**recipe.model_dump(), "precision": precision})
+    path = videos / "good" / "1.mp4"
+    with Extractor(recipe, "cpu") as reference, Extractor(on_gpu, gpu) as quick:
+        a = reference.extract(path).streams["rgb"].astype(np.float64)
+        b = quick.extract(path).streams["rgb"].astype(np.float64)
+    cosine = (a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
+    assert cosine.min() >= least
+
+
 def test_too_short_under_drop(videos: Path, recipe: Recipe, tmp_path: Path) -> None:
     drop = Recipe.model_validate({**recipe.model_dump(), "tail": "drop", "snippet_frames": 40})
     with (

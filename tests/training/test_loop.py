@@ -190,7 +190,6 @@ def test_a_loss_that_is_not_finite_stops(dataset, tmp_path, small_config, monkey
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_training_on_a_gpu(dataset, tmp_path, small_config) -> None:
-    result = train(dataset.pack, dataset.manifest, tmp_path / "run", small_config, device="cuda")
+def test_training_on_a_gpu(dataset, tmp_path, small_config, gpu: str) -> None:
+    result = train(dataset.pack, dataset.manifest, tmp_path / "run", small_config, device=gpu)
     assert load_checkpoint(result.run, "cpu").step == result.best_step
