@@ -180,16 +180,17 @@ def _predict(
     progress: ProgressCallback,
     say: Say,
 ) -> Path:
-    """Score the first abnormal test video of each surrounding from its pixels."""
+    """Score a test video of each surrounding from its pixels: the one with the longest event."""
     out = run / "prediction"
     if out.is_dir():
         say(f"prediction: reused, in {out}")
         return out
-    abnormal = [entry for entry in read_manifest(dataset.test_manifest) if entry.label == 1]
-    first = {entry.classes: dataset.videos / entry.path for entry in reversed(abnormal)}
+    abnormal = read_manifest(dataset.test_manifest).abnormal
+    by_length = sorted(abnormal, key=lambda entry: sum(b - a for a, b in entry.events or ()))
+    longest = {entry.classes: dataset.videos / entry.path for entry in by_length}  # the last stays
     partial = out.with_name(f"{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    for video in first.values():
+    for video in longest.values():
         folder = partial / video.parent.name
         summary = predict(run / f"seed-{seed}", [video], folder, device=device, progress=progress)
         if summary.failures:
