@@ -26,7 +26,7 @@ from . import (
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(context_settings={"max_content_width": 100})
 @click.version_option(__version__, prog_name="vad")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def vad(debug: bool) -> None:
