@@ -39,6 +39,7 @@ CONFIG = "clav-como-small"
 # Chosen on a dataset of another seed: ten snippets a video are not stretched to 32 segments.
 OVERRIDES = {"data.segments": 10, "optimiser.learning_rate": 3e-4}
 SEEDS = (0, 1, 2)
+DATASET_SEED = 2  # settings were chosen on other seeds: these test videos were never scored before
 
 Say = Callable[[str], None]
 
@@ -67,7 +68,7 @@ def run_demo(
     out: Path,
     *,
     seeds: Sequence[int] = SEEDS,
-    dataset_seed: int = 0,
+    dataset_seed: int = DATASET_SEED,
     device: str = "auto",
     progress: ProgressCallback = silent,
     say: Say = lambda line: None,
