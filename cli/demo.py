@@ -54,6 +54,7 @@ def demo(out: Path, seeds: int, device: str, as_json: bool) -> None:
         print_json({"rows": rows, "plots": str(result.plots), "seconds": round(result.seconds, 1)})
         return
     print_table(rows, ("seed", *(name for name in SHOWN if name in rows[0])))
-    click.echo(f"frame-level AUC {result.mean['auc']:.4f}, mean of {seeds} seeds, on test videos")
+    auc, count = result.mean["auc"], len(result.seeds)
+    click.echo(f"frame-level AUC {auc:.4f}, mean of {count} seeds, on test videos")
     click.echo(f"plots: {result.plots}")
     click.echo(f"videos scored by `vad predict`: {result.prediction}")

@@ -30,9 +30,7 @@ def published(
     archive = tmp_path / "pack-1.0.tar.gz"
     with tarfile.open(archive, "w:gz", compresslevel=0) as tar:
         tar.add(file, "pack-1.0/inside/model.pt")
-    source = catalogue.PipSource(
-        "pack", "1.0", sha256_file(archive), "inside/model.pt", archive.stat().st_size
-    )
+    source = catalogue.PipSource("pack", "1.0", sha256_file(archive), "inside/model.pt")
     entry = replace(
         catalogue.CATALOGUE["i3d-rgb-k400"], name="test", source=source, sha256=sha256_file(file)
     )

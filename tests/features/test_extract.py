@@ -115,10 +115,12 @@ def test_second_run_reuses_everything_and_first_failure_goes_away(
 def test_failures_of_two_packs_share_a_file(videos: Path, recipe: Recipe, tmp_path: Path) -> None:
     bad = [VideoSource("bad", videos / "bad" / "empty.mp4")]
     good = VideoSource("good", videos / "good" / "0.mp4")
+    (tmp_path / "failures.jsonl").write_text("somebody's note\n[1]\n")
     for name in ("one.h5", "two.h5", "two.h5"):
         extract_pack([*bad, good], recipe, tmp_path / name)
-    lines = [json.loads(x) for x in (tmp_path / "failures.jsonl").read_text().splitlines()]
-    assert [line["pack"] for line in lines] == ["one.h5", "two.h5"]
+    foreign, number, *lines = (tmp_path / "failures.jsonl").read_text().splitlines()
+    assert (foreign, number) == ("somebody's note", "[1]")
+    assert [json.loads(line)["pack"] for line in lines] == ["one.h5", "two.h5"]
 
 
 def test_nothing_usable_leaves_no_pack(videos: Path, recipe: Recipe, tmp_path: Path) -> None:

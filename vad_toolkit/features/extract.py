@@ -323,11 +323,8 @@ def _size(path: Path) -> int:
 def _write_failures(out: Path, failures: Sequence[Failure]) -> None:
     """Replace this pack's lines in the `failures.jsonl` beside it; an empty file goes away."""
     path = out.parent / FAILURES
-    kept = []
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if json.loads(line).get("pack") != out.name:
-                kept.append(line)
+    there = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    kept = [line for line in there.splitlines() if _pack_of(line) != out.name]
     lines = kept + [
         json.dumps({"pack": out.name, **asdict(failure)}, ensure_ascii=False)
         for failure in failures
@@ -336,3 +333,12 @@ def _write_failures(out: Path, failures: Sequence[Failure]) -> None:
         write_text(path, "".join(f"{line}\n" for line in lines))
     else:
         path.unlink(missing_ok=True)
+
+
+def _pack_of(line: str) -> str | None:
+    """The pack that a line of `failures.jsonl` names; None for a line that is somebody else's."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry.get("pack") if isinstance(entry, dict) else None
