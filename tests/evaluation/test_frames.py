@@ -7,7 +7,9 @@ import pytest
 
 from vad_toolkit.errors import InputError, VadError
 from vad_toolkit.evaluation.frames import frame_scores
+from vad_toolkit.features.recipe import Recipe
 
+RECIPE = Recipe(step=4)
 SCORES = np.array([0.1, 0.5, 0.9], np.float32)
 
 
@@ -21,19 +23,17 @@ SCORES = np.array([0.1, 0.5, 0.9], np.float32)
     ],
 )
 def test_scores_are_repeated_cut_and_padded(frames: int, expected: list[int]) -> None:
-    result = frame_scores(SCORES, 4, frames)
+    result = frame_scores(SCORES, RECIPE, frames)
     assert result.dtype == np.float32
     np.testing.assert_array_equal(result, SCORES[expected])
 
 
 def test_wrong_input_is_refused() -> None:
-    with pytest.raises(InputError, match="step 0 and frames 5 have to be at least 1"):
-        frame_scores(SCORES, 0, 5)
-    with pytest.raises(InputError, match="step 4 and frames 0 have to be at least 1"):
-        frame_scores(SCORES, 4, 0)
+    with pytest.raises(InputError, match="frames 0 has to be at least 1"):
+        frame_scores(SCORES, RECIPE, 0)
     with pytest.raises(InputError, match=r"shape \(0,\)"):
-        frame_scores(SCORES[:0], 4, 5)
+        frame_scores(SCORES[:0], RECIPE, 5)
     with pytest.raises(InputError, match=r"shape \(3, 1\)"):
-        frame_scores(SCORES[:, None], 4, 5)
+        frame_scores(SCORES[:, None], RECIPE, 5)
     with pytest.raises(VadError, match="the score of snippet 1 is nan"):
-        frame_scores(np.array([0.1, np.nan], np.float32), 4, 5)
+        frame_scores(np.array([0.1, np.nan], np.float32), RECIPE, 5)

@@ -327,7 +327,7 @@ def test_largest_numbers_are_features() -> None:
         ("fps", float("nan"), "fps is nan: it has to be a float of at least 0.0"),
         ("fps", -1.0, "fps is -1.0"),
         ("fps", 25, "fps is 25"),
-        ("width", 0, "width is 0"),
+        ("width", -1, "width is -1"),
         ("source_sha256", "abc", "source_sha256 is 'abc': it has to be 64 hex digits"),
         ("source_sha256", "0" * 64 + "\n", "source_sha256 is"),
         ("decoder", "a\nb", r"decoder 'a\\nb': control characters"),

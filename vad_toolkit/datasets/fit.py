@@ -12,7 +12,7 @@ def check_fit(
     manifest: Manifest,
     frames: Mapping[str, int],
     snippets: Mapping[str, int],
-    snippet_count: Callable[[int], int],
+    snippet_count: Callable[[int], int | None],
     *,
     needs_events: bool = True,
 ) -> list[str]:
@@ -22,7 +22,7 @@ def check_fit(
         manifest: the videos that are wanted; what a pack holds beside them does not matter.
         frames: decoded frames of each video of the pack, by id.
         snippets: snippets N of each video of the pack, by id.
-        snippet_count: the recipe's rule, from frames to snippets.
+        snippet_count: the recipe's rule, from frames to snippets; None where it has none.
         needs_events: whether abnormal videos need known events: yes for a test, no for training.
 
     Returns:
@@ -55,16 +55,16 @@ def _video_problems(
     entry: Entry,
     frames: int,
     snippets: int,
-    snippet_count: Callable[[int], int],
+    snippet_count: Callable[[int], int | None],
     needs_events: bool,
 ) -> list[str]:
     problems: list[str] = []
     if entry.frames is not None and entry.frames != frames:
         problems.append(f"{entry.frames} frames in the manifest, {frames} in the pack")
-    if snippet_count(frames) != snippets:
+    wanted = snippet_count(frames)
+    if wanted is not None and wanted != snippets:
         problems.append(
-            f"{snippets} snippets in the pack, where its recipe makes {snippet_count(frames)} "
-            f"of {frames} frames"
+            f"{snippets} snippets in the pack, where its recipe makes {wanted} of {frames} frames"
         )
     if entry.label == 1 and entry.events is None and needs_events:
         problems.append("abnormal, and its events are not known")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from vad_toolkit.datasets.dataset_info import INFO_FILE, read_dataset_info
+from vad_toolkit.datasets.dataset_info import INFO_FILE, DatasetInfo, read_dataset_info
 from vad_toolkit.errors import ManifestError
 from vad_toolkit.files import canonical_json, sha256_text, write_text
 from vad_toolkit.paths import check_relative_path
@@ -61,6 +61,16 @@ class Entry(BaseModel):
         description="Abnormal intervals [start, stop) in frames, sorted, disjoint; left out or "
         "null where they are not known. One that ends after the video does is cut there.",
     )
+    class_events: Mapping[str, tuple[Event, ...]] | None = Field(
+        default=None,
+        description="The events of each class, where a video has several and they are known. Those "
+        "of two classes may overlap. A video of one class has all its events in `events`.",
+    )
+    label_counts: Mapping[str, Annotated[int, Field(ge=1)]] | None = Field(
+        default=None,
+        description="How many labels the video has in published arrays that follow no rule, by the "
+        "name of the ground-truth rule.",
+    )
     source: Annotated[str, Field(min_length=1)] | None = Field(
         default=None,
         description="The original that the video was cut from; a split never divides it.",
@@ -82,13 +92,16 @@ class Entry(BaseModel):
     @field_validator("events")
     @classmethod
     def _check_events(cls, value: tuple[Event, ...] | None) -> tuple[Event, ...] | None:
-        reached = 0
-        for start, stop in value or ():
-            if start >= stop:
-                raise ValueError("every event has to be [start, stop) with start < stop")
-            if start < reached:
-                raise ValueError("events have to be sorted and must not overlap")
-            reached = stop
+        _check_intervals(value or ())
+        return value
+
+    @field_validator("class_events")
+    @classmethod
+    def _check_class_events(
+        cls, value: Mapping[str, tuple[Event, ...]] | None
+    ) -> Mapping[str, tuple[Event, ...]] | None:
+        for events in (value or {}).values():
+            _check_intervals(events)
         return value
 
     @model_validator(mode="after")
@@ -101,7 +114,18 @@ class Entry(BaseModel):
             raise ValueError(
                 "events: a video with label 1 has at least one; leave them out when not known"
             )
+        for name in self.class_events or ():
+            if name not in self.classes:
+                raise ValueError(f"class_events: {name!r} is none of the video's classes")
         return self
+
+    def events_of(self, name: str) -> tuple[Event, ...] | None:
+        """Events of one class; None where they are not known, () where the video has none of it."""
+        if name not in self.classes:
+            return ()
+        if self.class_events is not None:
+            return self.class_events.get(name, ())
+        return self.events if len(self.classes) == 1 else None
 
     @property
     def length(self) -> int | None:
@@ -124,6 +148,8 @@ class Manifest:
 
     entries: tuple[Entry, ...]
     dataset: str
+    # What the dataset changes in ground-truth rules (`rules.load_rule`).
+    rules: Mapping[str, Mapping[str, str | int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -182,7 +208,7 @@ def read_manifest(path: Path) -> Manifest:
         raise ManifestError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path}: not a text in UTF-8 ({error.reason})") from error
-    dataset = _dataset_name(path)
+    info = _dataset_info(path)
     entries: dict[str, Entry] = {}
     line_of: dict[str, int] = {}
     for number, line in enumerate(text.split("\n"), start=1):
@@ -199,7 +225,7 @@ def read_manifest(path: Path) -> Manifest:
     if not entries:
         raise ManifestError(f"{path}: holds no videos; one JSON object a line is needed")
     try:
-        return Manifest(tuple(entries.values()), dataset)
+        return Manifest(tuple(entries.values()), info.name, info.rules)
     except ManifestError as error:
         raise ManifestError(f"{path}: {error}") from error
 
@@ -238,15 +264,25 @@ def manifest_schema() -> str:
     return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
+def _check_intervals(events: Iterable[Event]) -> None:
+    reached = 0
+    for start, stop in events:
+        if start >= stop:
+            raise ValueError("every event has to be [start, stop) with start < stop")
+        if start < reached:
+            raise ValueError("events have to be sorted and must not overlap")
+        reached = stop
+
+
 def _lines(entries: Iterable[Entry]) -> str:
     return "".join(entry.canonical_json() + "\n" for entry in entries)
 
 
-def _dataset_name(path: Path) -> str:
+def _dataset_info(path: Path) -> DatasetInfo:
     info = path.parent / INFO_FILE
     if info.is_file():
-        return read_dataset_info(info).name
-    return path.resolve().parent.name
+        return read_dataset_info(info)
+    return DatasetInfo(name=path.resolve().parent.name or "dataset")
 
 
 def _parse_line(path: Path, number: int, line: str) -> Entry:

@@ -311,7 +311,7 @@ def _score_video(
     features = video.streams[STREAM]  # (N, C, D)
     try:
         snippet_scores = score_snippets(checkpoint.model, features, device)
-        scores = frame_scores(snippet_scores, checkpoint.recipe.step, frames)
+        scores = frame_scores(snippet_scores, checkpoint.recipe, frames)
     except VadError as error:
         raise VadError(f"video {entry.id!r}: {error}") from error
     labels = frame_labels(entry, frames)

@@ -6,16 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vad_toolkit.errors import InputError, VadError
+from vad_toolkit.features.recipe import AnyRecipe
 
 
 def frame_scores(
-    snippet_scores: NDArray[np.float32], step: int, frames: int
+    snippet_scores: NDArray[np.float32], recipe: AnyRecipe, frames: int
 ) -> NDArray[np.float32]:
-    """Give each frame the score of its snippet: snippet i covers frames [i * step, (i + 1) * step).
+    """Give each frame the score of its snippet.
 
     Args:
         snippet_scores: (N,) float32, N >= 1.
-        step: frames from one snippet's begin to the next one's, >= 1.
+        recipe: of the features; says which frames a snippet covers (`frame_snippets`).
         frames: frames of the video, >= 1. Scores are cut there; where the snippets end earlier
             (recipes that drop a short tail), the last score goes on to the last frame.
 
@@ -23,11 +24,11 @@ def frame_scores(
         (frames,) float32.
 
     Raises:
-        InputError: no snippets, or `step` or `frames` below 1.
+        InputError: no snippets, or `frames` below 1.
         VadError: a score is NaN or infinite.
     """
-    if step < 1 or frames < 1:
-        raise InputError(f"step {step} and frames {frames} have to be at least 1")
+    if frames < 1:
+        raise InputError(f"frames {frames} has to be at least 1")
     if snippet_scores.ndim != 1 or len(snippet_scores) == 0:
         raise InputError(
             f"snippet scores have shape {snippet_scores.shape}; they have to be (snippets,), at "
@@ -39,5 +40,4 @@ def frame_scores(
             f"the score of snippet {bad} is {snippet_scores[bad]}; check the features and the "
             "checkpoint"
         )
-    last = len(snippet_scores) - 1
-    return snippet_scores[np.minimum(np.arange(frames) // step, last)]
+    return snippet_scores[recipe.frame_snippets(len(snippet_scores), frames)]

@@ -14,7 +14,8 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
-from vad_toolkit.features.recipe import CORNERS, Recipe
+from vad_toolkit.features.crop_order import CORNERS
+from vad_toolkit.features.recipe import Recipe
 
 
 def resize_frames(frames: Tensor, short_side: int) -> Tensor:

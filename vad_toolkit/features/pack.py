@@ -34,7 +34,7 @@ import vad_toolkit
 from vad_toolkit.errors import InputError, PackCorrupt, PackError
 from vad_toolkit.features import hdf5
 from vad_toolkit.features.ids import IdSet, check_id, check_text
-from vad_toolkit.features.recipe import Recipe, parse_recipe
+from vad_toolkit.features.recipe import AnyRecipe, parse_recipe
 from vad_toolkit.files import atomic_path, canonical_json, sha256_text
 
 FORMAT = "vad-feature-pack"
@@ -53,7 +53,7 @@ class VideoMeta:
     frames_reported: int  # what the container says; 0 where it says nothing
     frames_duplicated: int  # frames that the decoder filled in with copies
     fps: float  # frames per second; 0 where not known
-    width: int  # pixels, as displayed
+    width: int  # pixels, as displayed; 0 where not known
     height: int
     source_sha256: str  # of the video file, or of what a composed video was joined from
     decoder: str
@@ -65,8 +65,8 @@ class VideoMeta:
             ("frames", 1),
             ("frames_reported", 0),
             ("frames_duplicated", 0),
-            ("width", 1),
-            ("height", 1),
+            ("width", 0),
+            ("height", 0),
         ):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -297,7 +297,7 @@ class FeaturePack:
         except PackError as error:
             raise PackCorrupt(f"{self.path}: {error}") from error
 
-    def _read_recipe(self) -> Recipe:
+    def _read_recipe(self) -> AnyRecipe:
         stated = self._text("recipe_sha256")
         try:
             recipe = parse_recipe(self._text("recipe"))
@@ -373,7 +373,7 @@ class FeaturePack:
 
 def write_pack(
     path: Path,
-    recipe: Recipe,
+    recipe: AnyRecipe,
     videos: Iterable[tuple[str, VideoFeatures]],
     *,
     dataset: str,
@@ -435,7 +435,7 @@ def _write_video(videos: h5py.Group, id: str, features: VideoFeatures) -> None:
 class _Fit:
     """What the videos of one pack have to agree on: the recipe, and D of each stream."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: AnyRecipe) -> None:
         self.recipe = recipe
         self.widths: dict[str, int] = {}
 
@@ -446,6 +446,8 @@ class _Fit:
             wanted = ", ".join(map(repr, self.recipe.streams))
             raise PackError(f"its streams are {found}, the recipe's {wanted}")
         snippets = self.recipe.snippet_count(meta.frames)
+        if snippets is None:  # published features: whatever they have, but all streams the same
+            snippets = next(iter(shapes.values()))[0]
         if not snippets:
             raise PackError(f"{meta.frames} frames make no snippet by this recipe")
         for stream, (count, crops, width) in shapes.items():

@@ -11,24 +11,28 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vad_toolkit.errors import InputError
+from vad_toolkit.features.crop_order import CENTER, CORNERS, MIRRORED
+from vad_toolkit.features.imported import ImportedRecipe
 from vad_toolkit.files import canonical_json, read_settings, sha256_text
 
 Stream = Literal["rgb", "flow"]
+Kind = TypeVar("Kind", "Recipe", ImportedRecipe)
 CropLayout = Literal["ten", "five", "center"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
-CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right", "center")
 # torchvision's order (FiveCrop, TenCrop): four corners, centre, then the same of the mirrored
 # frame.
 CROP_ORDER: Mapping[CropLayout, tuple[str, ...]] = {
-    "center": ("center",),
+    "center": CENTER,
     "five": CORNERS,
-    "ten": CORNERS + tuple(f"{name} mirrored" for name in CORNERS),
+    "ten": CORNERS + MIRRORED,
 }
 
 # sha256 of the file that the weights' owners published; the catalogue knows them by the same.
@@ -107,6 +111,16 @@ class Recipe(BaseModel):
             return -(-frames // self.step)
         return max(0, (frames - self.snippet_frames) // self.step + 1)
 
+    def frame_snippets(self, snippets: int, frames: int) -> NDArray[np.intp]:
+        """The snippet that gives each frame its score, (frames,).
+
+        Snippet i has frames [i * step, (i + 1) * step); the last one has all that are left.
+        """
+        return np.minimum(np.arange(frames) // self.step, snippets - 1)
+
+
+AnyRecipe = Recipe | ImportedRecipe
+
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "i3d-rgb-tencrop": {"crops": "ten"},
@@ -115,16 +129,18 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def parse_recipe(text: str) -> Recipe:
-    """Read a recipe's JSON, as it stands in a pack or a checkpoint.
+def parse_recipe(text: str) -> AnyRecipe:
+    """Read a recipe's JSON, as it stands in a pack or a checkpoint: our own, or of imported ones.
 
     Raises:
         InputError: not a recipe of this version.
     """
     try:
-        return _build(json.loads(text))
+        fields = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"the recipe is not JSON ({error})") from error
+    is_imported = isinstance(fields, dict) and fields.get("kind") == "imported"
+    return _build(ImportedRecipe, fields) if is_imported else _build(Recipe, fields)
 
 
 def load_recipe(name_or_file: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -149,12 +165,12 @@ def load_recipe(name_or_file: str, overrides: Mapping[str, Any] | None = None) -
         from vad_toolkit.backbones.store import resolve_name  # brings torch, which recipes need not
 
         fields["weights"] = {"rgb": resolve_name(fields["weights"])}
-    return _build(fields)
+    return _build(Recipe, fields)
 
 
-def _build(fields: Any) -> Recipe:
+def _build(kind: type[Kind], fields: Any) -> Kind:
     try:
-        return Recipe.model_validate(fields)
+        return kind.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "recipe"

@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vad_toolkit.device import pick_device
-from vad_toolkit.errors import VadError
+from vad_toolkit.errors import InputError, VadError
 from vad_toolkit.evaluation.frames import frame_scores
 from vad_toolkit.evaluation.output import check_unused
 from vad_toolkit.features.extract import FAILURES, Extractor, Failure, VideoSource, list_sources
+from vad_toolkit.features.imported import ImportedRecipe
 from vad_toolkit.features.pack import VideoMeta, creator_versions
 from vad_toolkit.files import atomic_path, sha256_file, write_json, write_text
 from vad_toolkit.models.scoring import score_snippets
@@ -103,18 +104,24 @@ def predict(
     sources = list_sources(videos)
     place = pick_device(device)
     loaded = load_checkpoint(checkpoint, place)
+    recipe = loaded.recipe
+    if isinstance(recipe, ImportedRecipe):
+        raise InputError(
+            f"{loaded.path} was trained on imported features ({recipe.layout}: {recipe.features}), "
+            "which cannot be made of a video here; train on a pack of vad extract"
+        )
     writer = _Writer(out, loaded, rule, plots)
 
     predictions: list[Prediction] = []
     failures: list[Failure] = []
-    with Extractor(loaded.recipe, device, decoder, timeout_seconds) as extractor:
+    with Extractor(recipe, device, decoder, timeout_seconds) as extractor:
         done = 0
         for number, source in enumerate(sources, start=1):
             note = f"video {number} of {len(sources)}, {source.id}"
             try:
                 video = extractor.extract(source.path, _after(done, note, progress))
                 snippet_scores = score_snippets(loaded.model, video.streams[STREAM], place)
-                scores = frame_scores(snippet_scores, loaded.recipe.step, video.meta.frames)
+                scores = frame_scores(snippet_scores, recipe, video.meta.frames)
             except (VadError, OSError) as error:
                 failures.append(Failure(source.id, str(source.path), str(error)))
                 _write_failures(out / FAILURES, failures)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 import vad_toolkit
 from vad_toolkit.errors import InputError, WeightsError
-from vad_toolkit.features.recipe import Recipe, Sha256, parse_recipe
+from vad_toolkit.features.recipe import AnyRecipe, Sha256, parse_recipe
 from vad_toolkit.files import atomic_path, canonical_json, write_json
 from vad_toolkit.models.base import MilModel
 from vad_toolkit.models.registry import build_model
@@ -64,7 +64,7 @@ class Checkpoint:
     path: Path
     method: str
     config: TrainConfig
-    recipe: Recipe
+    recipe: AnyRecipe
     recipe_sha256: str
     pack_sha256: str  # `content_sha256` of the training pack
     manifest_sha256: str
@@ -78,7 +78,7 @@ class Checkpoint:
 
 def describe_checkpoint(
     config: TrainConfig,
-    recipe: Recipe,
+    recipe: AnyRecipe,
     *,
     pack_sha256: str,
     manifest_sha256: str,

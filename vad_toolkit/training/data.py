@@ -11,7 +11,7 @@ from torch import Tensor
 from vad_toolkit.datasets.manifest import Entry, Manifest, read_manifest
 from vad_toolkit.errors import InputError, ManifestError
 from vad_toolkit.features.pack import FeaturePack
-from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.features.recipe import AnyRecipe
 from vad_toolkit.fitting import pack_problems
 from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.training.config import DataConfig
@@ -31,7 +31,7 @@ class TrainingSet:
     entries: tuple[Entry, ...]
     data: Tensor
     labels: Tensor
-    recipe: Recipe
+    recipe: AnyRecipe
     pack_sha256: str
     manifest_sha256: str
 
