@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from vad_toolkit.datasets.binding import Binding, bind
 from vad_toolkit.datasets.build import write_dataset
 from vad_toolkit.datasets.cctv_fights import (
     NAME,
@@ -18,7 +19,7 @@ from vad_toolkit.datasets.cctv_fights import (
 )
 from vad_toolkit.datasets.dataset_info import DatasetInfo
 from vad_toolkit.datasets.manifest import UNLISTED, Entry, Manifest
-from vad_toolkit.datasets.shipped import Binding, ShippedDataset, bind, shipped_dataset
+from vad_toolkit.datasets.shipped import ShippedDataset, shipped_dataset
 from vad_toolkit.datasets.split import check_sides, split_by_source
 from vad_toolkit.errors import InputError, ManifestError
 
