@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vad_toolkit.datasets.shipped import Binding, bind, shipped_dataset
+from vad_toolkit.datasets.binding import Binding, bind
+from vad_toolkit.datasets.shipped import shipped_dataset
 from vad_toolkit.progress import ProgressCallback, silent
 
 NAME = "cctv-fights"
