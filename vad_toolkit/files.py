@@ -14,6 +14,9 @@ from typing import Any
 from vad_toolkit.errors import InputError
 
 TEMPORARY_MARK = ".tmp-"  # in the name of every file that is still being written
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
 
 
 @contextmanager
@@ -78,9 +81,7 @@ def read_settings(path: Path, what: str, names: Iterable[str]) -> dict[str, Any]
 
 def canonical_json(value: Any) -> str:
     """One text for one value: keys sorted, no spaces, no NaN. What hashes are taken of."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return _CANONICAL.encode(value)
 
 
 def sha256_text(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -123,6 +125,71 @@ def test_an_id_is_not_the_folder_of_another(tmp_path: Path) -> None:
     path = write_lines(tmp_path, GOOD, GOOD | {"id": "a/b/c"})
     with pytest.raises(ManifestError, match=r"train.jsonl: id 'a/b' is a video and the folder of"):
         read_manifest(path)
+
+
+@pytest.mark.parametrize("last", ["a", "a/b", "a/b/c/d"])
+def test_folders_of_folders_are_seen_too(last: str) -> None:
+    ids = ["a/b/c/one", "a/b/c/two", "x", last]
+    entries = tuple(Entry(id=id, path=id, label=0) for id in ids)
+    if last == "a/b/c/d":
+        assert len(Manifest(entries, "x")) == 4
+        return
+    with pytest.raises(
+        ManifestError, match=f"id '{last}' is a video and the folder of 'a/b/c/one'"
+    ):
+        Manifest(entries, "x")
+    with pytest.raises(ManifestError, match=f"id '{last}' is a video and the folder of"):
+        Manifest(entries[::-1], "x")
+
+
+DEEP = 5_000
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            '{"id": "x", "path": "x"',
+            rf"train.jsonl:{DEEP}: not JSON \(EOF .* at line 1 column 23\)",
+        ),
+        (GOOD | {"frames": 0}, rf"train.jsonl:{DEEP}: id 'a/b': frames = 0: Input should be"),
+        (GOOD | {"id": "v7"}, rf"train.jsonl:{DEEP}: id 'v7' stands in line 9 already"),
+    ],
+)
+def test_errors_deep_in_a_file_name_their_line(tmp_path: Path, line: object, message: str) -> None:
+    lines = [
+        "" if number == 4 else f'{{"id":"v{number - 2}","path":"v{number}.mp4","label":0}}'
+        for number in range(1, DEEP)
+    ]
+    with pytest.raises(ManifestError, match=message):
+        read_manifest(write_lines(tmp_path, *lines, line))
+
+
+def test_reading_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
+    good, bad = write_lines(tmp_path, GOOD), tmp_path / "none.jsonl"
+    read_manifest(good)
+    with pytest.raises(ManifestError, match="cannot be read"):
+        read_manifest(bad)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        read_manifest(good)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_lines_may_end_as_windows_ends_them(tmp_path: Path) -> None:
+    path = write_lines(tmp_path, GOOD, GOOD | {"id": "c"})
+    before = read_manifest(path).sha256
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n").removesuffix(b"\r\n"))
+    assert read_manifest(path).sha256 == before
+
+
+def test_the_digest_is_that_of_the_canonical_lines() -> None:
+    manifest = Manifest((Entry(**GOOD), Entry(id="ü", path="ü", label=0, fps=25)), "x")
+    text = '{"id":"a/b","label":1,"path":"a/b.mp4"}\n{"fps":25.0,"id":"ü","label":0,"path":"ü"}\n'
+    assert manifest.sha256 == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_files_that_are_no_manifest(tmp_path: Path) -> None:
