@@ -5,7 +5,9 @@ A video id is such a path without suffix ("fight/fi001"): here features and data
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 MAX_BYTES = 1024
 MAX_PARTS = 32
@@ -30,3 +32,19 @@ def check_relative_path(text: str) -> str:
     if len(text.encode("utf-8")) > MAX_BYTES:
         raise ValueError(f"may have at most {MAX_BYTES} bytes")
     return text
+
+
+def path_inside(root: Path, path: str) -> Path:
+    """`root / path`, where no symbolic link on the way leads out of `root`.
+
+    Raises:
+        ValueError: it leads out, or `path` itself is not relative (`check_relative_path`).
+    """
+    inside = root / check_relative_path(path)
+    real = Path(os.path.realpath(inside))
+    if not real.is_relative_to(os.path.realpath(root)):
+        raise ValueError(
+            f"leads out of {root}, by a link to {real}; name the folder that really holds it, or "
+            "copy the file"
+        )
+    return inside

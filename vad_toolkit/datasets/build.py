@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from vad_toolkit.datasets.dataset_info import INFO_FILE, DatasetInfo, write_dataset_info
@@ -11,18 +13,25 @@ from vad_toolkit.datasets.split import check_sides
 from vad_toolkit.errors import InputError
 
 TRAIN_FILE = "train.jsonl"
+VALIDATION_FILE = "validation.jsonl"
 TEST_FILE = "test.jsonl"
+SIDES: Mapping[str, str] = {
+    "train": TRAIN_FILE,
+    "validation": VALIDATION_FILE,
+    "test": TEST_FILE,
+}  # file by side
 
 
 @dataclass(frozen=True)
 class BuiltDataset:
     """Train and test entries, ready to be written.
 
-    `test` is empty where no test split was asked for. `notes` are lines that a user should read;
-    `failures` name videos that were left out, one line each.
+    `test` is empty where no test split was asked for, `validation` where the dataset has none.
+    `notes` are lines that a user should read; `failures` name videos that were left out, one line
+    each.
 
     Raises:
-        ManifestError: a video or a source stands on both sides.
+        ManifestError: a video or a source stands on two sides.
     """
 
     info: DatasetInfo
@@ -30,29 +39,36 @@ class BuiltDataset:
     test: tuple[Entry, ...]
     notes: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
+    validation: tuple[Entry, ...] = ()
 
     def __post_init__(self) -> None:
-        check_sides(self.train, self.test)
+        for (first, some), (second, others) in combinations(self.sides.items(), 2):
+            check_sides(some, others, (first, second))
+
+    @property
+    def sides(self) -> Mapping[str, tuple[Entry, ...]]:
+        """Entries by side, in the order of `SIDES`."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
 def write_dataset(built: BuiltDataset, out: Path) -> list[Path]:
-    """Write `dataset.toml`, `train.jsonl` and, where there is one, `test.jsonl` into `out`.
+    """Write `dataset.toml`, `train.jsonl` and, where they are not empty, the other sides to `out`.
 
     Returns:
-        The files, in that order.
+        The files: `dataset.toml`, then those of the sides in the order of `SIDES`.
 
     Raises:
-        InputError: `out` is a file, or holds one of the three already: nothing is overwritten.
+        InputError: `out` is a file, or holds one of them already: nothing is overwritten.
         ManifestError: a side that has to be there holds no videos.
     """
     refuse_existing(out)
     info = out / INFO_FILE
     write_dataset_info(info, built.info)
     written = [info]
-    for name, entries in ((TRAIN_FILE, built.train), (TEST_FILE, built.test)):
-        if entries or name == TRAIN_FILE:
-            write_manifest(out / name, entries)
-            written.append(out / name)
+    for side, entries in built.sides.items():
+        if entries or side == "train":
+            write_manifest(out / SIDES[side], entries)
+            written.append(out / SIDES[side])
     return written
 
 
@@ -64,6 +80,6 @@ def refuse_existing(out: Path) -> None:
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; --out has to name a folder")
-    for name in (INFO_FILE, TRAIN_FILE, TEST_FILE):
+    for name in (INFO_FILE, *SIDES.values()):
         if (out / name).exists():
             raise InputError(f"{out / name} is there already; name another folder or remove it")

@@ -7,16 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vad_toolkit.datasets.build import TEST_FILE, TRAIN_FILE
+from vad_toolkit.datasets.build import SIDES, TEST_FILE, TRAIN_FILE, VALIDATION_FILE
 from vad_toolkit.datasets.dataset_info import INFO_FILE, DatasetInfo, read_dataset_info
 from vad_toolkit.datasets.manifest import Entry, Manifest, read_manifest
 from vad_toolkit.errors import InputError, ManifestError
 
 _SHIPPED = Path(str(importlib.resources.files("vad_manifests")))
-
-
-VALIDATION_FILE = "validation.jsonl"
-SIDES = {"train": TRAIN_FILE, "validation": VALIDATION_FILE, "test": TEST_FILE}
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,15 @@ def shipped_dataset(name: str) -> ShippedDataset:
     Raises:
         ManifestError: there is none of this name.
     """
-    folder = _shipped_folder(name)
+    return read_dataset(_shipped_folder(name))
+
+
+def read_dataset(folder: Path) -> ShippedDataset:
+    """A split in a folder: `dataset.toml`, `train.jsonl`, `test.jsonl`, perhaps `validation.jsonl`.
+
+    Raises:
+        ManifestError: a file is missing or wrong; names file and line.
+    """
     validation = folder / VALIDATION_FILE
     return ShippedDataset(
         info=read_dataset_info(folder / INFO_FILE),
@@ -53,6 +57,15 @@ def shipped_dataset(name: str) -> ShippedDataset:
         test=read_manifest(folder / TEST_FILE),
         validation=read_manifest(validation) if validation.is_file() else None,
     )
+
+
+def shipped_info(name: str) -> DatasetInfo:
+    """Name, origin and terms of a shipped dataset.
+
+    Raises:
+        ManifestError: there is none of this name.
+    """
+    return read_dataset_info(_shipped_folder(name) / INFO_FILE)
 
 
 def shipped_names() -> tuple[str, ...]:

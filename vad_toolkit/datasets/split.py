@@ -74,24 +74,27 @@ def split_by_source(
     )
 
 
-def check_sides(train: Iterable[Entry], test: Iterable[Entry]) -> None:
-    """Make sure that no video and no source stands on both sides.
+def check_sides(
+    first: Iterable[Entry], second: Iterable[Entry], names: tuple[str, str] = ("train", "test")
+) -> None:
+    """Make sure that no video and no source stands on both sides, which `names` names.
 
     Raises:
         ManifestError: naming the first id or source that does.
     """
+    where = f"is in {names[0]} and in {names[1]}"
     ids = set[str]()
     sources = set[str]()
-    for entry in train:
+    for entry in first:
         ids.add(entry.id)
         if entry.source is not None:
             sources.add(entry.source)
-    for entry in test:
+    for entry in second:
         if entry.id in ids:
-            raise ManifestError(f"video {entry.id!r} is in train and in test; it has to be in one")
+            raise ManifestError(f"video {entry.id!r} {where}; it has to be in one")
         if entry.source in sources:
             raise ManifestError(
-                f"source {entry.source!r} is in train and in test (video {entry.id!r}); "
+                f"source {entry.source!r} {where} (video {entry.id!r}); "
                 "videos cut from one original have to stay on one side"
             )
 
