@@ -15,7 +15,6 @@ machine. Weights do not change the speed: random ones serve. Rows:
 from __future__ import annotations
 
 import argparse
-import platform
 import statistics
 import tempfile
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from machine import processor, slug
 from plain_inception_i3d import unfolded
 
 from vad_toolkit import __version__
@@ -38,16 +38,6 @@ CLIP_GFLOP = 55.6  # of 16 frames at 224x224: 27.8 G multiply-adds
 MATRIX = 4096
 PLAIN_BATCH = 10
 VIDEO_FRAMES = 320
-
-
-def processor() -> str:
-    """The processor's name, as the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def timed(function: Callable[[], object], device: torch.device) -> float:
@@ -145,9 +135,8 @@ def main() -> None:
         "versions": {"vad_toolkit": __version__, "torch": torch.__version__},
         "rows": rows,
     }
-    name = "-".join(machine.lower().replace("(", "").replace(")", "").split())
     threads = f"{torch.get_num_threads()}threads" if device.type == "cpu" else "gpu"
-    path = options.out / f"extract-float32-{name}-{threads}.json"
+    path = options.out / f"extract-float32-{slug(machine)}-{threads}.json"
     write_json(path, result)
     for label, row in rows.items():
         print(label.ljust(11), "  ".join(f"{key} {value}" for key, value in row.items()))
