@@ -62,22 +62,32 @@ RULES: Mapping[str, Rule] = {
 def load_rule(
     name_or_file: str, changes: Mapping[str, Mapping[str, Any]] | None = None
 ) -> tuple[str, Rule]:
-    """A rule's name and the rule: a built-in one, or one of a .toml or .json file.
+    """A rule's name and the rule: built in, of a dataset, or of a .toml or .json file.
 
     Args:
-        name_or_file: a name in `RULES`, or a file of a rule's fields; its name is the file's stem.
-        changes: fields that a dataset changes, by rule name (`DatasetInfo.rules`): the published
-            array of one rule can be read in another way from dataset to dataset.
+        name_or_file: a name in `RULES` or in `changes`, or a file of a rule's fields; its name is
+            the file's stem.
+        changes: fields by rule name (`DatasetInfo.rules`): what a dataset changes in a built-in
+            rule, since its published array reads the same rule in another way; or, under another
+            name, a rule of its own. A file is taken as it is.
 
     Raises:
-        InputError: no such rule or file, an unknown field, or a value that is not allowed.
+        InputError: no such rule or file, an unknown field, a value that is not allowed, or a file
+            that is named like a rule.
     """
-    if name_or_file in RULES:
-        name, fields = name_or_file, RULES[name_or_file].model_dump()
+    changes = changes or {}
+    known = dict.fromkeys((*RULES, *changes))
+    if name_or_file in known:
+        name = name_or_file
+        fields = RULES.get(name, Rule()).model_dump() | dict(changes.get(name, {}))
     else:
         name = Path(name_or_file).stem
-        fields = read_settings(Path(name_or_file), "ground-truth rule", RULES)
-    fields |= (changes or {}).get(name, {})
+        fields = read_settings(Path(name_or_file), "ground-truth rule", known)
+        if name in known:
+            raise InputError(
+                f"ground-truth rule {name_or_file}: {name} is the name of another rule; name the "
+                "file differently"
+            )
     try:
         return name, Rule.model_validate(fields)
     except ValidationError as error:
@@ -98,27 +108,25 @@ def label_count(entry: Entry, name: str, rule: Rule) -> int:
     published = (entry.label_counts or {}).get(name)
     if published is not None:
         return published
-    counted = entry.frames if rule.count == "decoded" else entry.container_frames
-    if counted is None:
-        field = "frames" if rule.count == "decoded" else "container_frames"
-        raise ManifestError(
-            f"video {entry.id!r}: rule {name} counts {rule.count} frames, and its {field} are not "
-            "known; add them to its line of the manifest (vad manifest build --count finds them)"
-        )
-    frames, unit = counted + rule.offset, rule.snippet_frames
+    counted, unit = _counted_frames(entry, name, rule), rule.snippet_frames
+    labels = counted + rule.offset
     if rule.rounding == "floor":
-        frames = frames // unit * unit
+        labels = labels // unit * unit
     elif rule.rounding == "ceil":
-        frames = -(-frames // unit) * unit
-    if frames < 1:
+        labels = -(-labels // unit) * unit
+    if labels < 1:
         raise ManifestError(
-            f"video {entry.id!r}: its {counted} frames leave no label by rule {name}"
+            f"video {entry.id!r}: its {counted} frames leave no label by rule {name}; leave it "
+            "out, or choose another rule"
         )
-    return frames
+    return labels
 
 
 def rule_labels(entry: Entry, name: str, rule: Rule) -> NDArray[np.uint8]:
     """Labels of one video by a rule.
+
+    An event that begins after the last label is in none; one that begins in a padded tail is, where
+    the rule's tail is as the events say.
 
     Returns:
         labels : np.ndarray [shape=(label_count(entry, name, rule),), uint8], 0 or 1.
@@ -131,7 +139,18 @@ def rule_labels(entry: Entry, name: str, rule: Rule) -> NDArray[np.uint8]:
         entry = entry.model_copy(
             update={"events": tuple((start, stop + 1) for start, stop in entry.events)}
         )
-    if rule.tail == "events" or entry.frames is None or count <= entry.frames:
+    if rule.tail == "events" or entry.label == 0:
         return frame_labels(entry, count)
-    labels = frame_labels(entry, entry.frames)
-    return np.pad(labels, (0, count - entry.frames), mode="edge")
+    last = min(count, _counted_frames(entry, name, rule))
+    return np.pad(frame_labels(entry, last), (0, count - last), mode="edge")
+
+
+def _counted_frames(entry: Entry, name: str, rule: Rule) -> int:
+    field = "frames" if rule.count == "decoded" else "container_frames"
+    counted: int | None = getattr(entry, field)
+    if not counted:  # a container may state 0, which says nothing
+        raise ManifestError(
+            f"video {entry.id!r}: rule {name} counts {rule.count} frames, and its {field} are not "
+            "known; add them to its line of the manifest (vad manifest build --count finds them)"
+        )
+    return counted
