@@ -26,7 +26,8 @@ from .common import (
 @click.option(
     "--config",
     metavar="NAME-or-FILE",
-    help="clav-como (the default), clav-como-small, sultani, or a .toml or .json file.",
+    help="clav-como (the default), clav-como-small, sultani, rtfm, ur-dmu, mgfn, or a .toml or "
+    ".json file.",
 )
 @settings_option("A config key, as in head.activate=gate or steps=500; may be repeated.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the run.  [default: 0]")

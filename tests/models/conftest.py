@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 import torch
 
 from vad_toolkit.models.base import MilModel
-from vad_toolkit.models.config import ClavComoConfig, SultaniConfig
+from vad_toolkit.models.config import (
+    ClavComoConfig,
+    MgfnConfig,
+    ModelConfig,
+    RtfmConfig,
+    SultaniConfig,
+    UrDmuConfig,
+)
 from vad_toolkit.models.registry import build_model
 
 DIM = 6
@@ -23,6 +30,17 @@ SMALL_HEAD = {
     "score_hidden": [6, 4],
 }
 
+SMALL: Mapping[str, tuple[type[ModelConfig], Mapping[str, Any]]] = {
+    "clav-como": (ClavComoConfig, SMALL_HEAD),
+    "sultani": (SultaniConfig, {"hidden": [8, 4]}),
+    "rtfm": (RtfmConfig, {"width": 4, "score_hidden": [6, 4]}),
+    "ur-dmu": (
+        UrDmuConfig,
+        {"width": 8, "layers": 1, "heads": 2, "head_width": 4, "memory": 20, "score_hidden": 4},
+    ),
+    "mgfn": (MgfnConfig, {"widths": [4, 6, 8], "depths": [1, 1, 1], "head_width": 2}),
+}
+
 
 @pytest.fixture
 def make_model() -> Callable[..., MilModel]:
@@ -30,11 +48,8 @@ def make_model() -> Callable[..., MilModel]:
 
     def make(method: str = "clav-como", seed: int = 0, **head: Any) -> MilModel:
         torch.manual_seed(seed)
-        if method == "sultani":
-            config = SultaniConfig.model_validate({"head": {"hidden": [8, 4], **head}})
-        else:
-            config = ClavComoConfig.model_validate({"head": {**SMALL_HEAD, **head}})
-        return build_model(config, DIM).eval()
+        kind, small = SMALL[method]
+        return build_model(kind.model_validate({"head": {**small, **head}}), DIM).eval()
 
     return make
 

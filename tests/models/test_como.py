@@ -11,10 +11,9 @@ from vad_toolkit.models.como import (
     CoMo,
     GraphStep,
     Projection,
-    TimeBatchNorm,
-    window_mean,
 )
 from vad_toolkit.models.config import ClavComoHead
+from vad_toolkit.models.temporal import TimeBatchNorm, window_mean
 
 SMALL = {"width": 8, "stream_width": 6, "nodes": 3, "node_width": 4, "window": 5}
 ALL = list(itertools.product(["both", "context", "motion"], ["attention", "joint-graph", "none"]))

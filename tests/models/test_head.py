@@ -7,9 +7,9 @@ import torch
 
 from vad_toolkit.errors import InputError
 from vad_toolkit.models.base import Output
-from vad_toolkit.models.como import TimeBatchNorm
 from vad_toolkit.models.config import ClavComoConfig
 from vad_toolkit.models.head import ClavComo
+from vad_toolkit.models.temporal import TimeBatchNorm
 
 SWITCHES = [
     {},

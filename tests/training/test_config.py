@@ -53,7 +53,10 @@ def test_a_toml_file_and_settings_are_laid_over_the_defaults(tmp_path: Path) -> 
         ({"steps": 0}, "config key steps: Input should be greater than or equal to 1 (given: 0)"),
         ({"steps": "many"}, "(given: 'many')"),
         ({"head": 3}, "config key head: "),
-        ({"method": "rtfm"}, "method 'rtfm': has to be one of clav-como, sultani"),
+        (
+            {"method": "other"},
+            "method 'other': has to be one of clav-como, sultani, rtfm, ur-dmu, mgfn",
+        ),
         ({"method": ["sultani"]}, "method ['sultani']: has to be one of"),
         ({"method": "sultani", "head.activate": "gate"}, "there are hidden, dropout"),
         ({"head.window": 2}, "config key head.window: has to be odd"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +19,13 @@ class Output:
     scores: (B, T) in [0, 1], mean over crops; 0 where `mask` is False.
     features: (B, C, T, d), what scores are made from and losses compare; 0 where `mask` is False.
     mask: (B, T) bool, or None where every snippet is real.
+    parts: what a method's own losses need beside these; only in training.
     """
 
     scores: Tensor
     features: Tensor
     mask: Tensor | None
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Standardise(nn.Module):

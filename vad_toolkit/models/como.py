@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from vad_toolkit.models.base import hide
 from vad_toolkit.models.config import ClavComoHead
+from vad_toolkit.models.temporal import TimeBatchNorm, window_mean
 
 
 class CoMo(nn.Module):
@@ -173,39 +174,3 @@ def _build_interaction(config: ClavComoHead, graphs: int) -> nn.Module:
     if config.interaction == "joint-graph":
         return JointGraph(config, graphs)
     return NoInteraction()
-
-
-class TimeBatchNorm(nn.BatchNorm1d):
-    """BatchNorm over videos and snippets that leaves masked snippets out of its statistics."""
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """x: (N, d, T); mask: (N, 1, T) bool or None. Masked places of the result mean nothing."""
-        if mask is None or not self.training:
-            return super().forward(x)
-        weight = mask.to(x.dtype)
-        count = weight.sum().clamp(min=1)
-        mean = (x * weight).sum(dim=(0, 2)) / count  # (d,)
-        centred = (x - mean[:, None]) * weight
-        variance = centred.square().sum(dim=(0, 2)) / count
-        self._track(mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        return centred * scale[:, None] + self.bias[:, None]
-
-    @torch.no_grad()
-    def _track(self, mean: Tensor, variance: Tensor) -> None:
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        assert self.num_batches_tracked is not None
-        assert self.momentum is not None
-        self.num_batches_tracked += 1
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance, self.momentum)
-
-
-def window_mean(x: Tensor, window: int, mask: Tensor | None) -> Tensor:
-    """Mean of x (N, d, T), 0 where masked, over the real snippets of a window around each."""
-    if mask is None:
-        return F.avg_pool1d(x, window, stride=1, padding=window // 2, count_include_pad=False)
-    share = F.avg_pool1d(mask.to(x.dtype), window, stride=1, padding=window // 2)  # (N, 1, T)
-    mean = F.avg_pool1d(x, window, stride=1, padding=window // 2)
-    return mean / share.clamp(min=1 / window)

@@ -83,6 +83,94 @@ class ClavComoConfig(ModelConfig):
     losses: ClavComoLosses = ClavComoLosses()
 
 
+class RtfmHead(Strict):
+    """Widths of the multi-scale temporal network and the score MLP."""
+
+    width: Width = 512  # of each scale
+    dropout: Probability = 0.7
+    score_hidden: Annotated[tuple[Width, Width], BeforeValidator(_to_tuple)] = (512, 128)
+
+
+class RtfmLosses(Strict):
+    """Weights of the terms beside MIL (weight 1)."""
+
+    magnitude: LossWeight = 1e-4
+    margin: Annotated[float, Field(ge=0, le=1e6)] = 100.0
+    smoothness: LossWeight = 8e-4
+    sparsity: LossWeight = 8e-3
+    top_divisor: TopDivisor = 10
+
+
+class RtfmConfig(ModelConfig):
+    """Robust temporal feature magnitude learning (Tian et al., ICCV 2021)."""
+
+    method: Literal["rtfm"] = "rtfm"
+    head: RtfmHead = RtfmHead()
+    losses: RtfmLosses = RtfmLosses()
+
+
+class UrDmuHead(Strict):
+    """Widths of the transformer, the memories and the score MLP."""
+
+    width: Width = 512
+    layers: Annotated[int, Field(ge=1, le=64)] = 2
+    heads: Annotated[int, Field(ge=1, le=256)] = 4
+    head_width: Width = 128
+    memory: Width = 60  # prototypes in each of the two memories
+    dropout: Probability = 0.5
+    score_hidden: Width = 128
+
+
+class UrDmuLosses(Strict):
+    """Weights of the terms beside MIL (weight 1)."""
+
+    memory: LossWeight = 0.1
+    triplet: LossWeight = 0.1
+    kl: LossWeight = 1e-3
+    distance: LossWeight = 1e-4
+    top_divisor: TopDivisor = 16
+
+
+class UrDmuConfig(ModelConfig):
+    """Dual memory units with uncertainty regulation (Zhou et al., AAAI 2023)."""
+
+    method: Literal["ur-dmu"] = "ur-dmu"
+    head: UrDmuHead = UrDmuHead()
+    losses: UrDmuLosses = UrDmuLosses()
+
+
+class MgfnHead(Strict):
+    """Widths and depths of the three stages: a glance stage, then two focus stages."""
+
+    widths: Annotated[tuple[Width, Width, Width], BeforeValidator(_to_tuple)] = (64, 128, 1024)
+    depths: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=64)], ...],
+        Field(min_length=3, max_length=3),
+        BeforeValidator(_to_tuple),
+    ] = (3, 3, 2)
+    head_width: Width = 64
+    magnitude_share: LossWeight = 0.1  # of the magnitude beside the features
+    dropout: Probability = 0.7  # of the snippets that can be chosen
+
+
+class MgfnLosses(Strict):
+    """Weights of the terms beside MIL (weight 1)."""
+
+    contrast: LossWeight = 1e-3
+    margin: Annotated[float, Field(ge=0, le=1e6)] = 200.0
+    smoothness: LossWeight = 8e-4
+    sparsity: LossWeight = 8e-3
+    top_divisor: TopDivisor = 10
+
+
+class MgfnConfig(ModelConfig):
+    """Magnitude-contrastive glance-and-focus network (Chen et al., AAAI 2023)."""
+
+    method: Literal["mgfn"] = "mgfn"
+    head: MgfnHead = MgfnHead()
+    losses: MgfnLosses = MgfnLosses()
+
+
 class SultaniHead(Strict):
     """Widths of the ranking head: D -> hidden[0] -> hidden[1] -> 1."""
 

@@ -12,11 +12,13 @@ from torch import Tensor
 EPSILON = 1e-6
 
 
-def top_selection(values: Tensor, divisor: int, mask: Tensor | None = None) -> Tensor:
+def top_selection(
+    values: Tensor, divisor: int, mask: Tensor | None = None, more: int = 0
+) -> Tensor:
     """Which snippets are a video's top K, as weights (B, T): 1 / K on them, 0 elsewhere.
 
-    K = max(1, L // divisor) for a video of L real snippets. A weighted sum over T is then the mean
-    over the set, also where K differs in a batch. The choice passes no gradient.
+    K = max(1, L // divisor + more), at most L, for a video of L real snippets. A weighted sum over
+    T is then the mean over the set, also where K differs in a batch. The choice passes no gradient.
     """
     values = values.detach()
     videos, snippets = values.shape
@@ -25,8 +27,8 @@ def top_selection(values: Tensor, divisor: int, mask: Tensor | None = None) -> T
     else:
         values = values.masked_fill(~mask, -torch.inf)
         lengths = mask.sum(dim=1, keepdim=True)
-    k = (lengths // divisor).clamp(min=1)  # (B, 1)
-    most = max(1, snippets // divisor)
+    k = torch.minimum((lengths // divisor + more).clamp(min=1), lengths.clamp(min=1))  # (B, 1)
+    most = min(snippets, max(1, snippets // divisor + more))
     chosen = values.topk(most, dim=1).indices  # (B, K)
     weight = (torch.arange(most, device=values.device) < k).to(values.dtype) / k
     return torch.zeros_like(values).scatter(1, chosen, weight)

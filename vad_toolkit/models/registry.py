@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from vad_toolkit.models.base import MilModel
-from vad_toolkit.models.config import ClavComoConfig, ModelConfig, SultaniConfig
-from vad_toolkit.models.head import ClavComo
-from vad_toolkit.models.sultani import Sultani
+from collections.abc import Callable, Mapping
+from typing import Any
 
-METHODS = ("clav-como", "sultani")
+from vad_toolkit.models.base import MilModel
+from vad_toolkit.models.config import (
+    ClavComoConfig,
+    MgfnConfig,
+    ModelConfig,
+    RtfmConfig,
+    SultaniConfig,
+    UrDmuConfig,
+)
+from vad_toolkit.models.head import ClavComo
+from vad_toolkit.models.mgfn import Mgfn
+from vad_toolkit.models.rtfm import Rtfm
+from vad_toolkit.models.sultani import Sultani
+from vad_toolkit.models.ur_dmu import UrDmu
+
+_BUILDERS: Mapping[type[ModelConfig], Callable[[int, Any], MilModel]] = {
+    ClavComoConfig: ClavComo,
+    SultaniConfig: Sultani,
+    RtfmConfig: Rtfm,
+    UrDmuConfig: UrDmu,
+    MgfnConfig: Mgfn,
+}
+METHODS = tuple(str(config.model_fields["method"].default) for config in _BUILDERS)
 
 
 def build_model(config: ModelConfig, input_dim: int) -> MilModel:
@@ -17,8 +37,7 @@ def build_model(config: ModelConfig, input_dim: int) -> MilModel:
         config: a method's own config (a training config is one too).
         input_dim: D, the width of a feature.
     """
-    if isinstance(config, ClavComoConfig):
-        return ClavComo(input_dim, config)
-    if isinstance(config, SultaniConfig):
-        return Sultani(input_dim, config)
+    for kind, build in _BUILDERS.items():
+        if isinstance(config, kind):
+            return build(input_dim, config)
     raise TypeError(f"no method for {type(config).__name__}; methods are {', '.join(METHODS)}")

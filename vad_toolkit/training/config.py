@@ -16,9 +16,12 @@ from vad_toolkit.errors import InputError
 from vad_toolkit.files import read_settings
 from vad_toolkit.models.config import (
     ClavComoConfig,
+    MgfnConfig,
     ModelConfig,
+    RtfmConfig,
     Strict,
     SultaniConfig,
+    UrDmuConfig,
 )
 
 Count = Annotated[int, Field(ge=1, le=100_000_000)]
@@ -79,9 +82,39 @@ class SultaniTraining(SultaniConfig, TrainConfig):
     )
 
 
+class RtfmTraining(RtfmConfig, TrainConfig):
+    """Tian et al. (ICCV 2021): Adam at 0.001, 32 + 32 videos, 32 segments of raw features."""
+
+    optimiser: OptimiserConfig = OptimiserConfig(clip_norm=0.0)
+    data: DataConfig = DataConfig(standardise=False)
+
+
+class UrDmuTraining(UrDmuConfig, TrainConfig):
+    """Zhou et al. (AAAI 2023): Adam at 0.0001, 64 + 64 videos, 200 segments of raw features."""
+
+    pairs: Annotated[int, Field(ge=1, le=65_536)] = 64
+    optimiser: OptimiserConfig = OptimiserConfig(
+        learning_rate=1e-4, weight_decay=5e-5, clip_norm=0.0
+    )
+    data: DataConfig = DataConfig(segments=200, standardise=False)
+
+
+class MgfnTraining(MgfnConfig, TrainConfig):
+    """Chen et al. (AAAI 2023): Adam at 0.001, 16 + 16 videos, 32 segments of raw features."""
+
+    pairs: Annotated[int, Field(ge=1, le=65_536)] = 16
+    optimiser: OptimiserConfig = OptimiserConfig(
+        learning_rate=1e-3, weight_decay=5e-4, clip_norm=0.0
+    )
+    data: DataConfig = DataConfig(standardise=False)
+
+
 METHOD_CONFIGS: Mapping[str, type[TrainConfig]] = {
     "clav-como": ClavComoTraining,
     "sultani": SultaniTraining,
+    "rtfm": RtfmTraining,
+    "ur-dmu": UrDmuTraining,
+    "mgfn": MgfnTraining,
 }
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -101,6 +134,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         },
     },
     "sultani": {"method": "sultani"},
+    "rtfm": {"method": "rtfm"},
+    "ur-dmu": {"method": "ur-dmu"},
+    "mgfn": {"method": "mgfn"},
 }
 
 

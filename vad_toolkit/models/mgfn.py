@@ -1,0 +1,195 @@
+"""MGFN, magnitude-contrastive glance-and-focus network: Chen et al., AAAI 2023.
+
+Written from the paper (sections 3.1 to 3.4): features with their magnitude beside them, glance
+blocks that attend over the whole video, focus blocks that look at neighbours, and a contrastive
+loss on the top magnitudes. Sizes that the paper leaves open are those of the authors' 28,652,773
+parameters (D = 2048).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vad_toolkit.models.base import MilModel, Output, hide, unfold_crops
+from vad_toolkit.models.config import MgfnConfig
+from vad_toolkit.models.losses import mil, smoothness, top_selection
+from vad_toolkit.models.temporal import TimeBatchNorm, attend, split_heads
+
+
+class Mgfn(MilModel):
+    """Tokens and magnitude, three stages of blocks, a norm, one score a snippet."""
+
+    def __init__(self, input_dim: int, config: MgfnConfig) -> None:
+        super().__init__(input_dim)
+        head = config.head
+        self.config = config
+        self.tokens = nn.Conv1d(input_dim, head.widths[0], 3, padding="same")
+        self.magnitude = nn.Conv1d(1, head.widths[0], 3, padding="same")
+        kinds = (Glance, Focus, Focus)
+        self.stages = nn.ModuleList(
+            Stage(Block(kind(width, head.head_width), width) for _ in range(depth))
+            for kind, width, depth in zip(kinds, head.widths, head.depths, strict=True)
+        )
+        self.widen = nn.ModuleList(
+            nn.Sequential(ChannelNorm(width), nn.Conv1d(width, wider, 1))
+            for width, wider in zip(head.widths[:-1], head.widths[1:], strict=True)
+        )
+        self.norm = nn.LayerNorm(head.widths[-1])
+        self.score = nn.Linear(head.widths[-1], 1)
+        self.select_dropout = nn.Dropout(head.dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
+        """Score every snippet; see `MilModel.forward`. `features`: what the score is made of."""
+        crops = x.shape[1]
+        x, in_batch = self.prepare(x, mask)  # (N, D, T), N = B * C
+        size = x.norm(dim=1, keepdim=True)  # (N, 1, T)
+        h = self.tokens(x) + self.config.head.magnitude_share * self.magnitude(size)
+        h = hide(h, in_batch)  # (N, w, T)
+        for number, stage in enumerate(self.stages):
+            if number:
+                h = hide(self.widen[number - 1](h), in_batch)
+            h = stage(h, in_batch)
+        features = self.norm(h.transpose(1, 2))  # (N, T, w)
+        crop_scores = torch.sigmoid(self.score(features)).squeeze(2)  # (N, T)
+        features = hide(features, None if in_batch is None else in_batch.transpose(1, 2))
+        return Output(
+            scores=self.average_crops(crop_scores, mask, crops),  # (B, T)
+            features=unfold_crops(features, crops),  # (B, C, T, w)
+            mask=mask,
+        )
+
+    def losses(self, output: Output) -> dict[str, Tensor]:
+        """mil, contrast, smoothness and sparsity of a batch of pairs."""
+        losses = self.config.losses
+        magnitudes = output.features.norm(dim=3).mean(dim=1)  # (B, T)
+        chance = self.select_dropout(torch.ones_like(magnitudes))
+        selection = top_selection(magnitudes * chance, losses.top_divisor, output.mask)
+        abnormal = output.scores.chunk(2)[1]
+        return {
+            "mil": mil(output.scores, selection),
+            "contrast": magnitude_contrast(output.features, selection, losses.margin),
+            "smoothness": smoothness(output.scores, output.mask),
+            "sparsity": abnormal.norm(),
+        }
+
+    @property
+    def loss_weights(self) -> Mapping[str, float]:
+        """Weights of the terms of `losses`."""
+        losses = self.config.losses
+        return {
+            "mil": 1.0,
+            "contrast": losses.contrast,
+            "smoothness": losses.smoothness,
+            "sparsity": losses.sparsity,
+        }
+
+    @property
+    def top_divisor(self) -> int:
+        """See `MilModel.top_divisor`."""
+        return self.config.losses.top_divisor
+
+
+class Stage(nn.ModuleList):
+    """Blocks one after another."""
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """(N, w, T) -> (N, w, T)."""
+        for block in self:
+            x = block(x, mask)
+        return x
+
+
+class Block(nn.Module):
+    """x + conv(x), x + relation(x), x + MLP(x): the shape that both kinds of block share."""
+
+    def __init__(self, relation: nn.Module, width: int) -> None:
+        super().__init__()
+        self.near = nn.Conv1d(width, width, 3, padding="same")
+        self.relation = relation
+        self.mlp = nn.Sequential(
+            ChannelNorm(width),
+            nn.Conv1d(width, 4 * width, 1),
+            nn.GELU(),
+            nn.Conv1d(4 * width, width, 1),
+        )
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """x: (N, w, T), 0 where masked -> (N, w, T), 0 where masked."""
+        x = hide(x + self.near(x), mask)
+        x = hide(x + self.relation(x, mask), mask)
+        return hide(x + self.mlp(x), mask)
+
+
+class Glance(nn.Module):
+    """Self-attention over the whole video."""
+
+    def __init__(self, width: int, head_width: int) -> None:
+        super().__init__()
+        self.heads = max(1, width // head_width)
+        inner = self.heads * head_width
+        self.norm = ChannelNorm(width)
+        self.project = nn.Conv1d(width, 3 * inner, 1, bias=False)
+        self.out = nn.Conv1d(inner, width, 1)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """(N, w, T) -> (N, w, T)."""
+        inputs = self.project(self.norm(x)).transpose(1, 2).chunk(3, dim=2)  # each (N, T, inner)
+        q, k, v = (split_heads(t, self.heads) for t in inputs)
+        result: Tensor = self.out(attend(q, k, v, mask).transpose(2, 3).flatten(1, 2))
+        return result
+
+
+class Focus(nn.Module):
+    """Self-attentional convolution: a head weighs a snippet's neighbours by one learned kernel."""
+
+    KERNEL = 5
+
+    def __init__(self, width: int, head_width: int) -> None:
+        super().__init__()
+        heads = max(1, width // head_width)
+        inner = heads * head_width
+        self.head_width = head_width
+        self.norm = TimeBatchNorm(width)
+        self.value = nn.Conv1d(width, inner, 1, bias=False)
+        self.weigh = nn.Conv1d(heads, heads, self.KERNEL, padding="same", groups=heads)
+        self.out = nn.Conv1d(inner, width, 1)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """(N, w, T) -> (N, w, T)."""
+        value = hide(self.value(hide(self.norm(x, mask), mask)), mask)  # (N, inner, T)
+        kernel = self.weigh.weight.repeat_interleave(self.head_width, dim=0)  # (inner, 1, 5)
+        assert self.weigh.bias is not None
+        bias = self.weigh.bias.repeat_interleave(self.head_width)
+        near = F.conv1d(value, kernel, bias, padding=self.KERNEL // 2, groups=len(kernel))
+        result: Tensor = self.out(near)
+        return result
+
+
+class ChannelNorm(nn.LayerNorm):
+    """LayerNorm over the channels of (N, w, T)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, w, T) -> (N, w, T)."""
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+def magnitude_contrast(features: Tensor, selection: Tensor, margin: float) -> Tensor:
+    """Contrast of magnitudes: alike inside each kind, `margin` apart between them.
+
+    A video's magnitude is the mean L1 norm of its top K, each crop for itself. Squared differences
+    inside a kind are averaged over all its pairs, and max(0, margin - difference)^2 over all pairs
+    of the two kinds; the second counts a thousandth, as in the authors' setting.
+
+    Args:
+        features: (2b, C, T, w), normals first.
+        selection: (2b, T), weights 1 / K on each video's top K.
+    """
+    size = (features.abs().sum(dim=3) * selection[:, None]).sum(dim=2)  # (2b, C)
+    normal, abnormal = size.chunk(2)  # (b, C)
+    alike = sum(2 * kind.var(dim=0, correction=0).mean() for kind in (normal, abnormal))
+    apart = (margin - (normal[:, None] - abnormal[None]).abs()).clamp(min=0).square().mean()
+    return alike + 0.001 * apart

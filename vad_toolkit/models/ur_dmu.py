@@ -1,0 +1,226 @@
+"""UR-DMU, dual memory units with uncertainty regulation: Zhou et al., AAAI 2023.
+
+Written from the paper (section 3): a transformer with a global and a local attention side by side,
+two memories of prototypes, one for normal and one for abnormal snippets, and normal features drawn
+from a learned Gaussian. Sizes that the paper leaves open are those of the authors' 8,065,793
+parameters (D = 2048).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vad_toolkit.models.base import MilModel, Output, hide, unfold_crops
+from vad_toolkit.models.config import UrDmuConfig, UrDmuHead
+from vad_toolkit.models.losses import cross_entropy, pair_labels, top_selection
+from vad_toolkit.models.temporal import attend, distance_mean, keep_real, split_heads
+
+TRIPLET_MARGIN = 1.0
+MAGNITUDE_MARGIN = 100.0
+LOCAL_SCALE = math.e  # of the local attention's exp(-|i - j| / e)
+
+
+class UrDmu(MilModel):
+    """Embedding, transformer, dual memory, 2 d -> 128 -> 1 a snippet.
+
+    In training a forward pass takes pairs, since the normal half is drawn from its Gaussian.
+    """
+
+    def __init__(self, input_dim: int, config: UrDmuConfig) -> None:
+        super().__init__(input_dim)
+        head = config.head
+        self.config = config
+        self.embed = nn.Conv1d(input_dim, head.width, 3, padding="same")
+        self.layers = nn.ModuleList(Layer(head) for _ in range(head.layers))
+        self.normal_memory = Memory(head.memory, head.width)
+        self.abnormal_memory = Memory(head.memory, head.width)
+        self.mean = nn.Linear(head.width, head.width)
+        self.log_variance = nn.Linear(head.width, head.width)
+        self.score = nn.Sequential(
+            nn.Linear(2 * head.width, head.score_hidden),
+            nn.ReLU(),
+            nn.Linear(head.score_hidden, 1),
+        )
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
+        """Score every snippet; see `MilModel.forward`. `features`: the transformer's output."""
+        crops = x.shape[1]
+        x, in_batch = self.prepare(x, mask)  # (N, D, T), N = B * C
+        h = keep_real(torch.relu(self.embed(x)).transpose(1, 2), in_batch)  # (N, T, d)
+        for layer in self.layers:
+            h = keep_real(layer(h, in_batch), in_batch)
+        to_normal, normal = self.normal_memory(h)  # (N, T), (N, T, d)
+        to_abnormal, abnormal = self.abnormal_memory(h)
+        normal_mean, abnormal_mean = self.mean(normal), self.mean(abnormal)
+        normal_drawn, log_variance = normal_mean, None
+        if self.training:
+            half = len(h) // 2
+            log_variance = self.log_variance(normal[:half])
+            noise = torch.randn_like(log_variance) * torch.exp(0.5 * log_variance)
+            normal_drawn = torch.cat([normal_mean[:half] + noise, normal_mean[half:]])
+        joined = torch.cat([h, normal_drawn + abnormal_mean], dim=2)  # (N, T, 2 d)
+        crop_scores = torch.sigmoid(self.score(joined)).squeeze(2)  # (N, T)
+        output = Output(
+            scores=self.average_crops(crop_scores, mask, crops),  # (B, T)
+            features=unfold_crops(h, crops),  # (B, C, T, d)
+            mask=mask,
+        )
+        if log_variance is None:
+            return output
+        half_mask = None if in_batch is None else in_batch[: len(log_variance)]
+        distances = self._distances(
+            h, to_normal, to_abnormal, normal_drawn, abnormal_mean, in_batch, crops
+        )
+        parts = {
+            "to_normal": self.average_crops(to_normal, mask, crops),  # (B, T)
+            "to_abnormal": self.average_crops(to_abnormal, mask, crops),
+            "kl": gaussian_distance(normal_mean[: len(log_variance)], log_variance, half_mask),
+        }
+        return Output(output.scores, output.features, mask, parts | distances)
+
+    def _distances(
+        self,
+        h: Tensor,
+        to_normal: Tensor,
+        to_abnormal: Tensor,
+        normal_drawn: Tensor,
+        abnormal_mean: Tensor,
+        mask: Tensor | None,
+        crops: int,
+    ) -> dict[str, Tensor]:
+        """The triplet and the distance term: both compare means over top snippets of each video."""
+        rows = None if mask is None else mask[:, 0]  # (N, T)
+        like_normal = top_selection(to_normal, self.top_divisor, rows, more=1)
+        like_abnormal = top_selection(to_abnormal, self.top_divisor, rows, more=1)
+        half = len(h) // 2
+
+        def top_mean(features: Tensor, weight: Tensor) -> Tensor:
+            return unfold_crops(torch.einsum("ntd,nt->nd", features, weight), crops).mean(dim=1)
+
+        anchor = top_mean(h[:half], like_normal[:half])  # (b, d)
+        positive = top_mean(h[half:], like_normal[half:])
+        negative = top_mean(h[half:], like_abnormal[half:])
+        normal = top_mean(normal_drawn[:half], like_normal[:half])
+        abnormal = top_mean(abnormal_mean[half:], like_abnormal[half:])
+        return {
+            "triplet": F.triplet_margin_loss(
+                F.normalize(anchor, dim=1),
+                F.normalize(positive, dim=1),
+                F.normalize(negative, dim=1),
+                margin=TRIPLET_MARGIN,
+            ),
+            "distance": torch.relu(
+                MAGNITUDE_MARGIN - abnormal.norm(dim=1) + normal.norm(dim=1)
+            ).mean(),
+        }
+
+    def losses(self, output: Output) -> dict[str, Tensor]:
+        """mil, the four terms of the memories, triplet, kl and distance of a batch of pairs."""
+        parts, mask = output.parts, output.mask
+        selection = top_selection(output.scores, self.top_divisor, mask, more=1)
+        labels = pair_labels(output.scores)
+        masks = (None, None) if mask is None else mask.chunk(2)
+        normal_to_normal, abnormal_to_normal = parts["to_normal"].chunk(2)
+        normal_to_abnormal, abnormal_to_abnormal = parts["to_abnormal"].chunk(2)
+        return {
+            "mil": cross_entropy((output.scores * selection).sum(dim=1), labels),
+            "memory": all_snippets(normal_to_normal, 1.0, masks[0])
+            + all_snippets(normal_to_abnormal, 0.0, masks[0])
+            + self._top_snippets(abnormal_to_abnormal, masks[1])
+            + self._top_snippets(1 - abnormal_to_normal, masks[1]),
+            "triplet": parts["triplet"],
+            "kl": parts["kl"],
+            "distance": parts["distance"],
+        }
+
+    def _top_snippets(self, values: Tensor, mask: Tensor | None) -> Tensor:
+        """Cross-entropy of the mean over each video's top K, which has to be 1."""
+        selection = top_selection(values, self.top_divisor, mask, more=1)
+        means = (values * selection).sum(dim=1)
+        return cross_entropy(means, torch.ones_like(means))
+
+    @property
+    def loss_weights(self) -> Mapping[str, float]:
+        """Weights of the terms of `losses`."""
+        losses = self.config.losses
+        return {
+            "mil": 1.0,
+            "memory": losses.memory,
+            "triplet": losses.triplet,
+            "kl": losses.kl,
+            "distance": losses.distance,
+        }
+
+    @property
+    def top_divisor(self) -> int:
+        """See `MilModel.top_divisor`; the losses take one snippet more."""
+        return self.config.losses.top_divisor
+
+
+class Layer(nn.Module):
+    """x + attention(norm(x)), then x + MLP(norm(x)). The attention is global and local at once."""
+
+    def __init__(self, head: UrDmuHead) -> None:
+        super().__init__()
+        inner = head.heads * head.head_width
+        self.heads = head.heads
+        self.norm = nn.LayerNorm(head.width)
+        self.project = nn.Linear(head.width, 4 * inner, bias=False)
+        self.out = nn.Sequential(nn.Linear(2 * inner, head.width), nn.Dropout(head.dropout))
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(head.width),
+            nn.Linear(head.width, head.width),
+            nn.GELU(),
+            nn.Dropout(head.dropout),
+            nn.Linear(head.width, head.width),
+            nn.Dropout(head.dropout),
+        )
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """x: (N, T, d); mask: (N, 1, T) or None."""
+        q, k, v, near = self.project(self.norm(x)).chunk(4, dim=2)  # each (N, T, heads * width)
+        q, k, v = (split_heads(t, self.heads) for t in (q, k, v))
+        everywhere = attend(q, k, v, mask)  # (N, heads, T, width)
+        near = distance_mean(hide(near.transpose(1, 2), mask), LOCAL_SCALE, mask)  # (N, inner, T)
+        nearby = split_heads(near.transpose(1, 2), self.heads)
+        both = torch.cat([everywhere, nearby], dim=3).transpose(1, 2).flatten(2)  # (N, T, 2 inner)
+        x = x + self.out(both)
+        result: Tensor = x + self.mlp(x)
+        return result
+
+
+class Memory(nn.Module):
+    """Prototypes M: S = sigmoid(X M^T / sqrt(d)); a snippet's score is the mean of its top S."""
+
+    def __init__(self, slots: int, width: int) -> None:
+        super().__init__()
+        self.top = slots // 16 + 1
+        bound = width**-0.5
+        self.slots = nn.Parameter(torch.empty(slots, width).uniform_(-bound, bound))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x: (N, T, d) -> scores (N, T) in [0, 1], S M (N, T, d)."""
+        fit = torch.sigmoid(x @ self.slots.T / math.sqrt(x.shape[2]))  # (N, T, slots)
+        return fit.topk(self.top, dim=2).values.mean(dim=2), fit @ self.slots
+
+
+def all_snippets(values: Tensor, target: float, mask: Tensor | None) -> Tensor:
+    """Mean cross-entropy of all real snippets (B, T) against one target."""
+    chosen = values.flatten() if mask is None else values[mask]
+    return cross_entropy(chosen, torch.full_like(chosen, target))
+
+
+def gaussian_distance(mean: Tensor, log_variance: Tensor, mask: Tensor | None) -> Tensor:
+    """KL of N(mean, variance) from N(0, 1): summed over snippets, mean over the rest.
+
+    Args:
+        mean, log_variance: (N, T, d).
+        mask: (N, 1, T) or None.
+    """
+    kl = -0.5 * (1 + log_variance - mean.square() - log_variance.exp())
+    return keep_real(kl, mask).sum(dim=1).mean()
