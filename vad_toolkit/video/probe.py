@@ -1,6 +1,7 @@
 """What a container says about its video stream, read with PyAV before decoding starts.
 
-Only the first picture is decoded, since rotation and the true picture size stand nowhere else.
+Only the first picture is decoded, since rotation and the true picture size stand nowhere else. A
+folder of frames is a container too: it tells the number of its frames, and no rate.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DecodeError
+from .frame_folder import list_frames
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
+
+FRAMES = "frames"  # the container's name of a folder of images
 
 # A file may be a playlist that names other files or addresses: nothing but the file itself is read.
 CONTAINER_OPTIONS = {"protocol_whitelist": "file"}
@@ -63,6 +67,8 @@ class ContainerFacts:
 
 def probe(path: Path) -> ContainerFacts:
     """Read the container facts of `path`. Raises DecodeError where it is not a video."""
+    if path.is_dir():
+        return _probe_frames(path)
     container, stream = open_container(path)
     with container:
         rotation, size = _first_picture(container, stream)
@@ -89,6 +95,30 @@ def probe(path: Path) -> ContainerFacts:
             seconds=_duration_tag(stream),
             frames_estimated=listed or max(stream.frames, 0) or round(seconds * fps),
         )
+
+
+def _probe_frames(folder: Path) -> ContainerFacts:
+    """Facts of a folder of frames: their number, and what the first one says."""
+    from .image import read_image
+
+    frames = list_frames(folder)
+    first = read_image(frames[0])
+    height, width = first.pixels.shape[:2]
+    is_turned = first.rotation in (90, 270)
+    return ContainerFacts(
+        path=folder,
+        container=FRAMES,
+        codec=first.codec,
+        width=height if is_turned else width,
+        height=width if is_turned else height,
+        rotation=first.rotation,
+        fps=0.0,
+        frames_reported=len(frames),
+        samples=len(frames),
+        cut=False,
+        seconds=None,
+        frames_estimated=len(frames),
+    )
 
 
 def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
@@ -127,8 +157,6 @@ def check_file(path: Path) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DecodeError(f"{path}: cannot be opened ({reason})") from error
-    if stat.S_ISDIR(status.st_mode):
-        raise DecodeError(f"{path}: is a folder, not a video")
     if not stat.S_ISREG(status.st_mode):
         raise DecodeError(f"{path}: is not a regular file")
     if status.st_size == 0:

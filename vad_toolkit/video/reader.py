@@ -1,7 +1,8 @@
-"""Frames of a video, forward only: the interface of both decoders, and the choice between them.
+"""Frames of a video, forward only: the interface of the decoders, and the choice between them.
 
-Decord is the default. PyAV reads what Decord reads wrongly or not at all, and what Decord would
-hold in memory whole: see `choose_decoder` and docs/decode.md, which has the measurements.
+A folder of frames is read by Pillow, and by nothing else. For files, Decord is the default. PyAV
+reads what Decord reads wrongly or not at all, and what Decord would hold in memory whole: see
+`choose_decoder` and docs/decode.md, which has the measurements.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DecodeError, InputError
-from .probe import ContainerFacts, probe
+from .probe import FRAMES, ContainerFacts, probe
 
 DECODERS = ("auto", "decord", "pyav")
 
@@ -38,7 +39,7 @@ class VideoInfo:
 
     `width`, `height`: in pixels as displayed, rotation applied. `rotation`: degrees clockwise that
     were applied. `fps`: average, 0.0 where unknown. `frames_reported`: by the container, 0 where it
-    names none. `decoder`: "decord" or "pyav".
+    names none. `decoder`: "decord", "pyav", or "pillow" for a folder of frames.
     """
 
     path: Path
@@ -58,7 +59,7 @@ class DecodeStats:
     """Frames counted while decoding.
 
     `frames_decoded`: handed out. `frames_reported`: by the container, 0 where it names none.
-    `frames_duplicated`: copies that a decoder put in the place of missing frames; both backends
+    `frames_duplicated`: copies that a decoder put in the place of missing frames; all backends
     refuse to, so anything but 0 is a defect.
     """
 
@@ -97,6 +98,12 @@ def open_video(path: Path, decoder: str = "auto") -> VideoReader:
     check_decoder(decoder)
     facts = probe(path)
     chosen = _choose(facts) if decoder == "auto" else decoder
+    if facts.container == FRAMES:
+        if decoder != "auto":
+            raise DecodeError(f"{path}: {decoder} reads no folder of frames; use the decoder auto")
+        from .pillow_backend import PillowReader
+
+        return PillowReader(facts)
     if chosen == "decord":
         from .decord_backend import DecordReader
 
@@ -111,7 +118,7 @@ def open_video(path: Path, decoder: str = "auto") -> VideoReader:
 
 
 def choose_decoder(path: Path) -> str:
-    """Name the decoder that "auto" starts with for `path`: "decord" or "pyav"."""
+    """Name the decoder that "auto" starts with for `path`: "decord", "pyav" or "pillow"."""
     return _choose(probe(path))
 
 
@@ -122,6 +129,8 @@ def check_decoder(decoder: str) -> None:
 
 
 def _choose(facts: ContainerFacts) -> str:
+    if facts.container == FRAMES:
+        return "pillow"
     if facts.cut or facts.codec in PYAV_CODECS or not facts.has_container(*DECORD_CONTAINERS):
         return "pyav"
     frames = facts.frames_estimated

@@ -235,9 +235,10 @@ class FrameStream:
         return _ChildCrashed(str(error), retry=error.retry)
 
     def _failed(self, what: str) -> DecodeError:
-        # Before `info` is there, "auto" may still be at Decord.
+        # Before `info` is there, "auto" may still be at Decord, which reads files alone.
         decoder = self.info.decoder if hasattr(self, "info") else "decord"
-        retry = self._request["decoder"] == "auto" and decoder == "decord"
+        is_file = not Path(self._request["path"]).is_dir()
+        retry = self._request["decoder"] == "auto" and decoder == "decord" and is_file
         return DecodeError(f"{self._request['path']}: {what}", retry="pyav" if retry else None)
 
     def _finish(self, *, child_is_usable: bool) -> None:
