@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from vad_toolkit.datasets.dataset_info import NOT_KNOWN
 from vad_toolkit.datasets.global_labels import (
     GlobalLabels,
     global_labels,
@@ -21,94 +22,15 @@ from vad_toolkit.datasets.global_labels import (
     write_global_labels,
 )
 from vad_toolkit.datasets.manifest import Entry, Manifest
+from vad_toolkit.datasets.shipped import find_manifest, shipped_dataset, shipped_names
 from vad_toolkit.errors import InputError, ManifestError
 
 MakeEntry = Callable[..., Entry]
-SHANGHAITECH = {"rtfm": {"end": "exclusive", "tail": "repeat"}}
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
-
-
-@pytest.fixture(scope="module")
-def published(reference: Path) -> Mapping[str, Manifest]:
-    """The test sides of three benchmarks, out of the annotations, in the published order."""
-    annotations = reference / "annotations"
-    return {
-        "ucf_crime": _ucf_crime(annotations / "ucf_crime"),
-        "xd_violence": _xd_violence(annotations / "xd_violence"),
-        "shanghaitech": _shanghaitech(annotations / "shanghaitech"),
-    }
-
-
-def _entry(id: str, label: int, **fields: Any) -> Entry:
-    return Entry.model_validate({"id": id, "path": f"{id}.mp4", "label": label, **fields})
-
-
-def _ucf_crime(folder: Path) -> Manifest:
-    entries = []
-    for row in table(folder / "test_videos.tsv"):
-        pairs = [(int(row[f"start{i}"]), int(row[f"end{i}"])) for i in "12"]
-        events = tuple(sorted(pair for pair in pairs if pair[0] >= 0))
-        entries.append(
-            _entry(
-                row["video"],
-                int(bool(events)),
-                frames=int(row["frames"]),
-                container_frames=int(row["cv2_frame_count"]),
-                events=events,
-            )
-        )
-    return Manifest(tuple(entries), "ucf-crime")
-
-
-def _xd_violence(folder: Path) -> Manifest:
-    def lines(name: str) -> list[str]:
-        return (folder / name).read_text(encoding="utf-8").splitlines()
-
-    frames = dict(line.rsplit("@", 1) for line in lines("xdv_tframes.txt"))
-    events = {}
-    for line in lines("annotations.txt"):
-        name, *numbers = line.split()
-        values = [int(number) for number in numbers]
-        events[name] = tuple(zip(values[::2], values[1::2], strict=True))
-    return Manifest(
-        tuple(
-            _entry(id, int(id in events), frames=int(frames[id]), events=events.get(id))
-            for id in lines("published_test_order.txt")
-        ),
-        "xd-violence",
-    )
-
-
-def _shanghaitech(folder: Path) -> Manifest:
-    entries = []
-    for row in table(folder / "test_videos.tsv"):
-        events: tuple[tuple[int, int], ...] | None = None
-        if row["label"] == "1":
-            mask = np.load(folder / "test_frame_mask" / f"{row['video']}.npy")
-            edges = np.flatnonzero(np.diff(mask, prepend=0, append=0)).tolist()
-            events = tuple(zip(edges[::2], edges[1::2], strict=True))
-        by_rule = -(-int(row["frames"]) // 16) * 16
-        counts = {} if int(row["rtfm_labels"]) == by_rule else {"rtfm": int(row["rtfm_labels"])}
-        entries.append(
-            _entry(
-                row["video"],
-                int(row["label"]),
-                frames=int(row["frames"]),
-                events=events,
-                label_counts=counts,
-            )
-        )
-    return Manifest(tuple(entries), "shanghaitech", SHANGHAITECH)
-
 
 ARRAYS = {
-    "ucf_crime__deepmil": ("ucf_crime", "deepmil"),
-    "ucf_crime__rtfm_first_upload": ("ucf_crime", "rtfm"),
-    "xd_violence__xdviodet": ("xd_violence", "xdviodet"),
+    "ucf_crime__deepmil": ("ucf-crime", "deepmil"),
+    "ucf_crime__rtfm_first_upload": ("ucf-crime", "rtfm"),
+    "xd_violence__xdviodet": ("xd-violence", "xdviodet"),
     "shanghaitech__rtfm": ("shanghaitech", "rtfm"),
     "shanghaitech__tevad": ("shanghaitech", "tevad"),
 }
@@ -116,13 +38,14 @@ ARRAYS = {
 
 @pytest.mark.parametrize("name", ARRAYS)
 def test_published_arrays_are_rebuilt_to_the_last_bit(
-    published: Mapping[str, Manifest], reference: Path, tmp_path: Path, name: str
+    reference: Path, tmp_path: Path, name: str
 ) -> None:
     dataset, rule = ARRAYS[name]
-    array = global_labels(published[dataset], rule)
+    array = global_labels(find_manifest(dataset), rule)
     wanted = np.load(reference / "groundtruth" / f"{name}.npz")["gt"]
     assert np.array_equal(array.labels, wanted)
-    (row,) = (r for r in table(reference / "groundtruth" / "index.tsv") if r["name"] == name)
+    with (reference / "groundtruth" / "index.tsv").open(encoding="utf-8", newline="") as file:
+        (row,) = (r for r in csv.DictReader(file, delimiter="\t") if r["name"] == name)
     assert (str(array.labels.dtype), len(array.labels), array.abnormal) == (
         row["dtype"],
         int(row["length"]),
@@ -132,30 +55,37 @@ def test_published_arrays_are_rebuilt_to_the_last_bit(
     assert written == row["sha256_of_original_npy"]
 
 
+@pytest.mark.parametrize("name", shipped_names())
+def test_arrays_that_datasets_state_are_those_of_their_rules(name: str) -> None:
+    dataset = shipped_dataset(name)
+    for stated in dataset.info.arrays.values():
+        if stated.rule != NOT_KNOWN:
+            array = global_labels(dataset.test, stated.rule)
+            assert (len(array.labels), array.abnormal) == (stated.length, stated.abnormal)
+
+
 @pytest.mark.parametrize(
     ("dataset", "rule", "length"),
     [
-        ("ucf_crime", "frames", 1_111_808),
-        ("ucf_crime", "vadclip", 1_109_824),
-        ("xd_violence", "frames", 2_335_801),
-        ("xd_violence", "rtfm", 2_343_184),
-        ("xd_violence", "vadclip", 2_331_248),
+        ("ucf-crime", "frames", 1_111_808),
+        ("ucf-crime", "vadclip", 1_109_824),
+        ("xd-violence", "frames", 2_335_801),
+        ("xd-violence", "rtfm", 2_343_184),
+        ("xd-violence", "vadclip", 2_331_248),
         ("shanghaitech", "frames", 141_870),
         ("shanghaitech", "ceil.toml", 143_680),
     ],
 )
 def test_other_rules_give_the_lengths_of_the_docs(
-    published: Mapping[str, Manifest], tmp_path: Path, dataset: str, rule: str, length: int
+    tmp_path: Path, dataset: str, rule: str, length: int
 ) -> None:
     (tmp_path / "ceil.toml").write_text('rounding = "ceil"\ntail = "repeat"\n')
     rule = str(tmp_path / rule) if rule.endswith(".toml") else rule
-    assert len(global_labels(published[dataset], rule).labels) == length
+    assert len(global_labels(find_manifest(dataset), rule).labels) == length
 
 
-def test_the_published_lists_are_orders(
-    published: Mapping[str, Manifest], reference: Path, tmp_path: Path
-) -> None:
-    manifest = published["xd_violence"]
+def test_the_published_lists_are_orders(reference: Path, tmp_path: Path) -> None:
+    manifest = find_manifest("xd-violence")
     # Five crops a video, under another machine's folder, as published lists of files are.
     lines = [
         f"/home/someone/XD/rgb test/{entry.id}__{crop}.npy\n"
@@ -400,5 +330,5 @@ def test_events_that_are_not_known_contradict_nothing(make_entry: MakeEntry) -> 
     manifest = Manifest((make_entry("a", 1),), "small")
     labels = np.zeros(16, np.uint8)
     assert split_labels(labels, ("a",), {"a": 16}, manifest)["a"].tolist() == [0] * 16
-    with pytest.raises(ManifestError, match="1?6 labels, the videos need 17"):
+    with pytest.raises(ManifestError, match="has 16 labels, the videos need 17"):
         split_labels(labels, ("a",), {"a": 17}, manifest)
