@@ -64,12 +64,14 @@ def extract(
 ) -> None:
     """Make features of VIDEOS (files or folders), or of a manifest's videos, into a pack.
 
+    A folder of numbered images (000.jpg, 001.jpg, ...) is one video, wherever it lies.
     Finished videos are safe at once: after an interruption the same command goes on where it was.
     A video that cannot be used is a line in failures.jsonl beside the pack, and the exit code is 1.
 
     \b
     Examples:
       vad extract videos/ --recipe i3d-rgb-center --out features.h5
+      vad extract testing/frames/01_0014 --out features.h5
       vad extract --manifest train.jsonl --manifest test.jsonl --root videos/ --out features.h5
     """
     from vad_toolkit.features.extract import extract_pack

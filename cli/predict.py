@@ -42,6 +42,11 @@ SHOWN_ALARMS = 3
 @click.option(
     "--min-seconds", default=0.0, show_default=True, help="Then drop alarms that are shorter."
 )
+@click.option(
+    "--fps",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Frames a second of videos that state none, such as folders of frames.",
+)
 @decoder_options
 @click.option("--no-plots", is_flag=True, help="Write no pictures.")
 @device_option
@@ -53,6 +58,7 @@ def predict(
     threshold: float,
     merge_seconds: float,
     min_seconds: float,
+    fps: float | None,
     decoder: str,
     timeout: float,
     no_plots: bool,
@@ -61,7 +67,8 @@ def predict(
 ) -> None:
     """Score the frames of videos with a checkpoint: a file or the folder of one run.
 
-    The checkpoint says how features are made; nothing else has to be told. Each video gets a CSV
+    A video is a file, or a folder of frames (000.jpg, 001.jpg, ...). The checkpoint says how
+    features are made; nothing else has to be told. Each video gets a CSV
     (frame, seconds, score), a JSON (alarms in frames and seconds) and a PNG in OUT, folders keep
     their sub-folders. A video that cannot be used is a line in failures.jsonl, and the exit code
     is 1.
@@ -70,6 +77,7 @@ def predict(
     Examples:
       vad predict runs/first camera.mp4 --out scores
       vad predict runs/first videos/ --out scores --threshold 0.7 --merge-seconds 2 --min-seconds 1
+      vad predict runs/first testing/frames/01_0014 --fps 24 --out scores
     """
     from vad_toolkit.prediction.predict import predict as predict_videos
 
@@ -81,6 +89,7 @@ def predict(
             threshold=threshold,
             merge_seconds=merge_seconds,
             min_seconds=min_seconds,
+            fps=fps,
             device=device,
             decoder=decoder,
             timeout_seconds=timeout,

@@ -14,6 +14,7 @@ from vad_toolkit.datasets.split import split_by_source
 from vad_toolkit.datasets.table import Row, read_table
 from vad_toolkit.errors import ManifestError
 from vad_toolkit.progress import ProgressCallback, silent
+from vad_toolkit.video.files import is_video_source
 
 REQUIRED = ("path", "label")
 OPTIONAL = ("id", "split", "classes", "events", "source")
@@ -88,7 +89,7 @@ def _entry(row: Row, root: Path) -> Entry:
             f"{row.where}: label = {values['label']!r}: has to be 0 (normal) or 1 (abnormal)"
         )
     try:
-        id = values["id"] or video_id(path)
+        id = values["id"] or video_id(path, is_folder=(root / path).is_dir())
     except ManifestError as error:
         raise ManifestError(f"{row.where}: {error}") from error
     entry = make_entry(
@@ -102,8 +103,8 @@ def _entry(row: Row, root: Path) -> Entry:
             "source": values["source"] or None,
         },
     )
-    if not (root / path).is_file():
-        raise ManifestError(f"{row.where}: no file {path!r} in {root}")
+    if not is_video_source(root / path):
+        raise ManifestError(f"{row.where}: no file or folder of frames {path!r} in {root}")
     return entry
 
 

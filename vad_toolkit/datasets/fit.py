@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from vad_toolkit.datasets.manifest import Entry, Manifest
+from vad_toolkit.video.files import is_video_source
 
 
 def check_fit(
@@ -43,11 +44,14 @@ def check_fit(
 
 
 def missing_files(manifest: Manifest, root: Path) -> list[str]:
-    """Videos of a manifest that are no file in `root`, one line each, in the manifest's order."""
+    """Videos of a manifest that are neither a file nor a folder of frames in `root`.
+
+    One line each, in the manifest's order.
+    """
     return [
-        f"video {entry.id!r}: no file {entry.path!r} in {root}"
+        f"video {entry.id!r}: no file or folder of frames {entry.path!r} in {root}"
         for entry in manifest
-        if not (root / entry.path).is_file()
+        if not is_video_source(root / entry.path)
     ]
 
 

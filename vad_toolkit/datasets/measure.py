@@ -1,4 +1,4 @@
-"""What a builder records of video files: frame rate, and frames by container or by decoding."""
+"""What a builder records of videos: frame rate, and frames by container or by decoding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def measure(
     timeout_seconds: float = 60.0,
     progress: ProgressCallback = silent,
 ) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
-    """Fill in `fps` and `container_frames` from each file's container, and `frames` by decoding.
+    """Fill in `fps` and `container_frames` from each video's container, and `frames` by decoding.
+
+    A folder of frames is a container that states its number of images, and no rate.
 
     Args:
         entries: whose `path`, under `root`, is measured.

@@ -28,9 +28,10 @@ from vad_toolkit.features.ids import check_ids
 from vad_toolkit.features.pack import VideoFeatures, VideoMeta
 from vad_toolkit.features.parts import PartStore
 from vad_toolkit.features.recipe import Recipe
-from vad_toolkit.files import sha256_file, write_text
+from vad_toolkit.files import write_text
 from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
-from vad_toolkit.video.files import find_videos
+from vad_toolkit.video.files import find_videos, source_bytes, source_sha256
+from vad_toolkit.video.frame_folder import EXAMPLE, is_frame_folder
 from vad_toolkit.video.worker import DecodeWorker, FrameStream
 
 FAILURES = "failures.jsonl"
@@ -148,7 +149,7 @@ class Extractor:
             fps=info.fps,
             width=info.width,
             height=info.height,
-            source_sha256=sha256_file(path),
+            source_sha256=source_sha256(path),
             decoder=info.decoder,
             decoder_version=info.decoder_version,
         )
@@ -188,19 +189,25 @@ class Extractor:
 def list_sources(inputs: Sequence[Path]) -> list[VideoSource]:
     """Videos named one by one, or all below a folder; a folder's ids are paths relative to it.
 
+    The id of a file has no suffix. A folder of frames is one video, also where it is named itself.
+
     Raises:
-        InputError: nothing there, a folder without videos, or two videos with one id.
+        InputError: nothing there, a folder without videos or one that may or may not be a video
+            (`find_videos`), or two videos with one id.
     """
     sources: dict[str, VideoSource] = {}
     for item in inputs:
         if not item.exists():
             raise InputError(f"no video or folder {str(item)!r}")
-        videos = find_videos(item) if item.is_dir() else [item]
+        is_video = not item.is_dir() or is_frame_folder(item)
+        videos = [item] if is_video else find_videos(item)
         if not videos:
-            raise InputError(f"no videos below {str(item)!r}")
+            raise InputError(
+                f"no videos below {str(item)!r}: neither files nor folders of frames ({EXAMPLE})"
+            )
         for path in videos:
-            relative = path.relative_to(item) if item.is_dir() else Path(path.name)
-            source = VideoSource(relative.with_suffix("").as_posix(), path)
+            name = Path(_own_name(item)) if is_video else path.relative_to(item)
+            source = VideoSource((name if path.is_dir() else name.with_suffix("")).as_posix(), path)
             if (other := sources.get(source.id)) is not None:
                 raise InputError(
                     f"{other.path} and {path} would both be {source.id!r}: rename one of them, or "
@@ -208,6 +215,11 @@ def list_sources(inputs: Sequence[Path]) -> list[VideoSource]:
                 )
             sources[source.id] = source
     return list(sources.values())
+
+
+def _own_name(path: Path) -> str:
+    """The last part of a path, also where that is "." or ".."."""
+    return path.name if path.name not in ("", "..") else path.resolve().name
 
 
 def extract_pack(
@@ -275,10 +287,10 @@ def extract_pack(
 
 
 class _Meter:
-    """Frames done of all videos; the total is guessed from file sizes: only decoding tells."""
+    """Frames done of all videos; the total is guessed from sizes in bytes: only decoding tells."""
 
     def __init__(self, videos: Sequence[VideoSource], progress: ProgressCallback) -> None:
-        self.sizes = {video.id: _size(video.path) for video in videos}
+        self.sizes = {video.id: source_bytes(video.path) for video in videos}
         self.bytes_left = sum(self.sizes.values())
         self.bytes_done = 0
         self.frames_done = 0
@@ -311,13 +323,6 @@ class _Meter:
             note = f"{self.videos_done} videos"
             done = self.frames_done
             self.progress(ProgressEvent("extract", done, done, "frames", note))
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _write_failures(out: Path, failures: Sequence[Failure]) -> None:

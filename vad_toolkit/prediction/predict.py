@@ -1,6 +1,7 @@
 """Scores, alarms and a plot for new videos. The checkpoint says how features are made.
 
-For each video, under its name (the path below the folder that was named, without suffix):
+For each video, a file or a folder of frames, under its name (the path below the folder that was
+named, without suffix):
 
     <name>.csv     frame,seconds,score
     <name>.json    alarms, and everything that decides them
@@ -38,13 +39,14 @@ from vad_toolkit.video.reader import check_decoder
 FORMAT = "vad-prediction"
 FORMAT_VERSION = 1
 STREAM = "rgb"
-NO_FRAME_RATE = "the video states no frame rate: seconds are left out"
+NO_FRAME_RATE = "the video states no frame rate: seconds are left out (give it with --fps)"
+GIVEN_FRAME_RATE = "the video states no frame rate: {:g} frames a second were given"
 NOTHING_MERGED = "without a frame rate, merge_seconds and min_seconds were not applied"
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One scored video. `fps` and `seconds` are None where the video states no frame rate."""
+    """One scored video. `fps` and `seconds` are None where no frame rate was stated or given."""
 
     name: str
     path: Path
@@ -77,13 +79,14 @@ def predict(
     threshold: float = 0.5,
     merge_seconds: float = 0.0,
     min_seconds: float = 0.0,
+    fps: float | None = None,
     device: str = "auto",
     decoder: str = "auto",
     timeout_seconds: float = 60.0,
     plots: bool = True,
     progress: ProgressCallback = silent,
 ) -> PredictSummary:
-    """Score every frame of `videos`, files or folders, and write the results into `out`.
+    """Score every frame of `videos`, files, frame folders or folders of these; write into `out`.
 
     A finished video's files are there at once, so that a killed run leaves what it had done.
 
@@ -91,6 +94,7 @@ def predict(
         checkpoint: a .safetensors file, or the folder of one run (its best step).
         out: a new or empty folder.
         threshold, merge_seconds, min_seconds: which stretches are alarms; see `AlarmRule`.
+        fps: frames a second of videos that state none, as folders of frames; not used for others.
         timeout_seconds: the longest wait for a video to open, and for its next frames.
         progress: counts frames, of the videos that were begun; the note says which is in hand.
 
@@ -99,6 +103,8 @@ def predict(
         WeightsError: the backbone's weights are not in the cache, or the checkpoint is damaged.
     """
     rule = AlarmRule(threshold, merge_seconds, min_seconds)
+    if fps is not None and known_fps(fps) is None:
+        raise InputError(f"fps {fps} has to be more than 0 frames a second, such as 25")
     check_decoder(decoder)
     check_unused(out)
     sources = list_sources(videos)
@@ -110,7 +116,7 @@ def predict(
             f"{loaded.path} was trained on imported features ({recipe.layout}: {recipe.features}), "
             "which cannot be made of a video here; train on a pack of vad extract"
         )
-    writer = _Writer(out, loaded, rule, plots)
+    writer = _Writer(out, loaded, rule, fps, plots)
 
     predictions: list[Prediction] = []
     failures: list[Failure] = []
@@ -135,9 +141,17 @@ def predict(
 class _Writer:
     """Writes the files of one video after another."""
 
-    def __init__(self, out: Path, checkpoint: Checkpoint, rule: AlarmRule, plots: bool) -> None:
+    def __init__(
+        self,
+        out: Path,
+        checkpoint: Checkpoint,
+        rule: AlarmRule,
+        default_fps: float | None,
+        plots: bool,
+    ) -> None:
         self.out = out
         self.rule = rule
+        self.default_fps = default_fps
         self.plots = plots
         self.step = checkpoint.recipe.step
         self.facts = {
@@ -159,8 +173,8 @@ class _Writer:
         self, source: VideoSource, meta: VideoMeta, scores: NDArray[np.float32]
     ) -> Prediction:
         """Write the files of a video: CSV and picture, and JSON last."""
-        fps = known_fps(meta.fps)
-        alarms, notes = self._alarms(scores, fps)
+        fps = known_fps(meta.fps) or self.default_fps
+        alarms = find_alarms(scores, fps, self.rule if fps else AlarmRule(self.rule.threshold))
         base = self.out / source.id
         csv, report, plot = (base.with_name(base.name + end) for end in (".csv", ".json", ".png"))
         prediction = Prediction(
@@ -172,7 +186,7 @@ class _Writer:
             max_score=float(scores.max()),
             mean_score=float(scores.mean(dtype="float64")),
             alarms=alarms,
-            notes=notes,
+            notes=self._notes(meta),
             csv=csv,
             json=report,
             plot=plot if self.plots else None,
@@ -190,13 +204,12 @@ class _Writer:
         write_json(report, self._report(prediction, meta))
         return prediction
 
-    def _alarms(
-        self, scores: NDArray[np.float32], fps: float | None
-    ) -> tuple[tuple[Alarm, ...], tuple[str, ...]]:
-        if fps is not None:
-            return find_alarms(scores, fps, self.rule), ()
-        notes = (NO_FRAME_RATE, NOTHING_MERGED) if self.rule.needs_fps else (NO_FRAME_RATE,)
-        return find_alarms(scores, None, AlarmRule(self.rule.threshold)), notes
+    def _notes(self, meta: VideoMeta) -> tuple[str, ...]:
+        if known_fps(meta.fps):
+            return ()
+        if self.default_fps:
+            return (GIVEN_FRAME_RATE.format(self.default_fps),)
+        return (NO_FRAME_RATE, NOTHING_MERGED) if self.rule.needs_fps else (NO_FRAME_RATE,)
 
     def _report(self, prediction: Prediction, meta: VideoMeta) -> dict[str, Any]:
         return {
