@@ -16,11 +16,12 @@ import json
 import math
 import platform
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
@@ -35,12 +36,20 @@ from vad_toolkit.errors import InputError, PackCorrupt, PackError
 from vad_toolkit.features import hdf5
 from vad_toolkit.features.ids import IdSet, check_id, check_text
 from vad_toolkit.features.recipe import AnyRecipe, parse_recipe
+from vad_toolkit.features.stream import (
+    SnippetBlocks,
+    StreamedVideo,
+    all_finite,
+    array_blocks,
+    block_snippets,
+    raw_bytes,
+    write_stream,
+)
+from vad_toolkit.features.verify import StoredFeatures, find_problems
 from vad_toolkit.files import atomic_path, canonical_json, sha256_text
 
 FORMAT = "vad-feature-pack"
 FORMAT_VERSION = 1
-CHUNK_SNIPPETS = 16
-VERIFY_BYTES = 16 << 20  # read at once by `verify`
 LICENSE_NOT_STATED = "not stated"
 JSON_ERRORS = (ValueError, RecursionError)  # the second for thousands of brackets
 
@@ -102,12 +111,17 @@ class VideoFeatures:
                     f"{stream} features are {array.dtype} {array.shape}: "
                     "they have to be float16 (snippets, crops, numbers), none of them 0"
                 )
-            if not _all_finite(array):
+            if not all_finite(array):
                 raise PackError(f"{stream} features hold NaN or infinity: they have to be finite")
 
     def __repr__(self) -> str:
         shapes = {stream: array.shape for stream, array in self.streams.items()}
         return f"VideoFeatures({self.meta}, {shapes})"
+
+    def streamed(self) -> StreamedVideo:
+        """The same, as it is written."""
+        streams = {name: array_blocks(array) for name, array in self.streams.items()}
+        return StreamedVideo(streams, lambda: self.meta)
 
 
 @dataclass(frozen=True)
@@ -214,11 +228,21 @@ class FeaturePack:
         try:
             array = self._file[f"videos/{id}/{stream}"][start:stop]
         except hdf5.HDF5_ERRORS as error:
-            raise PackCorrupt(
-                f"{self.path}: video {id!r}: {stream} features cannot be read: "
-                f"{hdf5.one_line(error)}"
-            ) from error
+            raise self._unreadable(id, stream, error) from error
         return np.asarray(array, dtype=np.float16)
+
+    def read_into(self, id: str, stream: str, start: int, out: NDArray[np.float16]) -> None:
+        """Fill `out`, float16 (n, C, D) in C order, with the snippets [start, start + n).
+
+        Raises:
+            PackCorrupt: they cannot be read; names the video.
+            PackError: the pack does not have them.
+        """
+        self._find(id, stream)
+        try:
+            self._file[f"videos/{id}/{stream}"].read_direct(out, np.s_[start : start + len(out)])
+        except hdf5.HDF5_ERRORS as error:
+            raise self._unreadable(id, stream, error) from error
 
     def video(self, id: str) -> VideoFeatures:
         """All of a video, its digests compared: what is copied from pack to pack is never damaged.
@@ -231,13 +255,38 @@ class FeaturePack:
         streams: dict[str, NDArray[np.float16]] = {}
         for stream in self._stored[id]:
             array = self.features(id, stream)
-            if hashlib.sha256(_bytes(array)).hexdigest() != self.digest(id, stream):
+            if hashlib.sha256(raw_bytes(array)).hexdigest() != self.digest(id, stream):
                 raise PackCorrupt(f"{self.path}: video {id!r}: {stream} features are damaged")
             streams[stream] = array
         try:
             return VideoFeatures(meta, streams)
         except PackError as error:
             raise PackCorrupt(f"{self.path}: video {id!r}: {error}") from error
+
+    def streamed(self, id: str) -> StreamedVideo:
+        """All of a video, in blocks; as in `video`, what is damaged is never handed on.
+
+        Raises, while the blocks are read and after the last:
+            PackCorrupt: they cannot be read, or are not what their digests say.
+        Raises at once:
+            PackError: the pack does not have it.
+        """
+        meta = self.meta(id)
+        streams = {
+            stream: SnippetBlocks(stored.shape, self._blocks(id, stream, stored))
+            for stream, stored in self._stored[id].items()
+        }
+        return StreamedVideo(streams, lambda: meta)
+
+    def _blocks(self, id: str, stream: str, stored: _Stored) -> Iterator[NDArray[np.float16]]:
+        rows = block_snippets(*stored.shape[1:])
+        digest = hashlib.sha256()
+        for start in range(0, stored.shape[0], rows):
+            block = self.features(id, stream, start, start + rows)
+            digest.update(raw_bytes(block))
+            yield block
+        if digest.hexdigest() != stored.sha256:
+            raise PackCorrupt(f"{self.path}: video {id!r}: {stream} features are damaged")
 
     @property
     def content_sha256(self) -> str:
@@ -258,30 +307,16 @@ class FeaturePack:
 
     def damaged(self) -> dict[str, str]:
         """As `verify`: the ids of damaged videos, and what is wrong with each in one line."""
-        found = {}
-        for id in self.ids:
-            problems = [self._verify_stream(id, stream) for stream in self.recipe.streams]
-            if any(problems):
-                found[id] = f"video {id!r}: {'; '.join(filter(None, problems))}"
-        return found
+        problems: dict[str, list[str]] = {}
+        for id, problem in find_problems(self._stored_features()):
+            problems.setdefault(id, []).append(problem)
+        return {id: f"video {id!r}: {'; '.join(found)}" for id, found in problems.items()}
 
-    def _verify_stream(self, id: str, stream: str) -> str:
-        stored = self._find(id, stream)
-        snippets, crops, width = stored.shape
-        rows = max(1, VERIFY_BYTES // (crops * width * 2 * CHUNK_SNIPPETS)) * CHUNK_SNIPPETS
-        digest = hashlib.sha256()
-        finite = True
-        for start in range(0, snippets, rows):
-            try:
-                array = self.features(id, stream, start, start + rows)
-            except PackCorrupt as error:
-                return str(error).partition(f"video {id!r}: ")[2]
-            digest.update(_bytes(array))
-            finite = finite and _all_finite(array)
-        if digest.hexdigest() != stored.sha256:
-            found = digest.hexdigest()
-            return f"{stream} features are damaged: sha256 {found}, stated {stored.sha256}"
-        return "" if finite else f"{stream} features hold NaN or infinity"
+    def _stored_features(self) -> Iterator[StoredFeatures]:
+        for id in self.ids:
+            for stream, stored in self._stored[id].items():
+                read = partial(self.read_into, id, stream)
+                yield StoredFeatures(id, stream, stored.shape, stored.sha256, read)
 
     def _find(self, id: str, stream: str) -> _Stored:
         self.meta(id)
@@ -289,6 +324,11 @@ class FeaturePack:
         if stream not in streams:
             raise PackError(f"{self.path} has no stream {stream!r}; it has {', '.join(streams)}")
         return streams[stream]
+
+    def _unreadable(self, id: str, stream: str, error: BaseException) -> PackCorrupt:
+        return PackCorrupt(
+            f"{self.path}: video {id!r}: {stream} features cannot be read: {hdf5.one_line(error)}"
+        )
 
     def _text(self, name: str) -> str:
         value = hdf5.read_attribute(self._file, name)
@@ -374,12 +414,14 @@ class FeaturePack:
 def write_pack(
     path: Path,
     recipe: AnyRecipe,
-    videos: Iterable[tuple[str, VideoFeatures]],
+    videos: Iterable[tuple[str, VideoFeatures | StreamedVideo]],
     *,
     dataset: str,
     license: str = LICENSE_NOT_STATED,
 ) -> None:
-    """Write a pack, whole or not at all; one video is in memory at a time, in the order given.
+    """Write a pack, whole or not at all, in the order given.
+
+    One video is in memory at a time, and of a `StreamedVideo` one block of snippets.
 
     Raises:
         PackError: no videos, an id twice or inside another, features that do not fit the recipe
@@ -397,39 +439,45 @@ def write_pack(
     }
     ids, fit = IdSet(), _Fit(recipe)
     try:
-        with atomic_path(Path(path)) as temporary, hdf5.create_hdf5(temporary) as file:
+        with (
+            ThreadPoolExecutor(1) as hasher,
+            atomic_path(Path(path)) as temporary,
+            hdf5.create_hdf5(temporary) as file,
+        ):
             file.attrs.update(root)
             group = hdf5.create_group(file, "videos")
-            for id, features in videos:
+            for id, video in videos:
                 ids.add(id)
                 try:
-                    shapes = {stream: array.shape for stream, array in features.streams.items()}
-                    fit.check(features.meta, shapes)
+                    _write_video(group, id, video, fit, hasher)
+                except PackCorrupt:  # of the pack that is copied; names it and the video
+                    raise
                 except PackError as error:
                     raise PackError(f"video {id!r}: {error}") from error
-                _write_video(group, id, features)
             if not len(ids):
                 raise PackError(f"there is no video to write into {path}")
     except OSError as error:
         raise PackError(f"{path} cannot be written: {hdf5.one_line(error)}") from error
 
 
-def _write_video(videos: h5py.Group, id: str, features: VideoFeatures) -> None:
+def _write_video(
+    videos: h5py.Group, id: str, video: VideoFeatures | StreamedVideo, fit: _Fit, hasher: Executor
+) -> None:
+    if isinstance(video, VideoFeatures):
+        video = video.streamed()
     group = videos
     for part in id.split("/"):
         group = group[part] if part in group else hdf5.create_group(group, part)
+    for name, stream in video.streams.items():
+        write_stream(group, name, stream, hasher)
+    meta = video.meta()
+    fit.check(meta, {name: stream.shape for name, stream in video.streams.items()})
     for field in dataclasses.fields(VideoMeta):
-        value = getattr(features.meta, field.name)
+        value = getattr(meta, field.name)
         if field.name != "clips":
             group.attrs[field.name] = value
         elif value:
             group.attrs["clips"] = canonical_json(list(value))
-    for stream, array in features.streams.items():
-        data = np.ascontiguousarray(array, dtype="<f2")
-        snippets, crops, width = data.shape
-        chunks = (min(CHUNK_SNIPPETS, snippets), crops, width)
-        stored = group.create_dataset(stream, data=data, chunks=chunks, track_times=False)
-        stored.attrs["sha256"] = hashlib.sha256(_bytes(data)).hexdigest()
 
 
 class _Fit:
@@ -474,15 +522,6 @@ def creator_versions() -> Mapping[str, str]:
         with suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
     return MappingProxyType(versions)
-
-
-def _all_finite(array: NDArray[np.float16]) -> bool:
-    """As `np.isfinite(array).all()`, but quicker: NaN and infinity have all exponent bits set."""
-    return int((array.view(np.uint16) & 0x7FFF).max()) < 0x7C00
-
-
-def _bytes(array: NDArray[np.float16]) -> memoryview:
-    return np.ascontiguousarray(array, dtype="<f2").data.cast("B")
 
 
 def _parse_clips(text: object) -> tuple[str, ...]:
