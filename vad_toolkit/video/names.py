@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePath
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -23,12 +22,12 @@ def is_hidden(name: str) -> bool:
 
 def is_video_name(name: str) -> bool:
     """Say whether a file's name ends like a video's (in any case) and is not hidden."""
-    return not is_hidden(name) and PurePath(name).suffix.lower() in VIDEO_SUFFIXES
+    return _suffix(name) in VIDEO_SUFFIXES and not is_hidden(name)
 
 
 def is_image_name(name: str) -> bool:
     """Say whether a file's name ends like an image's (in any case) and is not hidden."""
-    return not is_hidden(name) and PurePath(name).suffix.lower() in IMAGE_SUFFIXES
+    return _suffix(name) in IMAGE_SUFFIXES and not is_hidden(name)
 
 
 def frame_number(name: str) -> tuple[str, int] | None:
@@ -36,5 +35,12 @@ def frame_number(name: str) -> tuple[str, int] | None:
 
     None where the name is no image's, or does not end in a number.
     """
-    match = _NUMBERED.fullmatch(PurePath(name).stem) if is_image_name(name) else None
+    match = _NUMBERED.fullmatch(name.rpartition(".")[0]) if is_image_name(name) else None
     return (match[1], int(match[2])) if match else None
+
+
+def _suffix(name: str) -> str:
+    """The last dot and what follows, in lower case; not by pathlib, which takes five times as long
+    and there may be 100,000 names in a folder."""
+    _, dot, end = name.rpartition(".")
+    return (dot + end).lower()
