@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from vad_toolkit.errors import PackCorrupt, PackError, PackUnsafe
-from vad_toolkit.features import pack as pack_module
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures, write_pack
+from vad_toolkit.features.pack import FeaturePack, VideoFeatures
 from vad_toolkit.features.recipe import Recipe
 
 MakeVideo = Callable[..., VideoFeatures]
@@ -41,15 +40,6 @@ def test_damaged_features_are_found(good_pack: Path, make_video: MakeVideo) -> N
         pack.video("fight/one")
         with pytest.raises(PackCorrupt, match="video 'two': rgb features are damaged"):
             pack.video("two")
-
-
-def test_verify_reads_in_slabs(
-    tmp_path: Path, recipe: Recipe, make_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pack_module, "VERIFY_BYTES", 1)
-    write_pack(tmp_path / "p.h5", recipe, [("a", make_video(16 * 50))], dataset="x")
-    with FeaturePack.open(tmp_path / "p.h5") as pack:
-        assert pack.verify() == []
 
 
 def test_not_a_number_with_a_right_digest_is_found(good_pack: Path) -> None:
