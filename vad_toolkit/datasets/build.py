@@ -10,7 +10,7 @@ from pathlib import Path
 from vad_toolkit.datasets.dataset_info import INFO_FILE, DatasetInfo, write_dataset_info
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.datasets.split import check_sides
-from vad_toolkit.errors import InputError
+from vad_toolkit.errors import InputError, ManifestError
 
 TRAIN_FILE = "train.jsonl"
 VALIDATION_FILE = "validation.jsonl"
@@ -52,21 +52,23 @@ class BuiltDataset:
 
 
 def write_dataset(built: BuiltDataset, out: Path) -> list[Path]:
-    """Write `dataset.toml`, `train.jsonl` and, where they are not empty, the other sides to `out`.
+    """Write `dataset.toml` and the sides that are not empty to `out`.
 
     Returns:
         The files: `dataset.toml`, then those of the sides in the order of `SIDES`.
 
     Raises:
         InputError: `out` is a file, or holds one of them already: nothing is overwritten.
-        ManifestError: a side that has to be there holds no videos.
+        ManifestError: there are no videos at all.
     """
     refuse_existing(out)
+    if not any(built.sides.values()):
+        raise ManifestError(f"{out}: not written, since there are no videos for it")
     info = out / INFO_FILE
     write_dataset_info(info, built.info)
     written = [info]
     for side, entries in built.sides.items():
-        if entries or side == "train":
+        if entries:
             write_manifest(out / SIDES[side], entries)
             written.append(out / SIDES[side])
     return written

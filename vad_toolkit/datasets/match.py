@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from vad_toolkit.datasets.manifest import Entry
-from vad_toolkit.video.files import VIDEO_SUFFIXES
+from vad_toolkit.video.names import VIDEO_SUFFIXES
 
 _SEPARATORS = re.compile(r"[\s_-]+")
 _CODEC = re.compile(r"[\s_-]+x264$")
