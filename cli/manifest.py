@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from .common import EXISTING_FILE, EXISTING_FOLDER, json_option, print_json, print_pairs
+from .common import (
+    EXISTING_FILE,
+    EXISTING_FOLDER,
+    json_option,
+    print_json,
+    print_pairs,
+    print_table,
+)
 from .manifest_build import build
 
 
@@ -19,27 +27,72 @@ manifest.add_command(build)
 
 
 @manifest.command()
-@click.argument("file", type=EXISTING_FILE)
+@click.argument("name_or_file", metavar="DATASET|FILE")
 @json_option
-def info(file: Path, as_json: bool) -> None:
-    """Count a manifest's videos by label and class, its sources, frames and events.
+def info(name_or_file: str, as_json: bool) -> None:
+    """Count the videos, classes, sources, frames and events of a shipped dataset or of a FILE.
+
+    A DATASET is given by its name, such as ucf-crime, and printed with its terms, its traps, each
+    of its sides and the arrays of frame labels that published code evaluates with.
 
     \b
-    Example:
-      vad manifest info manifests/cctv/test.jsonl
+    Examples:
+      vad manifest info ucf-crime
+      vad manifest info manifests/cctv/test.jsonl --json
     """
     import dataclasses
 
-    from vad_toolkit.datasets.manifest import read_manifest
+    from vad_toolkit.datasets.shipped import find_manifest, shipped_dataset, shipped_names
     from vad_toolkit.datasets.summary import summarise
 
-    values = dataclasses.asdict(summarise(read_manifest(file)))
+    if name_or_file in shipped_names():
+        dataset = shipped_dataset(name_or_file)
+        sides = {side: summarise(manifest) for side, manifest in dataset.sides.items()}
+        _print_dataset(
+            dataset.info.model_dump(mode="json"),
+            {side: dataclasses.asdict(summary) for side, summary in sides.items()},
+            as_json,
+        )
+        return
+    values = dataclasses.asdict(summarise(find_manifest(name_or_file)))
     if as_json:
         print_json(values)
         return
     classes = values.pop("classes")
-    pairs = {name.replace("_", " "): value for name, value in values.items()}
-    print_pairs(pairs | {f"class {name}": count for name, count in classes.items()})
+    print_pairs(
+        {name.replace("_", " "): value for name, value in values.items()}
+        | {f"class {name}": count for name, count in classes.items()}
+    )
+
+
+def _print_dataset(info: dict[str, Any], sides: dict[str, dict[str, Any]], as_json: bool) -> None:
+    """What is known of a dataset, then its counts with a column a side, then published arrays."""
+    if as_json:
+        print_json(info | {"sides": sides})
+        return
+    arrays, traps = info.pop("arrays"), info.pop("traps")
+    info["rules"] = "; ".join(  # what this dataset changes in ground-truth rules
+        f"{rule}: " + ", ".join(f"{field} {value}" for field, value in fields.items())
+        for rule, fields in info["rules"].items()
+    )
+    info |= {f"sha256 of {side}": values.pop("sha256") for side, values in sides.items()}
+    print_pairs({name.replace("_", " "): value or None for name, value in info.items()})
+    for trap in traps:
+        click.echo(f"trap: {trap}")
+    click.echo()
+    classes = {side: values.pop("classes") for side, values in sides.items()}
+    rows: list[dict[str, Any]] = []
+    for name in next(iter(sides.values())):
+        if name != "dataset":
+            counts = {side: values[name] for side, values in sides.items()}
+            rows.append({"": name.replace("_", " ")} | counts)
+    for name in sorted(set().union(*classes.values())):
+        counts = {side: videos.get(name, 0) for side, videos in classes.items()}
+        rows.append({"": f"class {name}"} | counts)
+    print_table(rows)
+    if arrays:
+        click.echo()
+        print_table([{"array": name} | values for name, values in arrays.items()])
 
 
 @manifest.command()

@@ -40,5 +40,5 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         find_manifest("cctv-fights", "validation")
     path = tmp_path / "broken.jsonl"
     path.write_text("{}\n")
-    with pytest.raises(ManifestError, match="broken.jsonl:1: id is missing"):
+    with pytest.raises(ManifestError, match=r"broken.jsonl:1: id is missing"):
         find_manifest(str(path))

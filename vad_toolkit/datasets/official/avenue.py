@@ -2,9 +2,8 @@
 
 16 normal training videos and 21 test videos, all of which have abnormal frames. The owners publish
 masks of pixels. The events here are those of the array of frame labels that MSAD's code evaluates
-with (`avenue__msad_repo.npz`, key `gt`): it has 16 * floor(n / 16) labels of each video of n frames,
-which divides it without rest, so of each video the labels of the last n mod 16 frames are not in it
-and count as normal here.
+with (`avenue__msad_repo.npz`, key `gt`). It has 16 * floor(n / 16) labels of each video of n
+frames: the labels of a video's last n mod 16 frames are not in it, and count as normal here.
 
 No weakly-supervised split is published. Ours divides all 37 videos in two halves by the rule of
 `split_by_source`: half of the abnormal videos move to the training side, as every such split needs

@@ -1,8 +1,8 @@
 """TAD, the Traffic Anomaly Dataset (Lv et al.: Localizing Anomalies from Weakly-Labeled Videos).
 
-`TAD_train.txt` has `PATH 0 FRAMES CLASS` and `TAD_test.txt` has `PATH FRAMES CLASS START END`, CLASS
-a number of which 0 is normal. A normal video carries an event of its whole length there, which is
-none. The names of the classes stand in the files' names.
+`TAD_train.txt` has `PATH 0 FRAMES CLASS` and `TAD_test.txt` has `PATH FRAMES CLASS START END`.
+CLASS is a number, 0 for normal; its name stands in the file's name. A normal test video carries an
+event of its whole length, which is none.
 """
 
 from __future__ import annotations
