@@ -4,26 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from .common import ANY_PATH, EXISTING_FILE, EXISTING_FOLDER, print_table, progress_reporter
-
-if TYPE_CHECKING:
-    from vad_toolkit.datasets.build import BuiltDataset
+from .common import EXISTING_FILE, progress_reporter
+from .manifest_binding import binding_commands
+from .manifest_options import count_option, out_option, root_option, write_built
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-root_option = click.option(
-    "--root", required=True, type=EXISTING_FOLDER, help="The folder of raw videos."
-)
-out_option = click.option(
-    "--out", required=True, type=ANY_PATH, help="The folder to write the manifests into."
-)
-count_option = click.option(
-    "--count", is_flag=True, help="Decode every video and count its frames: slow and exact."
-)
 name_option = click.option("--name", help="Name of the dataset.")
 
 
@@ -42,36 +32,15 @@ def split_options(function: Function) -> Function:
 
 @click.group()
 def build() -> None:
-    """Write train.jsonl, test.jsonl and dataset.toml for a dataset."""
+    """Write train.jsonl, test.jsonl and dataset.toml for a dataset.
 
-
-@build.command("cctv-fights")
-@root_option
-@out_option
-@count_option
-@click.option(
-    "--allow-missing",
-    is_flag=True,
-    help="Leave out clips that are missing, unreadable or of another length.",
-)
-def cctv_fights(root: Path, out: Path, count: bool, allow_missing: bool) -> None:
-    """The Surveillance Camera Fight Dataset, with the split that comes with this toolkit.
-
-    ROOT holds the folders fight and noFight. Each clip is looked for and its length compared.
-
-    \b
-    Example:
-      vad manifest build cctv-fights --root cctv_fights --out manifests/cctv
+    Benchmarks come with the toolkit and are bound to raw videos here; any other dataset is a
+    folder with a sub-folder a class, a CSV file, or manifests that somebody shared.
     """
-    from vad_toolkit.datasets.build import refuse_existing
-    from vad_toolkit.datasets.cctv_fights import bind_cctv_fights
 
-    refuse_existing(out)
-    with progress_reporter() as progress:
-        binding = bind_cctv_fights(root, count=count, progress=progress)
-    for line in binding.lines():
-        click.echo(line, err=True)
-    _write(binding.build(allow_missing), out)
+
+for command in binding_commands():
+    build.add_command(command)
 
 
 @build.command()
@@ -138,7 +107,7 @@ def folder(
             name=name,
             progress=progress,
         )
-    _write(built, out)
+    write_built(built, out)
 
 
 @build.command("csv")
@@ -180,30 +149,4 @@ def csv_file(
             name=name,
             progress=progress,
         )
-    _write(built, out)
-
-
-def _write(built: BuiltDataset, out: Path) -> None:
-    """Write a dataset and say what it holds; exit with 1 where videos were left out."""
-    from vad_toolkit.datasets.build import write_dataset
-    from vad_toolkit.datasets.manifest import read_manifest
-    from vad_toolkit.datasets.summary import summarise
-
-    for line in (*built.notes, *(f"left out: {failure}" for failure in built.failures)):
-        click.echo(line, err=True)
-    rows: list[dict[str, Any]] = []
-    for path in write_dataset(built, out)[1:]:  # the first is dataset.toml
-        summary = summarise(read_manifest(path))
-        rows.append(
-            {
-                "manifest": path,
-                "videos": summary.videos,
-                "normal": summary.normal,
-                "abnormal": summary.abnormal,
-                "sources": summary.sources,
-                "events": summary.events,
-            }
-        )
-    print_table(rows)
-    if built.failures:
-        raise SystemExit(1)
+    write_built(built, out)
