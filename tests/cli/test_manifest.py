@@ -159,7 +159,7 @@ def test_check(run: Run, root: Path, pack: Path, tmp_path: Path) -> None:
     code, stdout, _ = run("manifest", "check", path, "--root", root, "--pack", pack)
     assert code == 1
     assert stdout.splitlines() == [
-        f"video 'x': no file 'x.mp4' in {root}",
+        f"video 'x': no file or folder of frames 'x.mp4' in {root}",
         "video 'x': in the manifest, but not in the pack",
     ]
     code, stdout, _ = run("manifest", "check", path, "--pack", pack, "--json")

@@ -92,11 +92,11 @@ def test_options_are_passed_on(answer: Callable[..., dict[str, Any]], arguments:
         "--timeout",
         "5",
     ]
-    more += ["--no-plots", "--device", "cpu"]
+    more += ["--no-plots", "--device", "cpu", "--fps", "24"]
     CliRunner().invoke(vad, arguments + more, catch_exceptions=False)
     assert (call["threshold"], call["merge_seconds"], call["min_seconds"]) == (0.7, 2.0, 1.0)
     assert (call["decoder"], call["timeout_seconds"], call["plots"]) == ("pyav", 5.0, False)
-    assert call["device"] == "cpu"
+    assert (call["device"], call["fps"]) == ("cpu", 24.0)
 
 
 def test_no_frame_rate_is_told(answer: Callable[..., dict[str, Any]], arguments: list[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from vad_toolkit.datasets.manifest import Entry
 from vad_toolkit.video.encode import write_video
@@ -49,5 +50,20 @@ def make_entry() -> Callable[..., Entry]:
 
     def make(id: str, label: int = 0, **fields: Any) -> Entry:
         return Entry.model_validate({"id": id, "path": f"{id}.mp4", "label": label, **fields})
+
+    return make
+
+
+@pytest.fixture
+def make_frames(tmp_path: Path) -> MakeVideos:
+    """Make folders of frames, 000.jpg and so on, at the relative paths given; gives their root."""
+
+    def make(*paths: str, frames: int = 8) -> Path:
+        root = tmp_path / "raw"
+        for path in paths:
+            (root / path).mkdir(parents=True)
+            for index in range(frames):
+                Image.new("RGB", (32, 24), (9 * index, 0, 0)).save(root / path / f"{index:03}.jpg")
+        return root
 
     return make

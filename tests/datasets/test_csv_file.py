@@ -67,7 +67,7 @@ def test_without_a_split_column_the_rule_splits(root: Path) -> None:
             r"'clas' is not known; allowed are path, label, id",
         ),
         ("path,label", "a.mp4,normal", r"csv:3: label = 'normal': has to be 0 \(normal\) or 1"),
-        ("path,label", "x.mp4,1", r"csv:3: no file 'x.mp4' in .*raw"),
+        ("path,label", "x.mp4,1", r"csv:3: no file or folder of frames 'x.mp4' in .*raw"),
         ("path,label", "../a.mp4,1", r"csv:3: .*has to be a relative path"),
         ("path,label", "/etc/a.mp4,1", r"csv:3: path '/etc/a.mp4' does not lie in .*raw"),
         ("path,label", "d.mp4,1", r"csv:3: id 'd' stands in .*csv:2 already"),
@@ -105,3 +105,16 @@ def test_a_damaged_video_is_left_out_and_named(root: Path) -> None:
     built = build_csv_manifest(file, root, test_fraction=0)
     assert [e.id for e in built.train] == ["a", "d"]
     assert [line.partition(":")[0] for line in built.failures] == ["video 'bad'"]
+
+
+def test_a_folder_of_frames_is_a_row_too(root: Path, make_frames: MakeVideos) -> None:
+    make_frames("frames/01.02", "frames/03")
+    rows = ("frames/01.02,1", f"{root.absolute()}/frames/03,0", "a.mp4,0")
+    built = build_csv_manifest(write(root, "path,label", *rows), root, test_fraction=0)
+    assert [(e.id, e.path, e.container_frames, e.fps) for e in built.train] == [
+        ("frames/01.02", "frames/01.02", 8, None),
+        ("frames/03", "frames/03", 8, None),
+        ("a", "a.mp4", 8, 10.0),
+    ]
+    with pytest.raises(ManifestError, match="csv:2: no file or folder of frames 'frames' in"):
+        build_csv_manifest(write(root, "path,label", "frames,1"), root)

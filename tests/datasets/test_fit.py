@@ -69,6 +69,15 @@ def test_files_that_are_not_there(make_entry: MakeEntry, tmp_path: Path) -> None
     (tmp_path / "b.mp4").mkdir()
     manifest = Manifest((make_entry("a"), make_entry("b"), make_entry("c")), "x")
     assert missing_files(manifest, tmp_path) == [
-        f"video 'b': no file 'b.mp4' in {tmp_path}",
-        f"video 'c': no file 'c.mp4' in {tmp_path}",
+        f"video 'b': no file or folder of frames 'b.mp4' in {tmp_path}",
+        f"video 'c': no file or folder of frames 'c.mp4' in {tmp_path}",
     ]
+
+
+def test_a_folder_of_frames_is_there(make_entry: MakeEntry, tmp_path: Path) -> None:
+    (tmp_path / "01.02").mkdir()
+    (tmp_path / "01.02" / "000.jpg").touch()
+    manifest = Manifest((make_entry("01.02", path="01.02"),), "x")
+    assert missing_files(manifest, tmp_path) == []
+    (tmp_path / "01.02" / "000.jpg").unlink()
+    assert len(missing_files(manifest, tmp_path)) == 1

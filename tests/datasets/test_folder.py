@@ -215,3 +215,22 @@ def test_a_split_folder_may_not_share_sources(make_videos: MakeVideos) -> None:
     root = make_videos("train/fall/a_1.mp4", "train/normal/b_1.mp4", "test/fall/a_2.mp4")
     with pytest.raises(ManifestError, match="source 'a' is in train and in test"):
         build_folder_manifest(root, source_pattern=r"/([ab])_\d$")
+
+
+def test_folders_of_frames_are_videos_of_the_class_above(make_frames: MakeVideos) -> None:
+    sides, classes = ("train", "test"), ("abnormal", "normal")
+    root = make_frames(*(f"{side}/{kind}/01_001{i}" for side in sides for kind in classes
+                         for i in range(2)))  # fmt: skip
+    built = build_folder_manifest(root, trimmed=True)
+    assert ids(built.train) == [f"train/{kind}/01_001{i}" for kind in classes for i in range(2)]
+    assert len(built.test) == 4
+    entry = next(entry for entry in built.test if entry.label)
+    assert (entry.id, entry.path) == ("test/abnormal/01_0010", "test/abnormal/01_0010")
+    assert (entry.classes, entry.events) == (("abnormal",), ((0, 8),))
+    assert (entry.container_frames, entry.fps, built.failures) == (8, None, ())
+
+
+def test_frames_in_the_place_of_a_class_are_refused(make_frames: MakeVideos) -> None:
+    root = make_frames("abnormal", "normal/01")
+    with pytest.raises(ManifestError, match="video 'abnormal' lies in no class folder"):
+        build_folder_manifest(root)

@@ -54,3 +54,28 @@ def test_a_length_that_is_needed_is_decoded_where_the_container_is_silent(
     (a, b), _ = measure([make_entry("a"), make_entry("b")], root, lengths_for={"b"})
     assert (a.frames, a.container_frames, a.fps) == (None, None, None)
     assert (b.frames, b.container_frames) == (8, None)
+
+
+def test_folders_of_frames_state_their_number_and_no_rate(
+    make_entry: MakeEntry, make_frames: MakeVideos
+) -> None:
+    root = make_frames("a", "b")
+    (root / "b" / "003.jpg").unlink()
+    entries = [make_entry("a", path="a"), make_entry("b", path="b")]
+    (entry,), failures = measure(entries, root)
+    assert (entry.frames, entry.container_frames, entry.fps) == (None, 8, None)
+    assert failures == (
+        f"video 'b': {root / 'b'}: frame 3 is missing, between '002.jpg' and '004.jpg'",
+    )
+    (entry,), _ = measure(entries[:1], root, count=True)
+    assert (entry.frames, entry.container_frames) == (8, 8)
+
+
+def test_counting_finds_a_damaged_frame(make_entry: MakeEntry, make_frames: MakeVideos) -> None:
+    root = make_frames("a")
+    damaged = root / "a" / "005.jpg"
+    damaged.write_bytes(damaged.read_bytes()[:-30])
+    assert len(measure([make_entry("a", path="a")], root)[0]) == 1
+    measured, (line,) = measure([make_entry("a", path="a")], root, count=True)
+    assert measured == ()
+    assert line.startswith(f"video 'a': {damaged}: cannot be read (")

@@ -37,3 +37,30 @@ def test_a_name_that_is_no_id(make_videos: Callable[..., Path]) -> None:
 def test_no_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a folder"):
         video_ids(tmp_path / "none")
+
+
+def test_folders_of_frames_keep_their_whole_names(
+    make_videos: Callable[..., Path], make_frames: Callable[..., Path]
+) -> None:
+    make_videos("01.avi")
+    root = make_frames("frames/01.02", "frames/01_03", frames=1)
+    assert video_ids(root) == {
+        "01": "01.avi",
+        "frames/01.02": "frames/01.02",
+        "frames/01_03": "frames/01_03",
+    }
+    assert video_id("frames/01.02", is_folder=True) == "frames/01.02"
+
+
+def test_a_file_and_a_folder_of_one_id(
+    make_videos: Callable[..., Path], make_frames: Callable[..., Path]
+) -> None:
+    make_videos("01.avi")
+    with pytest.raises(ManifestError, match=r"'01' and '01.avi' would both be video '01'"):
+        video_ids(make_frames("01", frames=1))
+
+
+def test_the_root_is_no_video_itself(make_frames: Callable[..., Path]) -> None:
+    root = make_frames("01", frames=1)
+    with pytest.raises(ManifestError, match=r"01 is one video, a folder of frames; name the fol"):
+        video_ids(root / "01")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from vad_toolkit.backbones.store import get_weights
 from vad_toolkit.errors import DecodeError, InputError, PackError, WeightsError
@@ -22,6 +23,8 @@ from vad_toolkit.features.pack import FeaturePack
 from vad_toolkit.features.recipe import Recipe, load_recipe
 from vad_toolkit.progress import ProgressEvent
 from vad_toolkit.video.encode import write_video
+from vad_toolkit.video.files import source_sha256
+from vad_toolkit.video.reader import open_video
 
 
 def frames(count: int, seed: int, size: tuple[int, int] = (64, 96)) -> Iterator[np.ndarray]:
@@ -236,6 +239,47 @@ def test_sources(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no videos below"):
         list_sources([tmp_path / "empty"])
+
+
+def test_sources_that_are_folders_of_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.mp4", "b/01.02/000.jpg", "b/01.02/001.jpg", "b/03/000.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    named = [VideoSource("01.02", tmp_path / "b" / "01.02")]
+    assert [s.id for s in list_sources([tmp_path])] == ["a", "b/01.02", "b/03"]
+    assert list_sources([tmp_path / "b" / "01.02"]) == named
+    monkeypatch.chdir(tmp_path / "b" / "01.02")
+    assert list_sources([Path()]) == [VideoSource("01.02", Path())]
+    assert list_sources([Path("../03/../01.02/.")])[0].id == "01.02"
+    with pytest.raises(InputError, match=r"would both be '01.02'"):
+        list_sources([tmp_path / "b", tmp_path / "b" / "01.02"])
+    (tmp_path / "b" / "03" / "more").mkdir()
+    with pytest.raises(InputError, match=r"03: numbered images .* beside the folder 'more'"):
+        list_sources([tmp_path])
+
+
+def test_frames_as_files_give_the_features_of_the_video(
+    videos: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    video, folder = videos / "good" / "1.mp4", tmp_path / "01.02"
+    folder.mkdir()
+    reader = open_video(video)
+    for index, frame in enumerate(np.concatenate(list(reader.chunks(16)))):
+        Image.fromarray(frame).save(folder / f"{index}.png")
+    reader.close()
+    with Extractor(recipe) as extractor:
+        expected, made = extractor.extract(video), extractor.extract(folder)
+        np.testing.assert_array_equal(made.streams["rgb"], expected.streams["rgb"])
+        meta = made.meta
+        assert (meta.frames, meta.frames_reported, meta.fps) == (33, 33, 0.0)
+        assert (meta.width, meta.height, meta.decoder) == (96, 64, "pillow")
+        assert meta.source_sha256 == source_sha256(folder)
+        (folder / "20.png").unlink()
+        with pytest.raises(DecodeError, match="frame 20 is missing") as caught:
+            extractor.extract(folder)
+        assert "another decoder" not in str(caught.value)
 
 
 def test_bad_ids(recipe: Recipe, tmp_path: Path) -> None:

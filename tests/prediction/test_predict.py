@@ -214,9 +214,38 @@ def test_without_a_frame_rate_seconds_are_empty_and_said_so(
     assert [a["start"] for a in report["alarms"]] == [0, 32]
     assert {a["start_seconds"] for a in report["alarms"]} == {None}
     assert report["notes"] == [
-        "the video states no frame rate: seconds are left out",
+        "the video states no frame rate: seconds are left out (give it with --fps)",
         "without a frame rate, merge_seconds and min_seconds were not applied",
     ]
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_given_frame_rate_serves_those_that_state_none(
+    checkpoint: Path,
+    tmp_path: Path,
+    scores: Callable[[list[float]], None],
+) -> None:
+    scores([0.9, 0.1, 0.9, 0.1, 0.1])
+    videos = [tmp_path / "still", tmp_path / "moving.mp4"]
+    videos[0].mkdir()
+    (videos[0] / "000.jpg").touch()
+    videos[1].touch()
+    still, moving = predict(
+        checkpoint, videos, tmp_path / "out", merge_seconds=1, fps=20
+    ).predictions
+    assert (still.name, still.fps, still.seconds) == ("still", 20, 3.5)
+    assert [(a.start, a.stop, a.stop_seconds) for a in still.alarms] == [(0, 48, 2.4)]
+    assert still.notes == ("the video states no frame rate: 20 frames a second were given",)
+    assert (moving.fps, len(moving.alarms), moving.notes) == (FPS, 2, ())
+
+
+@pytest.mark.usefixtures("fake")
+@pytest.mark.parametrize("fps", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_frame_rate_has_to_be_one(
+    checkpoint: Path, videos: Path, tmp_path: Path, fps: float
+) -> None:
+    with pytest.raises(InputError, match=f"fps {fps} has to be more than 0 frames a second"):
+        predict(checkpoint, [videos], tmp_path / "out", fps=fps)
 
 
 @pytest.mark.usefixtures("fake")
