@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from vad_toolkit.datasets.shipped import shipped_dataset
+from vad_toolkit.datasets.shipped import shipped_dataset, shipped_names
 from vad_toolkit.datasets.summary import Summary, summarise
 
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 UCF_CLASSES = {
     "Abuse": (48, 2),
     "Arrest": (45, 5),
@@ -166,3 +168,32 @@ def test_no_other_arrays_are_named() -> None:
     named = {(name, array) for name, array, *_ in ARRAYS}
     names = {name for name, *_ in SIDES}
     assert {(name, a) for name in names for a in shipped_dataset(name).info.arrays} == named
+
+
+def _cell(summary: Summary | None) -> str:
+    if summary is None:
+        return "-"
+    return f"{summary.videos:,} ({summary.normal:,} + {summary.abnormal:,})"
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_the_documented_table_says_the_same(name: str) -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    (row,) = [line for line in text.splitlines() if line.startswith(f"| `{name}` |")][:1]
+    sides = shipped_dataset(name).sides
+    cells = [
+        _cell(_summary(name, side) if side in sides else None)
+        for side in ("train", "validation", "test")
+    ]
+    assert row.startswith(f"| `{name}` | {' | '.join(cells)} | ")
+    test = _summary(name, "test")
+    if not test.frames_not_known:
+        assert f"| {test.frames:,}, {test.abnormal_frames:,} |" in row
+
+
+@pytest.mark.parametrize(("name", "array", "length", "abnormal", "rule"), ARRAYS)
+def test_the_documented_arrays(
+    name: str, array: str, length: int, abnormal: int, rule: str
+) -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert f"| `{name}` | `{array}` | {length:,} | {abnormal:,} | " in text
