@@ -134,14 +134,14 @@ def test_shipped_files_are_small_and_sides_disjoint(name: str, tmp_path: Path) -
             "test_videos.tsv",
             "01_0015\t1\t433",
             "01_0015\t1\t434",
-            r"test_videos.tsv:2: 434 frames, and a mask of shape \(433,\) in .*01_0015.npy",
+            r"test_videos.tsv:2: 434 frames, and 433 in the mask of '01_0015'",
         ),
         (
             "shanghaitech",
             "SH_Train_new.txt",
             "01_0014,1",
             "01_9999,1",
-            r"SH_Train_new.txt:1: the mask of '01_9999', .* cannot be read",
+            r"SH_Train_new.txt:1: '01_9999' is abnormal, and test_frame_mask holds no mask of it",
         ),
         (
             "shanghaitech",
@@ -239,6 +239,13 @@ def test_a_broken_line_is_named(
 def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=rf"{tmp_path}/\S+: "):
         write_official(name, tmp_path, tmp_path / "out")
+
+
+def test_missing_masks_are_named(copy: Copy, tmp_path: Path) -> None:
+    folder = copy("shanghaitech")
+    shutil.rmtree(folder / "test_frame_mask")
+    with pytest.raises(ManifestError, match="test_frame_mask: cannot be read; the owners' masks"):
+        write_official("shanghaitech", folder, tmp_path / "out")
 
 
 def test_avenue_has_the_labels_of_its_array(reference: Path) -> None:

@@ -80,7 +80,7 @@ def _labels(path: Path) -> NDArray[np.float64]:
         with np.load(path, allow_pickle=False) as arrays:
             labels: NDArray[np.float64] = arrays["gt"]
             return labels
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise ManifestError(f"{path}: no .npz file with an array gt ({error})") from error
 
 

@@ -16,7 +16,7 @@ class OfficialSplit:
     """The entries of a benchmark, in the published order.
 
     Raises:
-        ManifestError: a video stands in train and in test.
+        ManifestError: a video stands on two sides.
     """
 
     train: tuple[Entry, ...]
@@ -25,6 +25,7 @@ class OfficialSplit:
 
     def __post_init__(self) -> None:
         check_sides(self.train, self.test)
+        check_sides((*self.train, *self.test), self.validation)
 
 
 @dataclass(frozen=True)

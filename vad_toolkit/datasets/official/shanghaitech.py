@@ -9,14 +9,17 @@ published arrays, decoded frames, and how many labels RTFM's array has for each 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vad_toolkit.datasets.manifest import Entry, make_entry
-from vad_toolkit.datasets.masks import mask_events
+from vad_toolkit.datasets.masks import mask_events, read_masks
 from vad_toolkit.datasets.official.lists import OfficialSplit, Row, by_name, read_rows, require
 from vad_toolkit.datasets.rules import RULES, label_count
+from vad_toolkit.errors import InputError, ManifestError
 
 TRAIN = "SH_Train_new.txt"
 TEST = "SH_Test_NEW.txt"
@@ -34,27 +37,35 @@ def build(folder: Path) -> OfficialSplit:
     """
     train = by_name(read_rows(folder / TRAIN, 2, ","))
     listed = by_name(read_rows(folder / TEST, 3, ","))
-    test: dict[str, Entry] = {}
-    for row in by_name(read_rows(folder / TEST_ORDER, header=HEADER)).values():
+    ordered = by_name(read_rows(folder / TEST_ORDER, header=HEADER))
+    for row in ordered.values():
         label = require(listed, row.name, row, TEST).number(1)
         if row.number(1) != label:
             raise row.error(f"label {row.number(1)}, and {label} in {TEST}")
-        entry = _entry(row, label, folder, row.number(2))
-        published = row.number(3)
+    for name, row in listed.items():
+        require(ordered, name, row, TEST_ORDER)
+    abnormal = [row.name for row in (*train.values(), *ordered.values()) if row.number(1) == 1]
+    masks = _masks(folder / MASKS, abnormal)
+    test: list[Entry] = []
+    for row in ordered.values():
+        frames, published = row.number(2), row.number(3)
+        entry = _entry(row, masks, frames)
         if published != label_count(entry, RTFM, RULES[RTFM]):
             entry = entry.model_copy(update={"label_counts": {RTFM: published}})
-        test[row.name] = entry
-    for name, row in listed.items():
-        if name not in test:
-            raise row.error(f"{name!r} is not in {TEST_ORDER}")
-    return OfficialSplit(
-        tuple(_entry(row, row.number(1), folder) for row in train.values()), tuple(test.values())
-    )
+        test.append(entry)
+    return OfficialSplit(tuple(_entry(row, masks) for row in train.values()), tuple(test))
 
 
-def _entry(row: Row, label: int, folder: Path, frames: int | None = None) -> Entry:
+def _masks(folder: Path, abnormal: list[str]) -> Mapping[str, NDArray[np.bool_]]:
+    try:
+        return read_masks(folder, abnormal)
+    except InputError as error:  # here the folder is no option of the user's
+        raise ManifestError(f"{folder}: cannot be read; the owners' masks are needed") from error
+
+
+def _entry(row: Row, masks: Mapping[str, NDArray[np.bool_]], frames: int | None = None) -> Entry:
     """`frames` is what the list says; the mask of an abnormal video has to have as many."""
-    name = row.name
+    name, label = row.name, row.number(1)
     camera, _, number = name.partition("_")
     if not (camera.isdigit() and number.isdigit() and len(number) in (3, 4)):
         raise row.error(f"{name!r} is no video of ShanghaiTech; such as 01_001 or 01_0014")
@@ -62,15 +73,13 @@ def _entry(row: Row, label: int, folder: Path, frames: int | None = None) -> Ent
     path = f"training/videos/{name}.avi" if len(number) == 3 else f"testing/frames/{name}"
     fields: dict[str, object] = {"id": name, "path": path, "label": label}
     if label == 1:
-        mask = folder / MASKS / f"{name}.npy"
-        try:
-            labels = np.load(mask, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise row.error(f"the mask of {name!r}, {mask}, cannot be read") from error
-        if frames is not None and labels.shape != (frames,):
-            raise row.error(f"{frames} frames, and a mask of shape {labels.shape} in {mask}")
-        frames = len(labels)
-        fields["events"] = mask_events(labels)
+        if name not in masks:
+            raise row.error(f"{name!r} is abnormal, and {MASKS} holds no mask of it")
+        mask = masks[name]
+        if frames is not None and len(mask) != frames:
+            raise row.error(f"{frames} frames, and {len(mask)} in the mask of {name!r}")
+        frames = len(mask)
+        fields["events"] = mask_events(mask)
     if frames is not None:
         fields["frames"] = frames
     return make_entry(row.where, fields)
