@@ -99,6 +99,7 @@ def _sources(
     videos: tuple[Path, ...], manifests: tuple[Path, ...], root: Path | None
 ) -> tuple[list[VideoSource], str]:
     """The videos to extract, and a name for the dataset."""
+    from vad_toolkit.datasets.fit import video_paths
     from vad_toolkit.datasets.manifest import read_manifest
     from vad_toolkit.features.extract import VideoSource, list_sources
 
@@ -109,8 +110,12 @@ def _sources(
     if root is None:
         raise click.UsageError("--manifest needs --root, the folder that its paths start from")
     loaded = [read_manifest(path) for path in manifests]
-    entries = [entry for manifest in loaded for entry in manifest]
-    return [VideoSource(entry.id, root / entry.path) for entry in entries], loaded[0].dataset
+    sources = [
+        VideoSource(entry.id, path)
+        for file, manifest in zip(manifests, loaded, strict=True)
+        for entry, path in zip(manifest, video_paths(manifest, root, file), strict=True)
+    ]
+    return sources, loaded[0].dataset
 
 
 def _print_summary(summary: ExtractSummary, as_json: bool) -> None:

@@ -125,12 +125,14 @@ def check(
       vad manifest check manifests/cctv/test.jsonl --root cctv_fights --pack cctv.h5
     """
     from vad_toolkit.datasets.fit import missing_files
-    from vad_toolkit.datasets.manifest import read_manifest
+    from vad_toolkit.datasets.manifest import places, read_manifest
 
     loaded = read_manifest(file)
     problems: list[str] = []
     if root is not None:
-        problems += missing_files(loaded, root)
+        missing = missing_files(loaded, root)
+        where = places(file, missing)
+        problems += [f"{where[id]}: video {id!r}: {reason}" for id, reason in missing.items()]
     if pack is not None:
         from vad_toolkit.features.pack import FeaturePack
         from vad_toolkit.fitting import pack_problems

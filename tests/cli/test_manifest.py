@@ -99,28 +99,6 @@ def test_build_csv(run: Run, root: Path, tmp_path: Path) -> None:
         run("manifest", "build", "csv", table, "--root", root, "--out", tmp_path / "out2")
 
 
-def test_build_cctv_fights(run: Run, root: Path, tmp_path: Path) -> None:
-    (root / "fight").mkdir()
-    (root / "fight" / "fi001.mp4").write_bytes((root / "fall" / "a.mp4").read_bytes())
-    with pytest.raises(ManifestError, match="none of the 149 videos of cctv-fights is usable"):
-        run("manifest", "build", "cctv-fights", "--root", root, "--out", tmp_path / "out")
-
-
-def test_build_cctv_fights_from_the_real_clips(run: Run, reference: Path, tmp_path: Path) -> None:
-    clips = tmp_path / "clips"
-    for name in ("fight/fi001", "noFight/nofi001", "fight/fi026"):
-        (clips / name).parent.mkdir(parents=True, exist_ok=True)
-        (clips / f"{name}.mp4").symlink_to(reference / "cctv_fights" / f"{name}.mp4")
-    command = ("manifest", "build", "cctv-fights", "--root", clips, "--out", tmp_path / "out")
-    with pytest.raises(ManifestError, match="146 of the 149 videos of cctv-fights are missing"):
-        run(*command)
-    code, stdout, stderr = run(*command, "--allow-missing")
-    assert code == 0
-    assert "numbers from this split cannot be compared" in stderr
-    assert stderr.count("missing: ") == 146
-    assert len(stdout.splitlines()) == 3
-
-
 def test_info(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "mine" / "test.jsonl"
     fire = Entry(id="a", path="a", label=1, classes=("fire",), frames=9, events=((2, 20),))
@@ -159,9 +137,13 @@ def test_check(run: Run, root: Path, pack: Path, tmp_path: Path) -> None:
     code, stdout, _ = run("manifest", "check", path, "--root", root, "--pack", pack)
     assert code == 1
     assert stdout.splitlines() == [
-        f"video 'x': no file or folder of frames 'x.mp4' in {root}",
+        f"{path}:2: video 'x': no file or folder of frames 'x.mp4' in {root}",
         "video 'x': in the manifest, but not in the pack",
     ]
+    (root / "x.mp4").symlink_to("/etc/hostname")
+    code, stdout, _ = run("manifest", "check", path, "--root", root)
+    assert code == 1
+    assert f"{path}:2: video 'x': path 'x.mp4' leads out of {root}, by a link to /etc" in stdout
     code, stdout, _ = run("manifest", "check", path, "--pack", pack, "--json")
     assert (code, len(json.loads(stdout)["problems"])) == (1, 1)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -220,6 +220,16 @@ def read_manifest(path: Path) -> Manifest:
             return Manifest(tuple(entries), info.name, info.rules)
         except ManifestError as error:
             raise ManifestError(f"{path}: {error}") from error
+
+
+def places(path: Path, ids: Collection[str]) -> dict[str, str]:
+    """Where entries stand in a manifest's file ("train.jsonl:7"), by id, for messages about them.
+
+    `read_manifest` does not keep it: the file is read again.
+    """
+    with path.open(encoding="utf-8") as file:
+        named = ((_id_of(line), number) for number, line in enumerate(file, start=1))
+        return {id: f"{path}:{number}" for id, number in named if id in ids}
 
 
 def make_entry(where: str, fields: Mapping[str, Any]) -> Entry:
