@@ -1,32 +1,24 @@
-"""Metrics equal scikit-learn's at 12 decimals, ties included, and refuse what has no value."""
+"""Metrics of videos equal scikit-learn's at 12 decimals; what has no value says why."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.io import loadmat
 from sklearn.metrics import auc as curve_area
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from vad_toolkit.errors import InputError, VadError
+from vad_toolkit.errors import InputError
 from vad_toolkit.evaluation.metrics import (
     DEFINITIONS,
     METRIC_NAMES,
     Metrics,
-    ScoredVideo,
-    average_precision,
     compute_metrics,
-    pr_auc_trapezoid,
-    rank,
-    roc_auc,
-    trapezoid,
 )
+from vad_toolkit.evaluation.pools import ScoredVideo
 
 EXACT = 1e-12
 
@@ -72,82 +64,13 @@ def joined(videos: list[ScoredVideo]) -> tuple[NDArray[np.uint8], NDArray[np.flo
     )
 
 
-def sklearn_trapezoid(labels: NDArray[np.uint8], scores: NDArray[np.floating]) -> float:
-    precision, recall, _ = precision_recall_curve(labels, scores)
-    return float(curve_area(recall, precision))
-
-
-items = st.lists(
-    st.tuples(
-        st.integers(0, 1), st.one_of(st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.floats(0, 1))
-    ),
-    min_size=2,
-    max_size=60,
-).filter(lambda pairs: len({label for label, _ in pairs}) == 2)
-
-
-@given(items, st.sampled_from([np.float32, np.float64]))
-def test_equals_scikit_learn(pairs: list[tuple[int, float]], dtype: type) -> None:
-    labels = np.array([label for label, _ in pairs], np.uint8)
-    scores = np.array([score for _, score in pairs], dtype)
-    ranking = rank(scores, labels)
-    assert roc_auc(ranking) == pytest.approx(roc_auc_score(labels, scores), abs=EXACT)
-    assert average_precision(ranking) == pytest.approx(
-        average_precision_score(labels, scores), abs=EXACT
-    )
-    assert pr_auc_trapezoid(ranking) == pytest.approx(sklearn_trapezoid(labels, scores), abs=EXACT)
-
-
-@given(items)
-def test_order_does_not_matter(pairs: list[tuple[int, float]]) -> None:
-    labels, scores = [label for label, _ in pairs], [score for _, score in pairs]
-    there, back = rank(scores, labels), rank(scores[::-1], labels[::-1])
-    assert roc_auc(there) == roc_auc(back)
-    assert average_precision(there) == average_precision(back)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_equals_scikit_learn_on_many_tied_frames(dtype: type) -> None:
-    rng = np.random.default_rng(1)
-    labels = (rng.random(50_000) < 0.1).astype(np.uint8)
-    scores = np.repeat(rng.random(50_000 // 16 + 1), 16)[:50_000].astype(dtype)
-    scores += (0.2 * labels).astype(dtype)
-    ranking = rank(scores, labels)
-    assert roc_auc(ranking) == pytest.approx(roc_auc_score(labels, scores), abs=EXACT)
-    assert average_precision(ranking) == pytest.approx(
-        average_precision_score(labels, scores), abs=EXACT
-    )
-    assert pr_auc_trapezoid(ranking) == pytest.approx(sklearn_trapezoid(labels, scores), abs=EXACT)
-
-
-def test_extremes() -> None:
-    labels = [0, 0, 1, 1]
-    assert roc_auc(rank([0.1, 0.2, 0.3, 0.4], labels)) == 1.0
-    assert roc_auc(rank([0.4, 0.3, 0.2, 0.1], labels)) == 0.0
-    constant = rank([0.5] * 4, labels)
-    assert roc_auc(constant) == 0.5
-    assert average_precision(constant) == 0.5
-    assert pr_auc_trapezoid(constant) == 0.75  # why it is not called average precision
-
-
-@pytest.mark.parametrize(
-    ("labels", "reason"),
-    [([], "no frames"), ([0, 0], "no abnormal frames"), ([1, 1], "no normal frames")],
-)
-def test_one_sided_rankings_are_undefined(labels: list[int], reason: str) -> None:
-    ranking = rank(np.linspace(0, 1, len(labels)), labels)
-    assert roc_auc(ranking) is None
-    assert average_precision(ranking) is None
-    assert pr_auc_trapezoid(ranking) is None
-    assert ranking.undefined() == f"there are {reason}"
-
-
 def test_all_metrics_equal_scikit_learn(videos: list[ScoredVideo]) -> None:
     metrics = compute_metrics(videos)
     labels, scores = joined(videos)
     assert metrics.auc == pytest.approx(roc_auc_score(labels, scores), abs=EXACT)
     assert metrics.ap == pytest.approx(average_precision_score(labels, scores), abs=EXACT)
-    assert metrics.pr_auc_trapezoid == pytest.approx(sklearn_trapezoid(labels, scores), abs=EXACT)
+    precision, recall, _ = precision_recall_curve(labels, scores)
+    assert metrics.pr_auc_trapezoid == pytest.approx(curve_area(recall, precision), abs=EXACT)
 
     labels, scores = joined(videos[2:])
     assert metrics.auc_abnormal == pytest.approx(roc_auc_score(labels, scores), abs=EXACT)
@@ -155,6 +78,8 @@ def test_all_metrics_equal_scikit_learn(videos: list[ScoredVideo]) -> None:
 
     _, scores = joined(videos[:2])
     assert metrics.far_normal == pytest.approx(float(np.mean(scores >= 0.5)), abs=EXACT)
+    labels, scores = joined(videos)
+    assert metrics.far_all == pytest.approx(float(np.mean(scores[labels == 0] >= 0.5)), abs=EXACT)
     assert metrics.video_auc == pytest.approx(
         roc_auc_score([0, 0, 1, 1, 1], [video.scores.max() for video in videos]), abs=EXACT
     )
@@ -229,59 +154,91 @@ def test_every_metric_is_defined_in_words() -> None:
     assert set(METRIC_NAMES) <= set(Metrics.__dataclass_fields__)
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_scores_that_are_not_finite_name_the_video(bad: float) -> None:
-    with pytest.raises(VadError, match=r"video 'x/y': 1 of 3 scores are NaN or infinite, .* 2"):
-        scored("x/y", [0.1, 0.2, bad])
-    with pytest.raises(VadError, match="1 of 2 scores are NaN or infinite"):
-        rank([0.1, bad], [0, 1])
-
-
-def test_wrong_videos_are_refused_by_name() -> None:
-    zeros = np.zeros(2, np.uint8)
-    with pytest.raises(InputError, match=r"'v': scores have shape \(3,\) and labels \(2,\)"):
-        ScoredVideo("v", 0, np.zeros(3), zeros)
-    with pytest.raises(InputError, match="'v' has no frames"):
-        ScoredVideo("v", 0, np.zeros(0), np.zeros(0, np.uint8))
-    with pytest.raises(InputError, match="'v' is labelled normal but has abnormal frames"):
-        ScoredVideo("v", 0, np.zeros(2), zeros + 1)
-    with pytest.raises(InputError, match="'v': labels have to be 0 or 1"):
-        ScoredVideo("v", 1, np.zeros(2), zeros + 2)
-    with pytest.raises(InputError, match="'v': label 2 has to be 0 or 1"):
-        ScoredVideo("v", 2, np.zeros(2), zeros)
-    with pytest.raises(InputError, match="'v': scores are int64; they have to be floats"):
-        ScoredVideo("v", 0, np.zeros(2, np.int64), zeros)
-
-
 def test_wrong_sets_are_refused(videos: list[ScoredVideo]) -> None:
     with pytest.raises(InputError, match="no videos"):
         compute_metrics([])
     with pytest.raises(InputError, match="'fire/a' is there twice"):
         compute_metrics([*videos, videos[-1]])
-    with pytest.raises(InputError, match=r"labels \(1,\)"):
-        rank([0.1, 0.2], [1])
 
 
-def test_trapezoid() -> None:
-    assert trapezoid([0, 1, 3], [0, 1, 1]) == 2.5
-    assert trapezoid(np.array([0, 2], np.uint8), np.array([200, 100], np.uint8)) == 300.0
-    with pytest.raises(InputError, match="x goes down"):
-        trapezoid([0, 2, 1], [0, 1, 1])
-    with pytest.raises(InputError, match=r"x has shape \(2,\) and y \(3,\)"):
-        trapezoid([0, 1], [0, 1, 1])
+def random_videos(rng: np.random.Generator) -> list[ScoredVideo]:
+    """One to six videos with few distinct scores; some sets have one label, some one class."""
+    kinds = rng.choice(["both", "normal", "abnormal"], p=[0.8, 0.1, 0.1])
+    levels, videos = int(rng.integers(1, 30)), []
+    for number in range(int(rng.integers(1, 7))):
+        frames = int(rng.integers(1, 80))
+        scores = (rng.integers(0, levels, frames) / levels).astype(rng.choice(["f4", "f8"]))
+        if kinds == "normal" or (kinds == "both" and rng.random() < 0.5):
+            videos.append(scored(f"v{number}", scores))
+        else:
+            truth = (rng.random(frames) < rng.choice([0.0, 0.3, 1.0])).astype(np.uint8)
+            videos.append(scored(f"v{number}", scores, truth, (f"c{number % 2}",)))
+    return videos
 
 
-@pytest.mark.parametrize(
-    ("name", "area"),
-    [
-        ("6_C3D_Final_L1L2", 0.7541173),
-        ("2_Cei_lui", 0.6551261),
-        ("3_CV16_TemporalRegularity", 0.5065640),
-        ("1_Binary_Abnormal_Normal", 0.4999305),
-    ],
-)
-def test_published_roc_curves_have_their_published_area(
-    reference: Path, name: str, area: float
-) -> None:
-    curve = loadmat(reference / "roc_sultani" / f"{name}.mat")
-    assert trapezoid(curve["X"].ravel(), curve["Y"].ravel()) == pytest.approx(area, abs=5.1e-8)
+def expected(function: Callable[..., float], videos: list[ScoredVideo]) -> float | None:
+    labels, scores = joined(videos) if videos else (np.zeros(0), np.zeros(0))
+    return None if len(set(labels.tolist())) < 2 else float(function(labels, scores))
+
+
+def test_a_thousand_random_sets_equal_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    undefined = 0
+    for _ in range(1000):
+        videos = random_videos(rng)
+        metrics = compute_metrics(videos)
+        abnormal = [video for video in videos if video.label == 1]
+        wanted = {
+            "auc": expected(roc_auc_score, videos),
+            "ap": expected(average_precision_score, videos),
+            "auc_abnormal": expected(roc_auc_score, abnormal),
+            "ap_abnormal": expected(average_precision_score, abnormal),
+        }
+        undefined += wanted["auc"] is None
+        for name, value in wanted.items():
+            assert getattr(metrics, name) == (
+                None if value is None else pytest.approx(value, abs=EXACT)
+            )
+            assert (name in metrics.undefined) == (value is None)
+    assert 100 < undefined < 500
+
+
+def test_frames_of_other_classes_are_left_out_where_events_of_each_are_known() -> None:
+    rng = np.random.default_rng(3)
+    scores = (rng.integers(0, 20, 100) / 20).astype(np.float32)
+    truth, fight, fire = np.zeros((3, 100), np.uint8)
+    fight[10:40] = 1
+    fire[30:60] = 1
+    truth[10:60] = 1
+    normal = scored("n", (rng.integers(0, 20, 50) / 20).astype(np.float32))
+    known = ScoredVideo("both", 1, scores, truth, ("fight", "fire"), {"fight": fight, "fire": fire})
+    single = scored("one", scores[::-1].copy(), truth, ("fight",))
+    classes = compute_metrics([normal, known, single]).classes
+    for name, of_class, more in (("fight", fight, [single]), ("fire", fire, [])):
+        keep = (truth == 0) | (of_class == 1)
+        labels, frames = joined([normal, scored("kept", scores[keep], of_class[keep]), *more])
+        assert classes[name].auc == pytest.approx(roc_auc_score(labels, frames), abs=EXACT)
+        assert classes[name].ap == pytest.approx(average_precision_score(labels, frames), abs=EXACT)
+        assert classes[name].auc_abnormal == pytest.approx(
+            roc_auc_score(labels[50:], frames[50:]), abs=EXACT
+        )
+        assert (classes[name].frames, classes[name].abnormal_frames) == (
+            len(labels) - 50,
+            labels.sum(),
+        )
+    # With one class known, or none, the other ones have all events.
+    half = ScoredVideo("both", 1, scores, truth, ("fight", "fire"), {"fight": fight})
+    classes = compute_metrics([normal, half]).classes
+    assert (classes["fight"].frames, classes["fight"].abnormal_frames) == (80, 30)
+    assert (classes["fire"].frames, classes["fire"].abnormal_frames) == (100, 50)
+
+
+def test_both_false_alarm_rates() -> None:
+    normal = scored("n", [0.5, 0.1, 0.2, 0.6])
+    abnormal = scored("a", [0.7, 0.4, 0.9, 0.8], [0, 0, 1, 0])
+    metrics = compute_metrics([normal, abnormal])
+    assert metrics.far_normal == 2 / 4
+    assert metrics.far_all == 4 / 7
+    throughout = compute_metrics([scored("a", [0.7, 0.4], [1, 1])])
+    assert throughout.far_all is None
+    assert throughout.undefined["far_all"] == "there are no normal frames"

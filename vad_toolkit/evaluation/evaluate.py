@@ -20,15 +20,10 @@ from vad_toolkit.datasets.manifest import Entry, Manifest, read_manifest
 from vad_toolkit.device import pick_device
 from vad_toolkit.errors import InputError, ManifestError, VadError
 from vad_toolkit.evaluation.frames import frame_scores
-from vad_toolkit.evaluation.metrics import (
-    METRIC_NAMES,
-    Metrics,
-    ScoredVideo,
-    compute_metrics,
-    rank,
-    roc_auc,
-)
+from vad_toolkit.evaluation.metrics import METRIC_NAMES, Metrics, compute_metrics
 from vad_toolkit.evaluation.output import check_unused, new_folder, write_evaluation
+from vad_toolkit.evaluation.pools import ScoredVideo
+from vad_toolkit.evaluation.ranking import rank, roc_auc
 from vad_toolkit.features.pack import FeaturePack, creator_versions
 from vad_toolkit.files import sha256_file, write_json
 from vad_toolkit.models.scoring import score_snippets

@@ -16,13 +16,9 @@ from typing import Any
 import numpy as np
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.evaluation.metrics import (
-    DEFINITIONS,
-    ScoredVideo,
-    average_precision,
-    rank,
-    roc_auc,
-)
+from vad_toolkit.evaluation.metrics import DEFINITIONS
+from vad_toolkit.evaluation.pools import ScoredVideo
+from vad_toolkit.evaluation.ranking import average_precision, rank, roc_auc
 from vad_toolkit.files import atomic_path, write_json
 from vad_toolkit.reports.curves import plot_curve
 from vad_toolkit.reports.timeline import plot_scores
@@ -114,22 +110,22 @@ def _plot_curves(folder: Path, videos: Sequence[ScoredVideo]) -> None:
     auc, ap = roc_auc(ranking), average_precision(ranking)
     if auc is None or ap is None:
         return
-    recall = np.append(0, ranking.true_positives / ranking.positives)
+    across, up = ranking.roc_curve()
     plot_curve(
         folder / "roc.png",
-        np.append(0, ranking.false_positives / ranking.negatives),
-        recall,
+        across,
+        up,
         x_label="false positive rate",
         y_label="true positive rate",
         title=f"ROC of all frames, AUC {auc:.4f}",
         chance=((0, 0), (1, 1)),
     )
-    precision = ranking.precision
+    recall, precision = ranking.precision_recall_curve()
     share = ranking.positives / (ranking.positives + ranking.negatives)
     plot_curve(
         folder / "pr.png",
         recall,
-        np.append(precision[0], precision),
+        precision,
         x_label="recall",
         y_label="precision",
         title=f"Precision-recall of all frames, AP {ap:.4f}",
