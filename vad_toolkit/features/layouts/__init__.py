@@ -1,0 +1,1 @@
+"""Feature files as the field publishes them: finding, reading and writing each layout."""
