@@ -56,7 +56,8 @@ def decoder_options(function: Function) -> Function:
         type=click.Choice(("auto", "decord", "pyav")),
         default="auto",
         show_default=True,
-        help="auto takes Decord, and PyAV for the files that Decord reads wrongly.",
+        help="auto takes Decord, PyAV for the files that Decord reads wrongly, and Pillow for "
+        "folders of frames.",
     )
     return decoder(timeout(function))
 

@@ -97,9 +97,7 @@ def _print_dataset(info: dict[str, Any], sides: dict[str, dict[str, Any]], as_js
 
 @manifest.command()
 @click.argument("file", type=EXISTING_FILE)
-@click.option(
-    "--root", type=EXISTING_FOLDER, help="Check that each video is a file in this folder."
-)
+@click.option("--root", type=EXISTING_FOLDER, help="Check that each video is in this folder.")
 @click.option(
     "--pack",
     type=EXISTING_FILE,

@@ -15,8 +15,8 @@ from vad_toolkit import __version__
 from vad_toolkit.errors import DecodeError, WeightsError
 
 PACKAGES = (
-    *("torch", "torchvision", "decord", "av", "h5py", "numpy", "joblib", "click", "pydantic"),
-    *("rich", "safetensors", "scikit-learn", "matplotlib", "tensorboard"),
+    *("torch", "torchvision", "decord", "av", "h5py", "numpy", "pillow", "joblib", "click"),
+    *("pydantic", "rich", "safetensors", "scikit-learn", "matplotlib", "tensorboard"),
 )
 GIB = 1 << 30
 LITTLE_DISK_GIB = 5.0

@@ -56,6 +56,12 @@ def test_pixels_are_pillows(pixels: Pixels, save, mode: str, name: str) -> None:
     assert picture.pixels.dtype == np.uint8
 
 
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_packed_tiffs_are_read(pixels: Pixels, save, compression: str) -> None:
+    path = save(Image.fromarray(pixels), "0.tif", compression=compression)
+    np.testing.assert_array_equal(read_image(path).pixels, pixels)
+
+
 @pytest.mark.parametrize("name", ["0.png", "0.tif"])
 def test_sixteen_bit_greys_are_scaled_not_cut(save, name: str) -> None:
     values = np.array([[0, 128, 129, 257 * 7], [257 * 200 + 128, 257 * 200 + 129, 65407, 65535]])
@@ -172,7 +178,7 @@ def test_odd_headers_are_no_warnings(pixels: Pixels, tmp_path: Path) -> None:
     path = tmp_path / "0.jpg"
     path.write_bytes(data.replace(b"\x00\x00\x00\x13\x00\x00\x00", b"\x00\x00\x7f\x13\x00\x00\x00"))
     assert path.read_bytes() != data
-    with pytest.warns(UserWarning, match="EXIF|Tag"), Image.open(path) as opened:
+    with pytest.warns(UserWarning, match="EXIF|Tag|Read"), Image.open(path) as opened:
         opened.getexif()
     np.testing.assert_array_equal(
         read_image(path).pixels, np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))

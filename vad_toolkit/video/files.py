@@ -57,8 +57,9 @@ def source_sha256(path: Path) -> str:
     if not path.is_dir():
         return sha256_file(path)
     digest = hashlib.sha256()
-    for name, frame in sorted((os.fsencode(frame.name), frame) for frame in list_frames(path)):
-        digest.update(sha256_file(frame).encode("ascii") + b"  " + name + b"\n")
+    for name in sorted(map(os.fsencode, list_frames(path))):
+        content = sha256_file(path / os.fsdecode(name))
+        digest.update(content.encode("ascii") + b"  " + name + b"\n")
     return digest.hexdigest()
 
 
@@ -70,7 +71,7 @@ def source_bytes(path: Path) -> int:
     try:
         if path.is_dir():
             frames = list_frames(path)
-            return len(frames) * frames[0].stat().st_size
+            return len(frames) * (path / frames[0]).stat().st_size
         return path.stat().st_size
     except (OSError, DecodeError):
         return 0

@@ -41,8 +41,8 @@ def mixed(names: Iterable[str], folders: Sequence[str]) -> str:
     )
 
 
-def list_frames(folder: Path) -> list[Path]:
-    """The images of a frame folder in the order of their numbers, which may start anywhere.
+def list_frames(folder: Path) -> list[str]:
+    """Names of a frame folder's images in the order of their numbers, which may start anywhere.
 
     Raises:
         DecodeError: it cannot be listed, or is no frame folder; an image without a number, names
@@ -60,7 +60,7 @@ def list_frames(folder: Path) -> list[Path]:
         )
     if folders:
         raise DecodeError(f"{folder}: {mixed(names, folders)}")
-    return [folder / name for name in _in_order(folder, filter(is_image_name, names))]
+    return _in_order(folder, names)
 
 
 def _list(folder: Path) -> tuple[list[str], list[str]]:
@@ -80,6 +80,8 @@ def _in_order(folder: Path, names: Iterable[str]) -> list[str]:
     for name in sorted(names):
         found = frame_number(name)
         if found is None:
+            if not is_image_name(name):
+                continue
             raise DecodeError(f"{folder}: image {name!r} has no number, so its place is not known")
         if prefix is None:
             prefix, its_name = found[0], name

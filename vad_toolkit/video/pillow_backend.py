@@ -28,7 +28,7 @@ class PillowReader:
 
     def __init__(self, facts: ContainerFacts) -> None:
         self.info = info_of(facts, "pillow", PIL.__version__)
-        self._frames = iter(list_frames(facts.path))
+        self._names = iter(list_frames(facts.path))
         frame_bytes = self.info.width * self.info.height * 3
         self._ahead = max(1, min(READ_AHEAD_FRAMES, READ_AHEAD_BYTES // frame_bytes))
         self._pool = ThreadPoolExecutor(min(DECODE_THREADS, os.cpu_count() or 1))
@@ -51,7 +51,8 @@ class PillowReader:
         self._pool.shutdown(cancel_futures=True)
 
     def _fill(self) -> None:
-        while len(self._waiting) < self._ahead and (path := next(self._frames, None)):
+        while len(self._waiting) < self._ahead and (name := next(self._names, None)):
+            path = self.info.path / name
             self._waiting.append((path, self._pool.submit(_pixels, path)))
 
     def _next(self) -> NDArray[np.uint8]:

@@ -102,7 +102,7 @@ def _probe_frames(folder: Path) -> ContainerFacts:
     from .image import read_image
 
     frames = list_frames(folder)
-    first = read_image(frames[0])
+    first = read_image(folder / frames[0])
     height, width = first.pixels.shape[:2]
     is_turned = first.rotation in (90, 270)
     return ContainerFacts(
