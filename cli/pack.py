@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .common import EXISTING_FILE, json_option, print_json, print_pairs, print_table
+from .pack_share import merge, split
 
 if TYPE_CHECKING:
     from vad_toolkit.features.pack import FeaturePack
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def pack() -> None:
-    """Look at feature packs (.h5) and check them."""
+    """Look at feature packs (.h5), check them, put them together and share them."""
+
+
+for command in (merge, split):
+    pack.add_command(command)
 
 
 @pack.command()
@@ -48,7 +53,7 @@ def info(file: Path, with_videos: bool, as_json: bool) -> None:
     print_pairs({f"  {name}": value for name, value in facts["creator"].items()})
     if with_videos:
         click.echo()
-        print_table(videos)
+        print_table([row | {"features": _text(row["features"])} for row in videos])
 
 
 @pack.command()
@@ -90,6 +95,8 @@ def verify(file: Path, as_json: bool) -> None:
 
 
 def _facts(opened: FeaturePack) -> dict[str, Any]:
+    from vad_toolkit.features.crop_order import order_name
+
     metas = [opened.meta(id) for id in opened.ids]
     return {
         "pack": str(opened.path),
@@ -105,6 +112,7 @@ def _facts(opened: FeaturePack) -> dict[str, Any]:
             stream: list(opened.shape(opened.ids[0], stream)[1:])
             for stream in opened.recipe.streams
         },
+        "crop_order": order_name(opened.recipe.crop_order),
         "decoders": Counter(f"{meta.decoder} {meta.decoder_version}" for meta in metas),
         "weights": {
             stream: _weights_name(sha256) for stream, sha256 in opened.recipe.weights.items()
@@ -124,10 +132,11 @@ def _video_facts(opened: FeaturePack, id: str) -> dict[str, Any]:
         "frames": meta.frames,
         "frames_reported": meta.frames_reported,
         "frames_duplicated": meta.frames_duplicated,
-        "fps": meta.fps,
-        "size": f"{meta.width}x{meta.height}",
+        "fps": meta.fps or None,  # 0 says that it is not known
+        "size": f"{meta.width}x{meta.height}" if meta.width and meta.height else None,
         "decoder": meta.decoder,
         "clips": len(meta.clips) or None,
+        "features": {stream: list(opened.shape(id, stream)) for stream in opened.recipe.streams},
     }
 
 
@@ -148,7 +157,7 @@ def _weights_name(sha256: str) -> str:
 
 def _text(value: Any) -> str:
     """A value on one line: 'rgb: i3d-rgb-k400', 'a, b'."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value:
         return ", ".join(f"{name}: {_text(item)}" for name, item in value.items())
     if isinstance(value, list):
         return (
@@ -156,4 +165,4 @@ def _text(value: Any) -> str:
             if all(isinstance(v, int) for v in value)
             else ", ".join(value)
         )
-    return "-" if value is None else str(value)
+    return str(value) if value or value == 0 else "-"

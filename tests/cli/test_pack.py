@@ -14,6 +14,8 @@ from click.testing import CliRunner, Result
 from vad_cli.pack import pack
 
 from vad_toolkit.backbones.catalogue import CATALOGUE
+from vad_toolkit.features.crop_order import crop_order
+from vad_toolkit.features.imported import ImportedRecipe
 from vad_toolkit.features.pack import FeaturePack, VideoFeatures, VideoMeta, write_pack
 from vad_toolkit.features.recipe import load_recipe
 
@@ -85,6 +87,7 @@ def test_info_lists_videos(file: Path) -> None:
         "320x240",
         "decord",
         "-",
+        *("rgb:", "3", "x", "1", "x", "8"),
     ]
     assert lines[-1].split()[:2] == ["two", "1"]
 
@@ -93,6 +96,7 @@ def test_info_as_json(file: Path) -> None:
     facts = json.loads(run("info", file, "--json").stdout)
     assert facts["snippets"] == 4
     assert facts["recipe"]["crop_order"] == ["center"]
+    assert facts["crop_order"] is None  # one crop has no order
     assert "h5py" in facts["creator"]
     assert isinstance(facts["videos"], int)
 
@@ -101,6 +105,53 @@ def test_info_with_videos_as_json(file: Path) -> None:
     facts = json.loads(run("info", file, "--videos", "--json").stdout)
     assert facts["videos"] == 2
     assert [video["id"] for video in facts["video_list"]] == ["fight/one", "two"]
+    assert [video["features"] for video in facts["video_list"]] == [
+        {"rgb": [3, 1, 8]},
+        {"rgb": [1, 1, 8]},
+    ]
+
+
+@pytest.fixture
+def imported(tmp_path: Path) -> Path:
+    """A pack of published features: two streams, ten crops, and little known of the video."""
+    recipe = ImportedRecipe(
+        layout="per-crop",
+        features="Inception-I3D, 1024-d",
+        rule="xdviodet",
+        crop_order=crop_order("deepmil", 10),
+        streams=("rgb", "flow"),
+    )
+    meta = VideoMeta(40, 0, 0, 0.0, 0, 0, "ab" * 32, "import", "0.1.0")
+    streams = {"rgb": np.ones((2, 10, 8), np.float16), "flow": np.ones((2, 10, 4), np.float16)}
+    path = tmp_path / "imported.h5"
+    write_pack(path, recipe, [("one", VideoFeatures(meta, streams))], dataset="made-up")
+    return path
+
+
+def test_info_of_imported_features(imported: Path) -> None:
+    lines = run("info", imported, "--videos").stdout.splitlines()
+    pairs = {tuple(line.split(maxsplit=1)) for line in lines if line.strip()}
+    assert pairs >= {
+        ("features", "rgb: 10 x 8, flow: 10 x 4"),
+        ("crop_order", "deepmil"),
+        ("weights", "-"),
+        ("kind", "imported"),
+        ("layout", "per-crop"),
+        ("features", "Inception-I3D, 1024-d"),
+        ("rule", "xdviodet"),
+        ("spans", "step"),
+    }
+    video = "one 2 40 0 0 - - import - rgb: 2 x 10 x 8, flow: 2 x 10 x 4"
+    assert " ".join(lines[-1].split()) == video
+
+
+def test_info_of_imported_features_as_json(imported: Path) -> None:
+    facts = json.loads(run("info", imported, "--videos", "--json").stdout)
+    assert (facts["crop_order"], facts["weights"]) == ("deepmil", {})
+    assert facts["recipe"]["rule"] == "xdviodet"
+    (video,) = facts["video_list"]
+    assert video["features"] == {"rgb": [2, 10, 8], "flow": [2, 10, 4]}
+    assert (video["fps"], video["size"]) == (None, None)
 
 
 def test_info_says_that_weights_are_random(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from vad_toolkit.training.config import load_config
 COMMANDS = {
     "pack info": ("pack", "info", "PACK"),
     "pack verify": ("pack", "verify", "PACK", "--json"),
+    "pack merge": ("pack", "merge", "PACK", "--out", "OUT"),
+    "pack split": ("pack", "split", "PACK", "--max-size", "1GB", "--out-dir", "OUT"),
     "manifest check": ("manifest", "check", "MANIFEST", "--pack", "PACK"),
     "compose": ("compose", "--pack", "PACK", "--manifest", "MANIFEST", "--out", "OUT"),
     "extract": ("extract", "MANIFEST", "--out", "PACK"),  # refused before any video is opened
