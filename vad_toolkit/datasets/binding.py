@@ -106,8 +106,8 @@ class Binding:
             labels = Counter(entry.label for entry in manifest if entry.id in usable)
             counts.append(
                 f"{labels.total():,} of {len(manifest):,} {side} videos "
-                f"({labels[0]} of {len(manifest.normal)} normal, "
-                f"{labels[1]} of {len(manifest.abnormal)} abnormal)"
+                f"({labels[0]:,} of {len(manifest.normal):,} normal, "
+                f"{labels[1]:,} of {len(manifest.abnormal):,} abnormal)"
             )
         name = self.dataset.info.name
         if all(entry.id in usable for entry in self.dataset.test):
