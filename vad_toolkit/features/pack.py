@@ -294,12 +294,7 @@ class FeaturePack:
 
         Equal for packs with equal features, whenever and in whatever order they were written.
         """
-        digests = sorted(
-            (id, stream, stored.sha256)
-            for id, streams in self._stored.items()
-            for stream, stored in streams.items()
-        )
-        return sha256_text(canonical_json({"recipe": self.recipe_sha256, "features": digests}))
+        return content_sha256([self])
 
     def verify(self) -> list[str]:
         """Read everything and compare digests; one line a problem, each naming the video."""
@@ -409,6 +404,20 @@ class FeaturePack:
         self._fit.check(meta, {stream: stored.shape for stream, stored in streams.items()})
         self._meta[id] = meta
         self._stored[id] = {stream: streams[stream] for stream in self.recipe.streams}
+
+
+def content_sha256(packs: Iterable[FeaturePack]) -> str:
+    """The content digest of the pack that these packs, of one recipe, would be merged into."""
+    digests: set[tuple[str, str, str]] = set()
+    recipe = ""
+    for pack in packs:
+        recipe = pack.recipe_sha256
+        digests |= {
+            (id, stream, pack.digest(id, stream))
+            for id in pack.ids
+            for stream in pack.recipe.streams
+        }
+    return sha256_text(canonical_json({"recipe": recipe, "features": sorted(digests)}))
 
 
 def write_pack(
