@@ -24,12 +24,12 @@ class NameIndex:
     """Finds ids by published names."""
 
     def __init__(self, ids: Iterable[str]) -> None:
-        self._ids: dict[str, set[str]] = {}
+        self._ids = set[str]()
         self._tails: dict[str, set[str]] = {}
         self._bare: dict[str, set[str]] = {}
         for id in ids:
             tail = id.rpartition("/")[2]
-            self._ids.setdefault(id, set()).add(id)
+            self._ids.add(id)
             self._tails.setdefault(tail, set()).add(id)
             self._bare.setdefault(tail.removesuffix(_CODEC), set()).add(id)
 
@@ -40,9 +40,12 @@ class NameIndex:
             ManifestError: the name stands for several ids.
         """
         for form in name_forms(name):
-            tail = form.rpartition("/")[2]
-            bare = tail.removesuffix(_CODEC)
-            for table, key in ((self._ids, form), (self._tails, tail), (self._bare, bare)):
+            parts = form.split("/")  # of an id with folders, below those of another machine
+            for start in range(len(parts)):
+                if (id := "/".join(parts[start:])) in self._ids:
+                    return id
+            bare = parts[-1].removesuffix(_CODEC)
+            for table, key in ((self._tails, parts[-1]), (self._bare, bare)):
                 found = table.get(key, set())
                 if len(found) > 1:
                     raise ManifestError(
