@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,7 +27,20 @@ if TYPE_CHECKING:
 @click.command("eval")
 @click.argument("run", metavar="CHECKPOINT-or-RUN", type=EXISTING)
 @click.option("--pack", type=EXISTING_FILE, required=True, help="Features of the test videos.")
-@click.option("--manifest", type=EXISTING_FILE, required=True, help="Test videos and events.")
+@click.option(
+    "--manifest",
+    metavar="DATASET-or-FILE",
+    required=True,
+    help="Test videos and events: a file, or a shipped dataset.",
+)
+@click.option(
+    "--rule",
+    metavar="RULE-or-FILE",
+    help="Labels by this ground-truth rule (vad gt rules).  [default: of imported features their "
+    "own, else the events over decoded frames]",
+)
+@click.option("--gt", type=EXISTING_FILE, help="Labels of a global array (.npy) instead.")
+@click.option("--order", type=EXISTING_FILE, help="The list of that array's videos.")
 @click.option(
     "--out", type=ANY_PATH, help="New or empty folder.  [default: RUN/eval-001, eval-002, ...]"
 )
@@ -37,31 +51,46 @@ if TYPE_CHECKING:
     show_default=True,
     help="Of a run: the step that did best in validation, or the last one.",
 )
+@click.option(
+    "--bootstrap",
+    "resamples",
+    type=click.IntRange(min=0),
+    default=1000,
+    show_default=True,
+    help="Resamples of the test videos, for 95 % confidence intervals; 0 for none.",
+)
 @click.option("--no-plots", is_flag=True, help="Write no pictures.")
 @device_option
 @json_option
 def evaluate(
     run: Path,
     pack: Path,
-    manifest: Path,
+    manifest: str,
+    rule: str | None,
+    gt: Path | None,
+    order: Path | None,
     out: Path | None,
     which: Literal["best", "last"],
+    resamples: int,
     no_plots: bool,
     device: str,
     as_json: bool,
 ) -> None:
     """Measure a checkpoint on the videos of a test manifest.
 
-    Gives frame-level AUC and AP, both again on abnormal videos only, the false-alarm rate on
-    normal videos, video-level AUC, and every class. A run of several seeds gives a row a seed, mean
-    and standard deviation. Metrics, scores and plots go into a new folder; see docs/evaluation.md.
+    Gives frame-level AUC and AP, both again on abnormal videos only, false-alarm rates on normal
+    videos and on all, video-level AUC, and every class, with confidence intervals over the choice
+    of test videos. A run of several seeds gives a row a seed, mean and standard deviation. Metrics,
+    scores and plots go into a new folder; see docs/evaluation.md.
 
     \b
     Examples:
       vad eval runs/first --pack test.h5 --manifest test.jsonl
       vad eval runs/first/last.safetensors --pack test.h5 --manifest test.jsonl --out results --json
+      vad eval runs/rtfm --pack ucf-rtfm.h5 --manifest ucf-crime --gt gt-ucf.npy --order ucf.list
     """
     from vad_toolkit.evaluation.evaluate import evaluate_runs
+    from vad_toolkit.evaluation.ground_truth import TruthSource
 
     with progress_reporter() as progress:
         summary = evaluate_runs(
@@ -70,6 +99,8 @@ def evaluate(
             manifest,
             out,
             which=which,
+            truth=TruthSource(rule, gt, order),
+            resamples=resamples,
             device=device,
             plots=not no_plots,
             progress=progress,
@@ -109,14 +140,11 @@ def _print_one(result: EvaluationResult) -> None:
             f"seed {result.checkpoint.seed})",
             "videos": f"{counts.normal_videos} normal, {counts.abnormal_videos} abnormal",
             "frames": f"{counts.frames}, {counts.abnormal_frames} abnormal",
-            **{
-                name: f"not defined: {metrics.undefined[name]}"
-                if name in metrics.undefined
-                else getattr(metrics, name)
-                for name in METRIC_NAMES
-            },
+            "ground truth": _source(result.inputs.ground_truth),
+            **{name: _measured(result, name) for name in METRIC_NAMES},
         }
     )
+    _tell_bootstrap(result)
     if metrics.classes:
         click.echo()
         columns = ("videos", "auc", "ap", "auc_abnormal", "ap_abnormal")
@@ -125,6 +153,36 @@ def _print_one(result: EvaluationResult) -> None:
                 {"class": name, **{column: getattr(values, column) for column in columns}}
                 for name, values in metrics.classes.items()
             ]
+        )
+
+
+def _source(truth: Mapping[str, Any]) -> str:
+    if truth["kind"] == "rule":
+        return f"rule {truth['rule']}"
+    if truth["kind"] == "array":
+        return f"array with sha256 {truth['sha256']}"
+    return "events over decoded frames"
+
+
+def _measured(result: EvaluationResult, name: str) -> str:
+    if name in result.metrics.undefined:
+        return f"not defined: {result.metrics.undefined[name]}"
+    value = f"{getattr(result.metrics, name):.4f}"
+    return f"{value} {_interval(result, name, 4)}".rstrip()
+
+
+def _interval(result: EvaluationResult, name: str, digits: int) -> str:
+    interval = result.intervals.get(name)
+    return f"[{interval.low:.{digits}f}, {interval.high:.{digits}f}]" if interval else ""
+
+
+def _tell_bootstrap(result: EvaluationResult) -> None:
+    made = result.metrics.bootstrap
+    if made:
+        click.echo(
+            f"[low, high]: {made.confidence:.0%} interval over {made.resamples} resamples of the "
+            "test videos",
+            err=True,
         )
 
 
@@ -143,4 +201,16 @@ def _print_seeds(summary: RunsResult) -> None:
         values = {name: getattr(spread, label) for name, spread in summary.spread.items()}
         rows.append({"seed": label, **values})
     print_table(rows)
+    if any(result.intervals for result in summary.results):
+        click.echo()
+        print_table(
+            [
+                {
+                    "seed": result.checkpoint.seed,
+                    **{name: _interval(result, name, 3) or None for name in METRIC_NAMES},
+                }
+                for result in summary.results
+            ]
+        )
+        _tell_bootstrap(summary.results[0])
     click.echo("std: sample standard deviation (n - 1)", err=True)

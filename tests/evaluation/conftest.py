@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from vad_toolkit.datasets.manifest import Entry, write_manifest
+from vad_toolkit.features.crop_order import CENTER
+from vad_toolkit.features.imported import ImportedRecipe
 from vad_toolkit.features.pack import VideoFeatures, VideoMeta, write_pack
-from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.features.recipe import AnyRecipe, Recipe
 from vad_toolkit.models.registry import build_model
 from vad_toolkit.training.checkpoint import describe_checkpoint, save_checkpoint
 from vad_toolkit.training.config import load_config
@@ -38,29 +40,45 @@ def recipe() -> Recipe:
     return Recipe(crops="center")
 
 
+def imported_recipe(**fields: object) -> ImportedRecipe:
+    """Of published features of one crop."""
+    return ImportedRecipe.model_validate({"layout": "rtfm", "crop_order": CENTER} | fields)
+
+
 @pytest.fixture
-def pack(tmp_path: Path, recipe: Recipe) -> Path:
-    """Four videos with random features."""
-    rng = np.random.default_rng(0)
+def make_pack(tmp_path: Path) -> Callable[..., Path]:
+    """A function that writes a pack of random features: videos by id, with frames and snippets."""
 
-    def video(id: str, frames: int) -> tuple[str, VideoFeatures]:
-        shape = (recipe.snippet_count(frames), recipe.crop_count, WIDTH)
-        meta = VideoMeta(
-            frames=frames,
-            frames_reported=frames,
-            frames_duplicated=0,
-            fps=25.0 if id != "fire/a" else 0.0,
-            width=64,
-            height=64,
-            source_sha256="0" * 64,
-            decoder="none",
-            decoder_version="0",
-        )
-        return id, VideoFeatures(meta, {"rgb": rng.standard_normal(shape).astype(np.float16)})
+    def make(name: str, recipe: AnyRecipe, sizes: Mapping[str, tuple[int, int]]) -> Path:
+        rng = np.random.default_rng(0)
 
-    path = tmp_path / "features.h5"
-    write_pack(path, recipe, [video(*item) for item in FRAMES.items()], dataset="small")
-    return path
+        def video(id: str, frames: int, snippets: int) -> tuple[str, VideoFeatures]:
+            shape = (snippets, recipe.crop_count, WIDTH)
+            meta = VideoMeta(
+                frames=frames,
+                frames_reported=frames,
+                frames_duplicated=0,
+                fps=25.0 if id != "fire/a" else 0.0,
+                width=64,
+                height=64,
+                source_sha256="0" * 64,
+                decoder="none",
+                decoder_version="0",
+            )
+            return id, VideoFeatures(meta, {"rgb": rng.standard_normal(shape).astype(np.float16)})
+
+        path = tmp_path / name
+        write_pack(path, recipe, [video(id, *size) for id, size in sizes.items()], dataset="small")
+        return path
+
+    return make
+
+
+@pytest.fixture
+def pack(make_pack: Callable[..., Path], recipe: Recipe) -> Path:
+    """Four videos of our own recipe."""
+    sizes = {id: (frames, recipe.snippet_count(frames)) for id, frames in FRAMES.items()}
+    return make_pack("features.h5", recipe, sizes)
 
 
 @pytest.fixture
@@ -75,7 +93,7 @@ def manifest(tmp_path: Path) -> Path:
 def make_run(recipe: Recipe) -> Callable[..., Path]:
     """A function that writes a run folder of one seed: best and last differ in their weights."""
 
-    def make(folder: Path, seed: int = 0, recipe: Recipe = recipe, **facts: str) -> Path:
+    def make(folder: Path, seed: int = 0, recipe: AnyRecipe = recipe, **facts: str) -> Path:
         config = load_config("sultani", {"head.hidden": [4, 2]})
         folder.mkdir(parents=True)
         for name, step in (("best", 10), ("last", 20)):

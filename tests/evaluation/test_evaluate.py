@@ -176,7 +176,7 @@ def test_what_is_not_there_is_refused(
         evaluate(tmp_path / "none", pack, manifest)
     with pytest.raises(PackError):
         evaluate(run, manifest, manifest)
-    with pytest.raises(ManifestError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"no manifest .*none\.jsonl': give a file .* ucf-crime"):
         evaluate(run, pack, tmp_path / "none.jsonl")
     with pytest.raises(InputError, match="device 'tpu'"):
         evaluate(run, pack, manifest, device="tpu")

@@ -14,18 +14,20 @@ from typing import Any, Literal
 
 import torch
 
-from vad_toolkit.datasets.fit import check_fit
-from vad_toolkit.datasets.groundtruth import frame_labels
-from vad_toolkit.datasets.manifest import Entry, Manifest, read_manifest
+from vad_toolkit.datasets.manifest import Entry, Manifest
+from vad_toolkit.datasets.shipped import find_manifest
 from vad_toolkit.device import pick_device
 from vad_toolkit.errors import InputError, ManifestError, VadError
+from vad_toolkit.evaluation.bootstrap import RESAMPLES, Interval
 from vad_toolkit.evaluation.frames import frame_scores
+from vad_toolkit.evaluation.ground_truth import GroundTruth, TruthSource, load_ground_truth
 from vad_toolkit.evaluation.metrics import METRIC_NAMES, Metrics, compute_metrics
 from vad_toolkit.evaluation.output import check_unused, new_folder, write_evaluation
 from vad_toolkit.evaluation.pools import ScoredVideo
 from vad_toolkit.evaluation.ranking import rank, roc_auc
 from vad_toolkit.features.pack import FeaturePack, creator_versions
 from vad_toolkit.files import sha256_file, write_json
+from vad_toolkit.fitting import pack_problems
 from vad_toolkit.models.scoring import score_snippets
 from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.training.checkpoint import LAST, Checkpoint, find_runs, load_checkpoint
@@ -53,6 +55,8 @@ class CheckpointFacts:
 class Inputs:
     """What the checkpoint was evaluated on and with.
 
+    `ground_truth` says where the labels come from: the manifest's events over decoded frames, a
+    rule with its fields, or a global array and its order list by their digests.
     `trained_on_manifest`: the checkpoint was trained on this very manifest, so that its metrics say
     nothing of new videos.
     """
@@ -62,6 +66,7 @@ class Inputs:
     recipe_sha256: str
     pack_sha256: str
     manifest_sha256: str
+    ground_truth: Mapping[str, Any]
     trained_on_manifest: bool
     device: str
     versions: Mapping[str, str]
@@ -74,7 +79,7 @@ class VideoResult:
     id: str
     label: int
     classes: tuple[str, ...]
-    frames: int
+    frames: int  # that count: the video's labels
     abnormal_frames: int
     snippets: int
     fps: float | None
@@ -95,6 +100,11 @@ class EvaluationResult:
     inputs: Inputs
     metrics: Metrics
     videos: tuple[VideoResult, ...]
+
+    @property
+    def intervals(self) -> Mapping[str, Interval | None]:
+        """Confidence intervals by metric; nothing where there was no bootstrap."""
+        return self.metrics.bootstrap.intervals if self.metrics.bootstrap else {}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, without `out`: equal evaluations are equal files."""
@@ -126,6 +136,10 @@ class RunsResult:
                     "seed": result.checkpoint.seed,
                     "step": result.checkpoint.step,
                     **{name: getattr(result.metrics, name) for name in METRIC_NAMES},
+                    "intervals": {
+                        name: interval and asdict(interval)
+                        for name, interval in result.intervals.items()
+                    },
                 }
                 for result in self.results
             ],
@@ -137,10 +151,12 @@ class RunsResult:
 def evaluate(
     checkpoint: Path,
     pack: Path,
-    manifest: Path,
+    manifest: str | Path,
     out: Path | None = None,
     *,
     which: Which = "best",
+    truth: TruthSource | None = None,
+    resamples: int = RESAMPLES,
     device: str = "auto",
     plots: bool = True,
     progress: ProgressCallback = silent,
@@ -152,8 +168,12 @@ def evaluate(
 
     Args:
         checkpoint: a .safetensors file, or the folder of one run.
+        manifest: a file, or the name of a shipped dataset, whose test side it then is.
         out: a new or empty folder; by default the next free `eval-001` beside the checkpoint.
         which: a run's best step in validation, or its last one; a file is taken as it is.
+        truth: where labels come from (`ground_truth`); by default the rule that an imported pack
+            names, and the events over decoded frames for a pack that was extracted here.
+        resamples: of the bootstrap that gives confidence intervals; 0 for none.
 
     Raises:
         InputError: no such checkpoint, files in `out`, or a pack that was made by another recipe.
@@ -161,17 +181,20 @@ def evaluate(
     """
     if out is not None:
         check_unused(out)
-    scored = _score(_checkpoint_file(checkpoint, which), pack, manifest, device, progress)
+    inputs = _Request(pack, str(manifest), truth, resamples, device)
+    scored = _score(_checkpoint_file(checkpoint, which), inputs, progress)
     return _write(scored, new_folder(out, scored.folder), plots)
 
 
 def evaluate_runs(
     run: Path,
     pack: Path,
-    manifest: Path,
+    manifest: str | Path,
     out: Path | None = None,
     *,
     which: Which = "best",
+    truth: TruthSource | None = None,
+    resamples: int = RESAMPLES,
     device: str = "auto",
     plots: bool = True,
     progress: ProgressCallback = silent,
@@ -186,14 +209,22 @@ def evaluate_runs(
     runs = find_runs(run)
     if runs == [run]:
         result = evaluate(
-            run, pack, manifest, out, which=which, device=device, plots=plots, progress=progress
+            run,
+            pack,
+            manifest,
+            out,
+            which=which,
+            truth=truth,
+            resamples=resamples,
+            device=device,
+            plots=plots,
+            progress=progress,
         )
         return RunsResult(result.out, (result,), _spread([result.metrics]))
     if out is not None:
         check_unused(out)
-    scored = [
-        _score(_checkpoint_file(path, which), pack, manifest, device, progress) for path in runs
-    ]
+    inputs = _Request(pack, str(manifest), truth, resamples, device)
+    scored = [_score(_checkpoint_file(path, which), inputs, progress) for path in runs]
     folder = new_folder(out, run)
     results = tuple(
         _write(one, folder / path.name, plots) for path, one in zip(runs, scored, strict=True)
@@ -208,6 +239,17 @@ def _checkpoint_file(path: Path, which: Which) -> Path:
     if which not in ("best", "last"):
         raise InputError(f"which {which!r}: has to be best or last")
     return path / LAST if which == "last" and path.is_dir() else path
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What checkpoints are evaluated on and how."""
+
+    pack: Path
+    manifest: str
+    truth: TruthSource | None
+    resamples: int
+    device: str
 
 
 @dataclass(frozen=True)
@@ -226,20 +268,18 @@ class _Scored:
         return Path(self.checkpoint.file).parent
 
 
-def _score(
-    file: Path, pack: Path, manifest: Path, device: str, progress: ProgressCallback
-) -> _Scored:
-    place = pick_device(device)
+def _score(file: Path, request: _Request, progress: ProgressCallback) -> _Scored:
+    place = pick_device(request.device)
     checkpoint = load_checkpoint(file, place)
-    listed = read_manifest(manifest)
-    with FeaturePack.open(pack) as opened:
+    listed = find_manifest(request.manifest)
+    with FeaturePack.open(request.pack) as opened:
         _check_recipe(checkpoint, opened)
-        _check_manifest(listed, manifest, opened)
+        truth = _truth(listed, opened, request)
         frames, videos = [], []
         for done, entry in enumerate(listed):
             note = f"seed {checkpoint.seed}, {entry.id}"
             progress(ProgressEvent("evaluate", done, len(listed), "videos", note))
-            scored, row = _score_video(checkpoint, opened, entry, place)
+            scored, row = _score_video(checkpoint, opened, entry, truth, place)
             frames.append(scored)
             videos.append(row)
         progress(ProgressEvent("evaluate", len(listed), len(listed), "videos"))
@@ -261,11 +301,12 @@ def _score(
             recipe_sha256=checkpoint.recipe_sha256,
             pack_sha256=pack_sha256,
             manifest_sha256=listed.sha256,
+            ground_truth=truth.source,
             trained_on_manifest=listed.sha256 == checkpoint.manifest_sha256,
             device=str(place),
             versions=dict(creator_versions()),
         ),
-        metrics=compute_metrics(frames),
+        metrics=compute_metrics(frames, resamples=request.resamples),
         videos=tuple(videos),
         frames=tuple(frames),
     )
@@ -275,46 +316,50 @@ def _check_recipe(checkpoint: Checkpoint, pack: FeaturePack) -> None:
     if pack.recipe_sha256 == checkpoint.recipe_sha256:
         return
     theirs, ours = pack.recipe.model_dump(mode="json"), checkpoint.recipe.model_dump(mode="json")
-    differing = sorted(name for name in ours if theirs[name] != ours[name])
+    if theirs.keys() == ours.keys():
+        differing = sorted(name for name in ours if theirs[name] != ours[name])
+        what = ", ".join(f"{name}: {theirs[name]}, not {ours[name]}" for name in differing)
+    else:
+        what = "features that were imported on one side, and extracted here on the other"
     raise InputError(
-        f"{pack.path} was made by another recipe than {checkpoint.path} was trained on "
-        f"({', '.join(f'{name}: {theirs[name]}, not {ours[name]}' for name in differing)}): "
-        "extract the videos with the checkpoint's recipe"
+        f"{pack.path} was made by another recipe than {checkpoint.path} was trained on ({what}): "
+        "evaluate on features of the checkpoint's recipe"
     )
 
 
-def _check_manifest(manifest: Manifest, path: Path, pack: FeaturePack) -> None:
-    problems = check_fit(
-        manifest,
-        {id: pack.meta(id).frames for id in pack.ids},
-        {id: pack.shape(id, STREAM)[0] for id in pack.ids},
-        pack.recipe.snippet_count,
-    )
+def _truth(manifest: Manifest, pack: FeaturePack, request: _Request) -> GroundTruth:
+    """The labels, once manifest and pack are known to fit."""
+    needs_events = request.truth is None or request.truth.gt is None
+    problems = pack_problems(manifest, pack, needs_events=needs_events)
     if problems:
         more = len(problems) - NAMED_PROBLEMS
         raise ManifestError(
-            f"{path} does not fit {pack.path}: {'; '.join(problems[:NAMED_PROBLEMS])}"
+            f"{request.manifest} does not fit {pack.path}: {'; '.join(problems[:NAMED_PROBLEMS])}"
             + (f"; and {more} more" if more > 0 else "")
         )
+    return load_ground_truth(manifest, pack, request.truth)
 
 
 def _score_video(
-    checkpoint: Checkpoint, pack: FeaturePack, entry: Entry, device: torch.device
+    checkpoint: Checkpoint,
+    pack: FeaturePack,
+    entry: Entry,
+    truth: GroundTruth,
+    device: torch.device,
 ) -> tuple[ScoredVideo, VideoResult]:
     video = pack.video(entry.id)
-    frames = video.meta.frames
+    labels = truth.labels[entry.id]
     features = video.streams[STREAM]  # (N, C, D)
     try:
         snippet_scores = score_snippets(checkpoint.model, features, device)
-        scores = frame_scores(snippet_scores, checkpoint.recipe, frames)
+        scores = frame_scores(snippet_scores, checkpoint.recipe, len(labels))
     except VadError as error:
         raise VadError(f"video {entry.id!r}: {error}") from error
-    labels = frame_labels(entry, frames)
     row = VideoResult(
         id=entry.id,
         label=entry.label,
         classes=entry.classes,
-        frames=frames,
+        frames=len(labels),
         abnormal_frames=int(labels.sum()),
         snippets=len(features),
         fps=video.meta.fps or None,
@@ -322,7 +367,10 @@ def _score_video(
         mean_score=float(scores.mean(dtype="float64")),
         auc=roc_auc(rank(scores, labels)),
     )
-    return ScoredVideo(entry.id, entry.label, scores, labels, entry.classes), row
+    scored = ScoredVideo(
+        entry.id, entry.label, scores, labels, entry.classes, truth.class_labels[entry.id]
+    )
+    return scored, row
 
 
 def _write(scored: _Scored, folder: Path, plots: bool) -> EvaluationResult:

@@ -1,0 +1,190 @@
+"""Labels of a manifest's videos, as many as a pack's scores are compared with.
+
+Three sources: the events of the manifest over the decoded frames (features that were extracted
+here), a ground-truth rule (published features, whose frames are those of the published array), or a
+global array with its order list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vad_toolkit.datasets.global_labels import read_global_labels, read_order, split_labels
+from vad_toolkit.datasets.groundtruth import frame_labels
+from vad_toolkit.datasets.manifest import Entry, Manifest
+from vad_toolkit.datasets.rules import label_count, load_rule, rule_labels
+from vad_toolkit.errors import InputError, ManifestError
+from vad_toolkit.features.imported import ImportedRecipe
+from vad_toolkit.features.pack import FeaturePack
+from vad_toolkit.files import sha256_file
+
+Labels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class TruthSource:
+    """Where labels come from: by default the pack's own rule, for extracted features the events.
+
+    Attributes:
+        rule: a ground-truth rule's name or file.
+        gt: a global array (.npy), together with
+        order: the list of its videos.
+
+    Raises:
+        InputError: an array without its list, a list without its array, or a rule beside them.
+    """
+
+    rule: str | None = None
+    gt: Path | None = None
+    order: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.gt is None) != (self.order is None):
+            raise InputError("gt and order go together: a global array says nothing of its order")
+        if self.gt is not None and self.rule is not None:
+            raise InputError("rule and gt: give one of them, either makes all labels")
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """Labels by video id, and where they come from.
+
+    Attributes:
+        source: plain values, for metrics.json.
+        labels: (F,) uint8, 0 or 1, by id; F is the number of frames that count.
+        class_labels: by id, then by class: (F,) uint8, for videos whose events of each class are
+            known.
+    """
+
+    source: Mapping[str, Any]
+    labels: Mapping[str, Labels]
+    class_labels: Mapping[str, Mapping[str, Labels]]
+
+
+def load_ground_truth(
+    manifest: Manifest, pack: FeaturePack, source: TruthSource | None = None
+) -> GroundTruth:
+    """Labels of every video of the manifest, all of which the pack has.
+
+    Raises:
+        InputError: no such rule or file, or it cannot be used.
+        ManifestError: labels are not known, or do not fit the pack's snippets; names the video.
+    """
+    source = source or TruthSource()
+    if source.gt is not None and source.order is not None:
+        return _of_array(manifest, pack, source.gt, source.order)
+    recipe = pack.recipe
+    name = source.rule or (recipe.rule if isinstance(recipe, ImportedRecipe) else None)
+    if name is not None:
+        return _by_rule(manifest, pack, name)
+
+    def of_events(entry: Entry) -> Labels:
+        return frame_labels(entry, pack.meta(entry.id).frames)
+
+    return _label_all(manifest, {"kind": "events"}, of_events)
+
+
+def check_label_counts(manifest: Manifest, pack: FeaturePack, rule: str) -> None:
+    """Check that a pack's snippets cover as many frames as a rule gives labels.
+
+    Imported features have to cover exactly these. Extracted ones may be up to a snippet off, since
+    their scores can be cut, or the last one go on; features of a video's equal parts always fit.
+
+    Raises:
+        InputError: no such rule.
+        ManifestError: naming the first video that is off, or of which the counts are not known.
+    """
+    recipe = pack.recipe
+    if isinstance(recipe, ImportedRecipe) and recipe.spans == "segments":
+        return
+    tolerance = 0 if isinstance(recipe, ImportedRecipe) else recipe.snippet_frames
+    name, fields = load_rule(rule, manifest.rules)
+    off = []
+    for entry in manifest:
+        labels, snippets = label_count(entry, name, fields), pack.shape(entry.id)[0]
+        if abs(labels - snippets * recipe.step) > tolerance:
+            off.append(
+                f"video {entry.id!r} has {labels} labels by rule {name}, and its {snippets} "
+                f"snippets of {recipe.step} frames in {pack.path} need {snippets * recipe.step}"
+            )
+    if off:
+        more = f" (and {len(off) - 1} more videos differ)" if len(off) > 1 else ""
+        raise ManifestError(
+            f"{off[0]}{more}; choose the rule of these features by --rule, state the counts in the "
+            "manifest (label_counts), or give the published array by vad eval --gt and --order"
+        )
+
+
+def _by_rule(manifest: Manifest, pack: FeaturePack, rule: str) -> GroundTruth:
+    check_label_counts(manifest, pack, rule)
+    name, fields = load_rule(rule, manifest.rules)
+    return _label_all(
+        manifest,
+        {"kind": "rule", "rule": name, "fields": fields.model_dump(mode="json")},
+        lambda entry: rule_labels(entry, name, fields),
+    )
+
+
+def _of_array(manifest: Manifest, pack: FeaturePack, gt: Path, order: Path) -> GroundTruth:
+    listed = read_order(order, manifest)
+    counts = _needed_counts(pack, order, listed.ids, listed.counts)
+    labels = split_labels(read_global_labels(gt), listed.ids, counts, manifest)
+    # Whose frames are of which class only the events tell, and an array may read their ends
+    # differently: what it says is abnormal is never more than cut.
+    classes = {
+        entry.id: _class_labels(
+            entry, labels[entry.id], lambda entry: frame_labels(entry, counts[entry.id])
+        )
+        for entry in manifest
+    }
+    source = {"kind": "array", "sha256": sha256_file(gt), "order_sha256": sha256_file(order)}
+    return GroundTruth(source, labels, classes)
+
+
+def _needed_counts(
+    pack: FeaturePack, order: Path, ids: tuple[str, ...], stated: Mapping[str, int]
+) -> Mapping[str, int]:
+    """How many labels of an array each video gets: those that its snippets cover."""
+    recipe = pack.recipe
+    if isinstance(recipe, ImportedRecipe) and recipe.spans == "segments":
+        missing = [id for id in ids if id not in stated]
+        if missing:
+            raise InputError(
+                f"{order} states no label count of video {missing[0]!r}, and features of a video's "
+                "equal parts do not tell it: write the list as vad gt export --list does"
+            )
+        return stated
+    counts = {id: pack.shape(id)[0] * recipe.step for id in ids}
+    for id, count in stated.items():
+        if count != counts[id]:
+            raise ManifestError(
+                f"{order}: video {id!r} has {count} labels, and its snippets in {pack.path} need "
+                f"{counts[id]}"
+            )
+    return counts
+
+
+def _label_all(
+    manifest: Manifest, source: Mapping[str, Any], label: Callable[[Entry], Labels]
+) -> GroundTruth:
+    labels = {entry.id: label(entry) for entry in manifest}
+    classes = {entry.id: _class_labels(entry, labels[entry.id], label) for entry in manifest}
+    return GroundTruth(source, labels, classes)
+
+
+def _class_labels(
+    entry: Entry, labels: Labels, label: Callable[[Entry], Labels]
+) -> Mapping[str, Labels]:
+    """The abnormal frames that are of each class; nothing where its events are not known."""
+    if entry.class_events is None:
+        return {}
+    return {
+        name: labels & label(entry.model_copy(update={"events": entry.events_of(name)}))
+        for name in entry.classes
+    }
