@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from vad_cli.main import vad
 
+from vad_toolkit.errors import InputError
 from vad_toolkit.evaluation.evaluate import (
     CheckpointFacts,
     EvaluationResult,
@@ -19,19 +20,30 @@ from vad_toolkit.evaluation.evaluate import (
     RunsResult,
     Spread,
 )
-from vad_toolkit.evaluation.metrics import METRIC_NAMES, ScoredVideo, compute_metrics
+from vad_toolkit.evaluation.ground_truth import TruthSource
+from vad_toolkit.evaluation.metrics import METRIC_NAMES, compute_metrics
+from vad_toolkit.evaluation.pools import ScoredVideo
 
 
-def result(seed: int, *, abnormal: bool = True, leak: bool = False) -> EvaluationResult:
+def result(
+    seed: int,
+    *,
+    abnormal: bool = True,
+    leak: bool = False,
+    resamples: int = 0,
+    truth: dict[str, Any] | None = None,
+) -> EvaluationResult:
     videos = [ScoredVideo("n", 0, np.array([0.1, 0.6]), np.zeros(2, np.uint8))]
     if abnormal:
-        truth = np.array([0, 1], np.uint8)
-        videos.append(ScoredVideo("a", 1, np.array([0.2, 0.5]), truth, ("fight",)))
+        labels = np.array([0, 1], np.uint8)
+        videos.append(ScoredVideo("a", 1, np.array([0.2, 0.5]), labels, ("fight",)))
+    if resamples:
+        videos.append(ScoredVideo("m", 0, np.array([0.1, 0.2]), np.zeros(2, np.uint8)))
     return EvaluationResult(
         out=Path("out") / f"seed-{seed}",
         checkpoint=CheckpointFacts("best.safetensors", "d" * 64, "sultani", 10, seed, 0.5, "", ""),
-        inputs=Inputs("small", 16, "", "", "", leak, "cpu", {}),
-        metrics=compute_metrics(videos),
+        inputs=Inputs("small", 16, "", "", "", truth or {"kind": "events"}, leak, "cpu", {}),
+        metrics=compute_metrics(videos, resamples=resamples),
         videos=(),
     )
 
@@ -44,7 +56,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
         call: dict[str, Any] = {}
 
         def fake(
-            run: Path, pack: Path, manifest: Path, out: Path | None, **options: Any
+            run: Path, pack: Path, manifest: str, out: Path | None, **options: Any
         ) -> RunsResult:
             call.update(run=run, pack=pack, manifest=manifest, out=out, **options)
             spread = {name: Spread(0.5, 0.25) for name in METRIC_NAMES}
@@ -77,10 +89,14 @@ def test_one_run_prints_metrics_and_classes(
     assert pairs["frames"] == "4, 1 abnormal"
     assert pairs["auc"] == "0.6667"
     assert pairs["far_normal"] == "0.5000"
+    assert pairs["far_all"] == "0.3333"
+    assert "ground truth  " in done.stdout
+    assert "events over decoded frames" in done.stdout
     assert pairs["fight"].split() == ["1", "0.6667", "0.5000", "1.0000", "1.0000"]
     assert done.stderr.splitlines() == ["Metrics, scores and plots: out"]
     assert (call["which"], call["plots"], call["device"]) == ("best", True, "auto")
-    assert call["out"] is None
+    assert (call["out"], call["truth"], call["resamples"]) == (None, TruthSource(), 1000)
+    assert call["manifest"] == arguments[-1]
 
 
 def test_options_are_passed_on(
@@ -91,6 +107,52 @@ def test_options_are_passed_on(
     CliRunner().invoke(vad, arguments + more, catch_exceptions=False)
     assert (call["which"], call["plots"], call["device"]) == ("last", False, "cpu")
     assert call["out"] == tmp_path / "out"
+    rest = [*arguments[:4], "--manifest", "ucf-crime", "--bootstrap", "0"]
+    CliRunner().invoke(vad, [*rest, "--rule", "rtfm"], catch_exceptions=False)
+    assert (call["manifest"], call["resamples"]) == ("ucf-crime", 0)
+    assert call["truth"] == TruthSource("rtfm")
+    gt, order = tmp_path / "test.h5", tmp_path / "test.jsonl"
+    more = ["--gt", str(gt), "--order", str(order)]
+    CliRunner().invoke(vad, [*rest, *more], catch_exceptions=False)
+    assert call["truth"] == TruthSource(gt=gt, order=order)
+
+
+@pytest.mark.parametrize(
+    ("truth", "line"),
+    [
+        ({"kind": "rule", "rule": "tevad", "fields": {}}, "ground truth      rule tevad"),
+        ({"kind": "array", "sha256": "ab12"}, "ground truth      array with sha256 ab12"),
+    ],
+)
+def test_where_labels_come_from_is_told(
+    answer: Callable[..., dict[str, Any]], arguments: list[str], truth: dict[str, Any], line: str
+) -> None:
+    answer(result(0, truth=truth))
+    done = CliRunner().invoke(vad, arguments, catch_exceptions=False)
+    assert line in done.stdout.splitlines()
+
+
+def test_intervals_follow_their_metrics(
+    answer: Callable[..., dict[str, Any]], arguments: list[str]
+) -> None:
+    answer(result(0, resamples=50))
+    done = CliRunner().invoke(vad, arguments, catch_exceptions=False)
+    pairs = dict(line.split(None, 1) for line in done.stdout.splitlines() if line)
+    assert pairs["far_normal"] == "0.2500 [0.0000, 0.5000]"
+    assert pairs["auc"] == "0.8000"  # one abnormal video: nothing to draw from
+    assert "[low, high]: 95% interval over 50 resamples of the test videos" in done.stderr
+
+
+def test_seeds_have_their_intervals_in_a_table_of_their_own(
+    answer: Callable[..., dict[str, Any]], arguments: list[str]
+) -> None:
+    answer(result(0, resamples=50), result(1, resamples=50))
+    done = CliRunner().invoke(vad, arguments, catch_exceptions=False)
+    lines = done.stdout.split("\n\n")[1].splitlines()
+    assert lines[0].split()[:2] == ["seed", "auc"]
+    assert [line.split()[0] for line in lines[1:]] == ["0", "1"]
+    assert "[0.000, 0.500]" in lines[1]
+    assert done.stderr.count("95% interval over 50 resamples") == 1
 
 
 def test_an_undefined_metric_says_why(
@@ -135,3 +197,9 @@ def test_wrong_use_is_refused(arguments: list[str]) -> None:
     done = CliRunner().invoke(vad, ["eval", "no-such-run", *arguments[2:]])
     assert done.exit_code == 2
     assert "Path 'no-such-run' does not exist" in done.stderr
+    done = CliRunner().invoke(vad, [*arguments, "--gt", arguments[-1]])
+    assert isinstance(done.exception, InputError)
+    assert "gt and order go together" in str(done.exception)
+    done = CliRunner().invoke(vad, [*arguments, "--bootstrap", "-1"])
+    assert done.exit_code == 2
+    assert "-1 is not in the range x>=0" in done.stderr

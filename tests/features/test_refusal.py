@@ -24,6 +24,7 @@ COMMANDS = {
     "extract": ("extract", "MANIFEST", "--out", "PACK"),  # refused before any video is opened
     "train": ("train", "--pack", "PACK", "--manifest", "MANIFEST", "--out", "OUT"),
     "eval": ("eval", "CHECKPOINT", "--pack", "PACK", "--manifest", "MANIFEST", "--out", "OUT"),
+    "gt export": ("gt", "export", "MANIFEST", "--rule", "frames", "--pack", "PACK", "--out", "OUT"),
 }
 
 
