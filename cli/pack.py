@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .common import EXISTING_FILE, json_option, print_json, print_pairs, print_table
+from .pack_interchange import INTERCHANGE
 from .pack_share import merge, split
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def pack() -> None:
     """Look at feature packs (.h5), check them, put them together and share them."""
 
 
-for command in (merge, split):
+for command in (*INTERCHANGE, merge, split):
     pack.add_command(command)
 
 
