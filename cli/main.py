@@ -14,6 +14,7 @@ from vad_toolkit.errors import VadError
 
 from . import (
     compose,
+    context_motion,
     demo,
     doctor,
     evaluate,
@@ -54,6 +55,7 @@ for command in (
     extract.extract,
     pack.pack,
     compose.compose,
+    context_motion.context_motion,
     train.train,
     evaluate.evaluate,
     predict.predict,

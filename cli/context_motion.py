@@ -1,0 +1,68 @@
+"""`vad context-motion`: datasets in which only motion and surroundings together say anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .common import ANY_PATH, json_option, print_json, print_table, progress_reporter
+
+LEVELS = ("same", "near", "far")
+
+level_option = click.option(
+    "--level",
+    type=click.Choice(LEVELS),
+    required=True,
+    help="Where a motion's surroundings are seen: in the same snippet, in the ones before and "
+    "after, or only far from it in the video.",
+)
+out_option = click.option("--out", type=ANY_PATH, required=True, help="New or empty folder.")
+
+
+@click.group("context-motion")
+def context_motion() -> None:
+    """A benchmark made by code: motion alone and surroundings alone say nothing.
+
+    Only their relation tells abnormal videos from normal ones. What can be reached at each level,
+    and why: docs/context-motion.md.
+    """
+
+
+@context_motion.command()
+@level_option
+@click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
+@click.option(
+    "--train", default=160, show_default=True, help="Training videos of each label (16, 32, ...)."
+)
+@click.option("--test", default=64, show_default=True, help="Test videos of each label.")
+@click.option("--crops", default=1, show_default=True, help="1, 5 or 10; they differ in noise.")
+@out_option
+@json_option
+def vectors(
+    level: str, seed: int, train: int, test: int, crops: int, out: Path, as_json: bool
+) -> None:
+    """Draw a dataset of feature vectors: a pack of both splits and their manifests.
+
+    Prints what scores can reach on the test videos: ROC-AUC of oracles that know how the vectors
+    were made and see motions only, surroundings only, a window of snippets, or the whole video.
+
+    \b
+    Example:
+      vad context-motion vectors --level far --out far
+      vad train --pack far/pack.h5 --manifest far/train.jsonl --out run --config clav-como-small
+      vad eval run --pack far/pack.h5 --manifest far/test.jsonl
+    """
+    from vad_toolkit.context_motion.oracles import reach
+    from vad_toolkit.context_motion.plan import Level, Size, plan_videos
+    from vad_toolkit.context_motion.vectors import draw_codes, write_vectors
+
+    size = Size(train, test)
+    with progress_reporter() as progress:
+        write_vectors(out, Level(level), seed, size, crops, progress)
+    plans = [plan for plan in plan_videos(size, seed) if plan.split == "test"]
+    row = reach(plans, Level(level), draw_codes(seed)).row()
+    if as_json:
+        print_json({"level": level, "seed": seed, "out": str(out), "reach": row})
+    else:
+        print_table([{"oracle": name, "auc": value} for name, value in row.items()])

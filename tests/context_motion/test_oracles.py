@@ -1,0 +1,57 @@
+"""What can be reached at each level: the numbers that docs/context-motion.md states."""
+
+from __future__ import annotations
+
+import pytest
+
+from vad_toolkit.context_motion.oracles import Reach, drawn_auc, informed_auc, reach
+from vad_toolkit.context_motion.plan import CYCLE, REACH, Level, Size, plan_videos
+from vad_toolkit.context_motion.vectors import draw_codes
+
+TEST = [plan for plan in plan_videos(Size(train=16, test=64), seed=0) if plan.split == "test"]
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[Level, Reach]:
+    return {level: reach(TEST, level, draw_codes(0)) for level in Level}
+
+
+@pytest.mark.parametrize("level", Level)
+def test_motion_alone_and_surroundings_alone_are_at_chance(
+    found: dict[Level, Reach], level: Level
+) -> None:
+    """Of the whole video, with all times, and exactly: not only in expectation."""
+    assert found[level].motion == 0.5
+    assert found[level].surroundings == 0.5
+
+
+def test_one_snippet_tells_all_where_it_shows_both(found: dict[Level, Reach]) -> None:
+    assert found[Level.SAME].snippet == 1.0
+    assert found[Level.SAME].windows["one snippet"] > 0.999
+
+
+@pytest.mark.parametrize("level", [Level.NEAR, Level.FAR])
+def test_one_snippet_tells_nothing_elsewhere(found: dict[Level, Reach], level: Level) -> None:
+    assert found[level].snippet == 0.5
+    assert found[level].windows["one snippet"] == 0.5
+
+
+def test_neighbours_are_enough_at_near_only(found: dict[Level, Reach]) -> None:
+    assert found[Level.NEAR].windows["3 snippets"] > 0.999
+    for window in found[Level.FAR].windows.values():
+        assert window == 0.5
+
+
+@pytest.mark.parametrize("level", Level)
+def test_the_whole_video_tells_all(found: dict[Level, Reach], level: Level) -> None:
+    assert found[level].video > 0.999
+
+
+def test_beyond_the_reach_far_begins_to_show() -> None:
+    assert drawn_auc(TEST, Level.FAR, draw_codes(0), REACH + CYCLE) > 0.5
+
+
+def test_who_is_told_the_truth_has_it_all() -> None:
+    """The oracle's own check: it is not at chance because it cannot score."""
+    assert informed_auc(TEST, lambda plan, t: int(plan.abnormal[t])) == 1.0
+    assert informed_auc(TEST, lambda plan, t: plan.label) == pytest.approx(1 - 1 / 6)
