@@ -9,6 +9,7 @@ import pytest
 
 from vad_toolkit.datasets.manifest import Entry
 from vad_toolkit.datasets.match import Matches, match_files, smooth, stem_of
+from vad_toolkit.datasets.shipped import shipped_dataset, shipped_names
 
 FILM = "v=Überfall.1995__#01-11-55_01-12-40_label_B1-0-0"
 
@@ -100,6 +101,18 @@ def test_stems() -> None:
     assert stem_of("Bad.Boys.1995__#01-11-55") == "Bad.Boys.1995__#01-11-55"
     assert stem_of("frames/01_0015") == "frames/01_0015"
     assert smooth("Abuse/Abuse028_x264") == smooth("abuse/ABUSE028") == "abuse/abuse028"
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_no_two_videos_of_a_benchmark_are_mixed_up(name: str) -> None:
+    entries = list(shipped_dataset(name))
+    own = {entry.id: entry.path for entry in entries}
+    assert match_files(entries, list(own.values())) == Matches(files=own)
+    flat = {id: path.rpartition("/")[2].upper() for id, path in own.items()}
+    matches = match_files(entries, sorted(flat.values()))
+    wanted = flat if "avenue" not in name else {}  # which has a 01.avi on both sides
+    assert {id: matches.files[id] for id in wanted} == wanted
+    assert set(matches.files) | set(matches.ambiguous) == set(own)
 
 
 def test_thousands_are_matched_at_once(benchmark_entries: Callable[[int], list[Entry]]) -> None:
