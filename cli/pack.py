@@ -10,7 +10,7 @@ import click
 
 from .common import EXISTING_FILE, json_option, print_json, print_pairs, print_table
 from .pack_interchange import INTERCHANGE
-from .pack_share import merge, split
+from .pack_share import card, merge, split
 
 if TYPE_CHECKING:
     from vad_toolkit.features.pack import FeaturePack
@@ -21,7 +21,7 @@ def pack() -> None:
     """Look at feature packs (.h5), check them, put them together and share them."""
 
 
-for command in (*INTERCHANGE, merge, split):
+for command in (*INTERCHANGE, merge, split, card):
     pack.add_command(command)
 
 

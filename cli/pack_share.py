@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -68,3 +69,70 @@ def split(file: Path, max_size: str, out_dir: Path, as_json: bool) -> None:
     else:
         for part in parts:
             click.echo(part)
+
+
+@click.command()
+@PACKS
+@click.option("--out", type=ANY_PATH, help="The folder for the card.  [default: the packs']")
+@click.option(
+    "--manifest",
+    metavar="NAME-OR-FILE",
+    help="The videos' dataset, for its citation, homepage and licence: a shipped one by name, such "
+    "as ucf-crime, or a manifest file.",
+)
+@click.option("--license", "licence", help="Of the features, where the packs do not state it.")
+@click.option("--url", help="Where the packs will be published.")
+@click.option("--creator", help="Who publishes them.")
+@click.option(
+    "--published",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
+    help="The day of publication.",
+)
+@json_option
+def card(
+    packs: tuple[Path, ...],
+    out: Path | None,
+    manifest: str | None,
+    licence: str | None,
+    url: str | None,
+    creator: str | None,
+    published: datetime | None,
+    as_json: bool,
+) -> None:
+    """Write what packs need when they are shared, beside them.
+
+    README.md is a dataset card for people and hubs, videos.csv lists the videos, croissant.json is
+    metadata for machines, and `sha256sum -c SHA256SUMS` checks a download. All digests of the packs
+    are compared first. Nothing is overwritten.
+
+    \b
+    Examples:
+      vad pack card features.h5 --manifest ucf-crime --license CC-BY-4.0
+      vad pack card parts/features-*.h5 --url https://example.org/features --creator "A. Person"
+    """
+    from vad_toolkit.sharing.card import check_folder, write_card
+    from vad_toolkit.sharing.facts import Publication, read_facts
+
+    home = packs[0].resolve().parent
+    folder = packs[0].parent if out is None else out
+    check_folder(folder)
+    date = None if published is None else published.date().isoformat()
+    with progress_reporter() as progress:
+        facts = read_facts(
+            packs,
+            manifest=manifest,
+            license=licence,
+            publication=Publication(url, creator, date),
+            progress=progress,
+        )
+    paths = write_card(facts, folder)
+    for note in facts.notes():
+        click.echo(note, err=True)
+    if folder.resolve() != home:
+        click.echo(f"put the card and the packs in {home} into one folder to share them", err=True)
+    if as_json:
+        print_json({"files": [str(path) for path in paths], "notes": facts.notes()})
+    else:
+        for path in paths:
+            click.echo(path)

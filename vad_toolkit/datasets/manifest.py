@@ -211,7 +211,7 @@ def read_manifest(path: Path) -> Manifest:
         ManifestError: naming file, line, id, field, value and what was allowed; also where the file
             cannot be read or holds no video.
     """
-    info = _dataset_info(path)
+    info = info_beside(path)
     with _collector_paused():
         entries = _read_entries(path)
         if not entries:
@@ -316,7 +316,12 @@ def _read_entries(path: Path) -> list[Entry]:
     return entries
 
 
-def _dataset_info(path: Path) -> DatasetInfo:
+def info_beside(path: Path) -> DatasetInfo:
+    """What is known of the dataset of a manifest file: `dataset.toml` beside it, else its name.
+
+    Raises:
+        ManifestError: the `dataset.toml` is wrong.
+    """
     info = path.parent / INFO_FILE
     if info.is_file():
         return read_dataset_info(info)
