@@ -8,6 +8,7 @@ import os
 import shutil
 import tomllib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,44 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         fsync_folder(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+class EarlySync:
+    """Sends a large file to the disk while more of it is written, so that the last fsync is short.
+
+    A context manager; what is written is told to `wrote`. A sync runs in a thread, one at a time.
+    """
+
+    def __init__(self, path: Path, every: int = 256 << 20) -> None:
+        """`path` has to exist when `every` bytes were written to it."""
+        self._path = path
+        self._every = every
+        self._waiting = 0
+        self._pool = ThreadPoolExecutor(1)
+        self._running: Future[None] | None = None
+
+    def wrote(self, count: int) -> None:
+        """Say that `count` bytes more were written. Raises OSError where an earlier sync failed."""
+        self._waiting += count
+        if self._waiting < self._every or not (self._running is None or self._running.done()):
+            return
+        if self._running is not None:
+            self._running.result()
+        self._waiting = 0
+        self._running = self._pool.submit(_fdatasync, self._path)
+
+    def __enter__(self) -> EarlySync:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self._pool.shutdown()
+        if kind is None and self._running is not None:
+            self._running.result()  # a failed sync is told once: the last fsync would not repeat it
+
+
+def _fdatasync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fdatasync(file.fileno())
 
 
 def fsync_folder(folder: Path) -> None:

@@ -46,7 +46,7 @@ from vad_toolkit.features.stream import (
     write_stream,
 )
 from vad_toolkit.features.verify import StoredFeatures, find_problems
-from vad_toolkit.files import atomic_path, canonical_json, sha256_text
+from vad_toolkit.files import EarlySync, atomic_path, canonical_json, sha256_text
 
 FORMAT = "vad-feature-pack"
 FORMAT_VERSION = 1
@@ -451,6 +451,7 @@ def write_pack(
         with (
             ThreadPoolExecutor(1) as hasher,
             atomic_path(Path(path)) as temporary,
+            EarlySync(temporary) as sync,
             hdf5.create_hdf5(temporary) as file,
         ):
             file.attrs.update(root)
@@ -458,7 +459,7 @@ def write_pack(
             for id, video in videos:
                 ids.add(id)
                 try:
-                    _write_video(group, id, video, fit, hasher)
+                    sync.wrote(_write_video(group, id, video, fit, hasher))
                 except PackCorrupt:  # of the pack that is copied; names it and the video
                     raise
                 except PackError as error:
@@ -471,7 +472,8 @@ def write_pack(
 
 def _write_video(
     videos: h5py.Group, id: str, video: VideoFeatures | StreamedVideo, fit: _Fit, hasher: Executor
-) -> None:
+) -> int:
+    """Write a video; gives the bytes of its features."""
     if isinstance(video, VideoFeatures):
         video = video.streamed()
     group = videos
@@ -487,6 +489,7 @@ def _write_video(
             group.attrs[field.name] = value
         elif value:
             group.attrs["clips"] = canonical_json(list(value))
+    return sum(2 * math.prod(stream.shape) for stream in video.streams.values())
 
 
 class _Fit:
