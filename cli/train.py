@@ -22,7 +22,9 @@ from .common import (
 @click.command("train")
 @click.option("--pack", type=EXISTING_FILE, required=True, help="Feature pack (vad extract).")
 @click.option("--manifest", type=EXISTING_FILE, required=True, help="Training videos and labels.")
-@click.option("--out", type=ANY_PATH, required=True, help="Run folder, new or empty.")
+@click.option(
+    "--out", type=ANY_PATH, required=True, help="Run folder: new, or of this very run, to go on."
+)
 @click.option(
     "--config",
     metavar="NAME-or-FILE",
@@ -32,6 +34,17 @@ from .common import (
 @settings_option("A config key, as in head.activate=gate or steps=500; may be repeated.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the run.  [default: 0]")
 @click.option("--seeds", type=click.IntRange(min=1), help="Train seeds 0 to N-1 into OUT/seed-N.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Seeds trained side by side, each in a process of its own.  [default: 1]",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="CPU threads of each run; they decide a result's last bits.  [default: all, divided by "
+    "--jobs]",
+)
 @device_option
 @json_option
 def train(
@@ -42,6 +55,8 @@ def train(
     settings: tuple[str, ...],
     seed: int | None,
     seeds: int | None,
+    jobs: int | None,
+    threads: int | None,
     device: str,
     as_json: bool,
 ) -> None:
@@ -50,11 +65,14 @@ def train(
     The run folder gets best.safetensors (chosen on videos held out from training, never on test
     data), last.safetensors, the config and the logs. Config keys: docs/training.md.
 
+    After a kill, the same command goes on where the run stopped, and gives the same bytes as one
+    that was not killed. Finished runs and seeds are kept.
+
     \b
     Example:
       vad train --pack train.h5 --manifest train.jsonl --out runs/first --config clav-como-small
-      vad train --pack train.h5 --manifest train.jsonl --out runs/gate --seeds 3 \\
-                --set head.activate=gate
+      vad train --pack train.h5 --manifest train.jsonl --out runs/gate --seeds 4 \\
+                --jobs 2 --set head.activate=gate
     """
     from vad_toolkit.errors import InputError
     from vad_toolkit.training.config import load_config
@@ -63,12 +81,30 @@ def train(
 
     if seed is not None and seeds is not None:
         raise InputError("--seed names one run, --seeds N many: give one of them")
+    if jobs is not None and seeds is None:
+        raise InputError("--jobs is for several seeds: give --seeds N too")
     resolved = load_config(config, parse_settings(settings))
     with progress_reporter() as progress:
         if seeds is None:
-            results = [train_one(pack, manifest, out, resolved, seed or 0, device, progress)]
+            one = train_one(
+                pack, manifest, out, resolved, seed or 0, device, progress, threads=threads
+            )
+            results = [one]
         else:
-            results = train_seeds(pack, manifest, out, resolved, range(seeds), device, progress)
+            results = train_seeds(
+                pack,
+                manifest,
+                out,
+                resolved,
+                range(seeds),
+                device,
+                progress,
+                jobs=jobs or 1,
+                threads=threads,
+            )
+    kept = [str(result.run) for result in results if result.reused]
+    if kept:
+        click.echo(f"Note: finished before, and kept as they are: {', '.join(kept)}", err=True)
     for notice in dict.fromkeys(result.notice for result in results if result.notice):
         click.echo(f"Note: {notice}", err=True)
     rows = [

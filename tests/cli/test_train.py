@@ -64,6 +64,27 @@ def test_seeds_as_json(data: Path, tmp_path: Path) -> None:
     assert all(0 <= row["best_auc"] <= 1 for row in rows)
 
 
+def test_seeds_side_by_side(data: Path, tmp_path: Path) -> None:
+    arguments = ("--seeds", "2", "--threads", "1")
+    after = run(data, "--out", str(tmp_path / "after"), *arguments)
+    beside = run(data, "--out", str(tmp_path / "beside"), *arguments, "--jobs", "2")
+    assert after.exit_code == beside.exit_code == 0, beside.output
+    for name in ("seed-0/best.safetensors", "seed-1/last.safetensors", "seed-1/log.jsonl"):
+        one, other = (tmp_path / folder / name for folder in ("after", "beside"))
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_the_same_command_again_keeps_what_is_finished(data: Path, tmp_path: Path) -> None:
+    first = run(data, "--out", str(tmp_path / "run"))
+    again = run(data, "--out", str(tmp_path / "run"))
+    assert again.stdout == first.stdout
+    note = f"Note: finished before, and kept as they are: {tmp_path / 'run'}"
+    assert note in again.stderr
+    assert note not in first.stderr
+    other = run(data, "--out", str(tmp_path / "run"), "--set", "head.dropout=0.5")
+    assert "holds another run (config.head.dropout is 0.6 there, 0.5 here)" in str(other.exception)
+
+
 def test_settings_reach_the_config(data: Path, tmp_path: Path) -> None:
     run(data, "--out", str(tmp_path / "run"), "--seed", "3", "--set", "head.dropout=0.25")
     config = json.loads((tmp_path / "run" / "config.json").read_text())
@@ -83,6 +104,7 @@ def test_a_note_where_validation_is_not_what_it_should_be(data: Path, tmp_path: 
     ("arguments", "message"),
     [
         (["--seed", "1", "--seeds", "2"], "--seed names one run, --seeds N many"),
+        (["--jobs", "2"], "--jobs is for several seeds: give --seeds N too"),
         (["--set", "head.activate=gate"], "config key head.activate: unknown; there are hidden"),
         (["--set", "steps"], "has to be KEY=VALUE"),
         (["--config", "nothing.toml"], "no config 'nothing.toml'"),

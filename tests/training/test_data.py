@@ -11,7 +11,7 @@ from vad_toolkit.errors import InputError, ManifestError, PackError
 from vad_toolkit.features.pack import FeaturePack
 from vad_toolkit.progress import ProgressEvent
 from vad_toolkit.training.config import DataConfig
-from vad_toolkit.training.data import gather, load_training_set, place
+from vad_toolkit.training.data import load_training_set
 from vad_toolkit.training.segments import segment_means
 
 
@@ -23,14 +23,14 @@ def manifest(path: Path, *videos: tuple[str, int]) -> Path:
 def test_all_videos_in_the_manifests_order(dataset) -> None:
     events: list[ProgressEvent] = []
     data = load_training_set(dataset.pack, dataset.manifest, DataConfig(segments=5), events.append)
-    assert data.data.shape == (20, 1, 5, 8)
-    assert data.data.dtype == torch.float16
-    assert data.labels.tolist() == [0] * 10 + [1] * 10
-    assert data.input_dim == 8
+    assert data.videos.even.shape == (20, 1, 5, 8)
+    assert data.videos.flat.dtype == torch.float16
+    assert data.source.labels.tolist() == [0] * 10 + [1] * 10
+    assert (data.source.width, data.source.crops, data.mapped) == (8, 1, False)
     with FeaturePack.open(dataset.pack) as pack:
         expected = segment_means(pack.features("abnormal/a3"), 5)
-        assert data.pack_sha256 == pack.content_sha256
-    found = data.data[13, 0].float()
+        assert data.source.pack_sha256 == pack.content_sha256
+    found = data.videos.video(13)[0].float()
     torch.testing.assert_close(found, torch.from_numpy(expected[:, 0]), atol=2e-3, rtol=1e-3)
     assert (events[-1].done, events[-1].total, events[-1].unit) == (20, 20, "videos")
 
@@ -40,16 +40,7 @@ def test_float32_storage_rounds_nothing(dataset) -> None:
     data = load_training_set(dataset.pack, dataset.manifest, config)
     with FeaturePack.open(dataset.pack) as pack:
         expected = segment_means(pack.features("normal/n0"), 5)
-    assert torch.equal(data.data[0, 0], torch.from_numpy(expected[:, 0]))
-
-
-def test_gather_takes_rows_as_float32(dataset) -> None:
-    data = load_training_set(dataset.pack, dataset.manifest, DataConfig(segments=3)).data
-    cpu = torch.device("cpu")
-    assert place(data, cpu) is data
-    rows = gather(data, torch.tensor([4, 0, 4]), cpu)
-    assert rows.dtype == torch.float32
-    assert torch.equal(rows, data[[4, 0, 4]].float())
+    assert torch.equal(data.videos.video(0)[0], torch.from_numpy(expected[:, 0]))
 
 
 @pytest.mark.parametrize(("label", "missing"), [(0, "abnormal"), (1, "normal")])

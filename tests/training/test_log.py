@@ -1,21 +1,20 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
 
-from vad_toolkit.errors import InputError
-from vad_toolkit.training.log import RunLog, check_run_folder
+from vad_toolkit.errors import VadError
+from vad_toolkit.training.log import RunLog
 
 
 def test_a_line_a_step(tmp_path: Path) -> None:
-    with RunLog(tmp_path / "run", tensorboard=False) as log:
+    with RunLog(tmp_path, tensorboard=False) as log:
         log.write(5, "train", {"loss": 0.5})
-        lines = (tmp_path / "run" / "log.jsonl").read_text()  # there while training goes on
+        lines = (tmp_path / "log.jsonl").read_text()  # there while training goes on
     assert json.loads(lines) == {"step": 5, "group": "train", "loss": 0.5}
-    assert not (tmp_path / "run" / "tensorboard").exists()
+    assert not (tmp_path / "tensorboard").exists()
 
 
 def test_tensorboard_gets_the_same(tmp_path: Path) -> None:
@@ -27,15 +26,23 @@ def test_tensorboard_gets_the_same(tmp_path: Path) -> None:
     assert [(e.step, e.value) for e in events.Scalars("validation/auc")] == [(5, 0.75)]
 
 
-def test_a_new_or_empty_folder_is_fine(tmp_path: Path) -> None:
-    check_run_folder(tmp_path / "new")
-    check_run_folder(tmp_path)
+def test_what_came_after_the_state_is_cut_off(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with RunLog(tmp_path, tensorboard=True) as log:
+        log.write(5, "train", {"loss": 0.5})
+        kept = log.sync()
+        log.write(10, "train", {"loss": 99.0})
+        log.write(15, "train", {"loss": 98.0})
+    with RunLog(tmp_path, tensorboard=True, step=7, keep_bytes=kept) as log:
+        assert log.sync() == kept
+        log.write(10, "train", {"loss": 0.25})
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["loss"]) for line in lines] == [(5, 0.5), (10, 0.25)]
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [(e.step, e.value) for e in events.Scalars("train/loss")] == [(5, 0.5), (10, 0.25)]
 
 
-@pytest.mark.parametrize("name", ["full", "full/file"])
-def test_what_exists_is_not_overwritten(tmp_path: Path, name: str) -> None:
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "file").touch()
-    message = f"{str(tmp_path / name)!r} exists and is not empty: a run never overwrites"
-    with pytest.raises(InputError, match=re.escape(message)):
-        check_run_folder(tmp_path / name)
+def test_a_log_that_lost_lines_is_not_gone_on_with(tmp_path: Path) -> None:
+    with pytest.raises(VadError, match="has lost lines since its run was stopped"):
+        RunLog(tmp_path, tensorboard=False, step=7, keep_bytes=10)

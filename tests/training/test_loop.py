@@ -33,7 +33,8 @@ def test_a_run_holds_all_it_should(dataset, tmp_path, small_config) -> None:
     events: list[ProgressEvent] = []
     run = tmp_path / "run"
     result = train(dataset.pack, dataset.manifest, run, small_config, 4, "cpu", events.append)
-    assert sorted(p.name for p in run.iterdir()) == sorted([*FILES, "log.jsonl", "run.json"])
+    others = ["log.jsonl", "result.json", "run.json"]
+    assert sorted(p.name for p in run.iterdir()) == sorted([*FILES, *others])
     assert load_config(run / "config.json") == small_config
     training = lines(run, "train")
     assert [line["step"] for line in training] == [2, 4, 6]
@@ -89,8 +90,8 @@ def test_statistics_are_of_training_videos_only(dataset, tmp_path, small_config)
     data = load_training_set(dataset.pack, dataset.manifest, small_config.data)
     ids = json.loads((tmp_path / "run" / "run.json").read_text())["training_videos"]
     assert len(ids) == 16
-    rows = torch.tensor([i for i, entry in enumerate(data.entries) if entry.id in ids])
-    mean, std = input_statistics(data.data, rows)
+    rows = torch.tensor([i for i, entry in enumerate(data.source.entries) if entry.id in ids])
+    mean, std = input_statistics(data.videos, rows)
     layer = load_checkpoint(tmp_path / "run").model.standardise
     assert torch.equal(layer.mean, mean)
     assert torch.equal(layer.std, std)

@@ -34,6 +34,14 @@ def test_the_seed_decides() -> None:
     assert draws(1) != draws(2)
 
 
+def test_it_goes_on_where_another_stood() -> None:
+    first, second = (PairSampler(NORMAL, ABNORMAL, 5, seed) for seed in (1, 2))
+    for _ in range(4):
+        first.next()
+    second.restore(first.state())
+    assert [first.next().tolist() for _ in range(9)] == [second.next().tolist() for _ in range(9)]
+
+
 def test_both_lists_are_needed() -> None:
     with pytest.raises(ValueError, match="at least one video"):
         PairSampler(NORMAL, ABNORMAL[:0], 2, 0)

@@ -87,9 +87,9 @@ def test_measures_are_of_videos(model: MilModel) -> None:
     scores = model.eval()(x).scores.topk(2, dim=1).values.mean(dim=1)
     truth = (scores > scores.median()).long()  # whom this model scores higher
     model.train()
-    result = validate(model, [(x[:4], truth[:4]), (x[4:], truth[4:])])
+    result = validate(model, [(x[:4], None, truth[:4]), (x[4:], None, truth[4:])])
     assert result.auc == 1.0
-    assert validate(model, [(x, 1 - truth)]).auc == 0.0
+    assert validate(model, [(x, None, 1 - truth)]).auc == 0.0
     expected = torch.nn.functional.binary_cross_entropy(scores, truth.float())
     assert result.loss == pytest.approx(expected.item(), rel=1e-5)
     assert model.training
@@ -98,4 +98,15 @@ def test_measures_are_of_videos(model: MilModel) -> None:
 def test_scores_that_are_not_finite(model: MilModel) -> None:
     x = torch.full((2, 1, 4, 4), torch.nan)
     with pytest.raises(VadError, match="not finite: lower the learning rate"):
-        validate(model, [(x, torch.tensor([0, 1]))])
+        validate(model, [(x, None, torch.tensor([0, 1]))])
+
+
+def test_padding_changes_nothing(model: MilModel) -> None:
+    x = torch.randn(2, 1, 12, 4, generator=torch.Generator().manual_seed(0))
+    padded = torch.cat([x, torch.full((2, 1, 3, 4), 5.0)], dim=2)
+    mask = (torch.arange(15) < 12).expand(2, 15)
+    labels = torch.tensor([0, 1])
+    plain = validate(model, [(x, None, labels)])
+    masked = validate(model, [(padded, mask, labels)])
+    assert masked.auc == plain.auc
+    assert masked.loss == pytest.approx(plain.loss, rel=1e-5)

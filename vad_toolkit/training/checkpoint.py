@@ -21,7 +21,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 import vad_toolkit
-from vad_toolkit.errors import InputError, WeightsError
+from vad_toolkit.errors import InputError, VadError, WeightsError
 from vad_toolkit.features.recipe import AnyRecipe, Sha256, parse_recipe
 from vad_toolkit.files import atomic_path, canonical_json, write_json
 from vad_toolkit.models.base import MilModel
@@ -106,14 +106,30 @@ def describe_checkpoint(
 
 
 def save_checkpoint(path: Path, model: MilModel, info: CheckpointInfo) -> None:
-    """Write `path` (.safetensors) and the same name with .json, each whole or not at all."""
+    """Write `path` (.safetensors) and the same name with .json, each whole or not at all.
+
+    Raises:
+        VadError: a weight is not finite; nothing is written.
+    """
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
     }
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise VadError(
+                f"step {info.step}: the weights {name} are not finite; lower "
+                "optimiser.learning_rate"
+            )
     stored = info.model_dump(mode="json")
     with atomic_path(path) as temporary:
         temporary.write_bytes(save(tensors, metadata={METADATA_KEY: canonical_json(stored)}))
     write_json(path.with_suffix(".json"), stored)
+
+
+def write_description(path: Path) -> None:
+    """Write the .json beside checkpoint `path` anew, from what the checkpoint says of itself."""
+    info, _ = _read(path)
+    write_json(path.with_suffix(".json"), info.model_dump(mode="json"))
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from vad_toolkit.errors import InputError
 from vad_toolkit.files import read_settings
@@ -24,6 +24,17 @@ from vad_toolkit.models.config import (
     UrDmuConfig,
 )
 
+
+
+def _check_segments(value: Any) -> Any:
+    if value == "all" or (type(value) is int and 1 <= value <= MOST_SEGMENTS):
+        return value
+    raise ValueError(f"has to be 1 to {MOST_SEGMENTS}, or all (given: {value!r})")
+
+
+MOST_SEGMENTS = 4_096
+Streams = Literal["rgb", "flow", "both"]
+Segments = Annotated[int | Literal["all"], BeforeValidator(_check_segments)]
 Count = Annotated[int, Field(ge=1, le=100_000_000)]
 
 
@@ -39,9 +50,10 @@ class OptimiserConfig(Strict):
 class DataConfig(Strict):
     """What a video becomes before it enters the model."""
 
-    segments: Annotated[int, Field(ge=1, le=4_096)] = 32  # T in training
+    segments: Segments = 32  # T in training; all: every snippet, batches padded
+    streams: Streams = "rgb"  # both: joined along D
     standardise: bool = True  # by mean and std of the training videos' segments
-    storage: Literal["float16", "float32"] = "float16"  # of the segments in memory
+    storage: Literal["float16", "float32"] = "float16"  # of the segments
 
 
 class ValidationConfig(Strict):
@@ -57,6 +69,8 @@ class TrainConfig(ModelConfig):
     steps: Count = 3_000
     pairs: Annotated[int, Field(ge=1, le=65_536)] = 32  # b, normal and abnormal videos a step
     log_every: Count = 10  # steps a line
+    checkpoint_every: Count = 500  # steps a state to go on from
+    precision: Literal["float32", "bfloat16"] = "float32"  # of the network while training
     tensorboard: bool = True
     optimiser: OptimiserConfig = OptimiserConfig()
     data: DataConfig = DataConfig()

@@ -1,70 +1,151 @@
-"""The training videos in memory: a pack's features as segments, and a manifest's labels."""
+"""The training videos: a pack's features as segments, and a manifest's labels."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vad_toolkit.datasets.manifest import Entry, Manifest, read_manifest
 from vad_toolkit.errors import InputError, ManifestError
 from vad_toolkit.features.pack import FeaturePack
 from vad_toolkit.features.recipe import AnyRecipe
+from vad_toolkit.files import canonical_json, sha256_text
 from vad_toolkit.fitting import pack_problems
 from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
+from vad_toolkit.training.cache import cached_array
 from vad_toolkit.training.config import DataConfig
 from vad_toolkit.training.segments import segment_means
+from vad_toolkit.training.streams import check_streams, join, width
+from vad_toolkit.training.videos import VideoTensors
 
-STREAM = "rgb"
-DEVICE_SHARE = 0.7  # of a GPU's free memory that the training set may fill
+CACHE_FROM_BYTES = 256 << 20  # of features: fewer are read again faster than a file is worth
+CACHE_VERSION = 1  # of how segments are made
+
+
+@dataclass(frozen=True)
+class TrainingSource:
+    """A manifest and a pack that fit; no feature has been read.
+
+    labels: (V,) int64, 0 normal, 1 abnormal, in the manifest's order.
+    lengths: (V,) int64, segments of each video.
+    """
+
+    pack: Path
+    config: DataConfig
+    entries: tuple[Entry, ...]
+    labels: Tensor
+    lengths: Tensor
+    crops: int
+    width: int  # D
+    recipe: AnyRecipe
+    pack_sha256: str
+    manifest_sha256: str
+    feature_bytes: int  # in the pack
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the segments."""
+        return np.dtype(self.config.storage)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether segments are kept in a file, to be made once."""
+        return self.feature_bytes >= CACHE_FROM_BYTES
+
+    @property
+    def cache_key(self) -> str:
+        """A name for everything that decides the segments."""
+        parts = {
+            "version": CACHE_VERSION,
+            "pack": self.pack_sha256,
+            "manifest": self.manifest_sha256,
+            "segments": self.config.segments,
+            "streams": self.config.streams,
+            "storage": self.config.storage,
+        }
+        return sha256_text(canonical_json(parts))[:32]
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """All videos of a training manifest, in its order.
+    """All videos of a training manifest, in its order. `mapped`: they lie in a mapped file."""
 
-    data: (V, C, T, D) float16 or float32 on the CPU; labels: (V,) int64, 0 normal, 1 abnormal.
-    """
-
-    entries: tuple[Entry, ...]
-    data: Tensor
-    labels: Tensor
-    recipe: AnyRecipe
-    pack_sha256: str
-    manifest_sha256: str
-
-    @property
-    def input_dim(self) -> int:
-        """D."""
-        return self.data.shape[3]
+    source: TrainingSource
+    videos: VideoTensors
+    mapped: bool
 
 
-def load_training_set(
-    pack: Path, manifest: Path, config: DataConfig, progress: ProgressCallback = silent
-) -> TrainingSet:
-    """Check that manifest and pack fit, and read every video once, its digest compared.
+def open_training_source(pack: Path, manifest: Path, config: DataConfig) -> TrainingSource:
+    """Check that manifest and pack fit, without reading features.
 
     Raises:
         ManifestError: the manifest cannot be read, or does not fit the pack.
         InputError: there is no normal or no abnormal video.
-        PackError: the pack cannot be used, or a video in it is damaged.
+        PackError: the pack cannot be used, or lacks a stream.
     """
     listed = read_manifest(manifest)
     for label, videos in (("normal", listed.normal), ("abnormal", listed.abnormal)):
         if not videos:
             raise InputError(f"{manifest} holds no {label} videos: training needs both kinds")
     with FeaturePack.open(pack) as opened:
+        check_streams(opened, config.streams)
         _check(listed, manifest, opened)
-        return TrainingSet(
+        snippets = [opened.shape(entry.id)[0] for entry in listed]
+        first = listed.entries[0].id
+        crops, numbers = opened.shape(first)[1], width(opened, first, config.streams)
+        return TrainingSource(
+            pack=Path(pack),
+            config=config,
             entries=listed.entries,
-            data=_read(listed, opened, config, progress),
             labels=torch.tensor([entry.label for entry in listed]),
+            lengths=torch.tensor(
+                snippets if config.segments == "all" else [config.segments] * len(listed)
+            ),
+            crops=crops,
+            width=numbers,
             recipe=opened.recipe,
             pack_sha256=opened.content_sha256,
             manifest_sha256=listed.sha256,
+            feature_bytes=2 * sum(snippets) * crops * numbers,
         )
+
+
+def read_training_set(source: TrainingSource, progress: ProgressCallback = silent) -> TrainingSet:
+    """Every video once, its digest compared; or, for a large set, the file made the first time.
+
+    Raises:
+        PackError: a video is damaged; names it.
+        VadError: the file cannot be written.
+    """
+    size = int(source.lengths.sum()) * source.crops * source.width
+
+    def fill(flat: NDArray[Any]) -> None:
+        start = 0
+        for segments in _read(source, progress):
+            flat[start : start + segments.size] = segments.reshape(-1)
+            start += segments.size
+
+    if source.is_large:
+        flat = cached_array(source.cache_key, size, source.dtype, fill)
+    else:
+        flat = np.empty(size, source.dtype)
+        fill(flat)
+    videos = VideoTensors(torch.from_numpy(flat), source.lengths, source.crops, source.width)
+    return TrainingSet(source, videos, mapped=source.is_large)
+
+
+def load_training_set(
+    pack: Path, manifest: Path, config: DataConfig, progress: ProgressCallback = silent
+) -> TrainingSet:
+    """`open_training_source`, then `read_training_set`."""
+    return read_training_set(open_training_source(pack, manifest, config), progress)
 
 
 def _check(listed: Manifest, path: Path, pack: FeaturePack) -> None:
@@ -75,26 +156,15 @@ def _check(listed: Manifest, path: Path, pack: FeaturePack) -> None:
 
 
 def _read(
-    listed: Manifest, pack: FeaturePack, config: DataConfig, progress: ProgressCallback
-) -> Tensor:
-    _, crops, width = pack.shape(listed.entries[0].id, STREAM)
-    dtype = torch.float16 if config.storage == "float16" else torch.float32
-    data = torch.empty((len(listed), crops, config.segments, width), dtype=dtype)
-    for i, entry in enumerate(listed):
-        means = segment_means(pack.video(entry.id).streams[STREAM], config.segments)
-        data[i] = torch.from_numpy(means).transpose(0, 1)  # (T, C, D) -> (C, T, D)
-        progress(ProgressEvent("read", i + 1, len(listed), "videos", entry.id))
-    return data
-
-
-def place(data: Tensor, device: torch.device) -> Tensor:
-    """The training set on a GPU where it fits beside the model, else where it is."""
-    if device.type != "cuda":
-        return data
-    free, _ = torch.cuda.mem_get_info(device)
-    return data.to(device) if data.nbytes < DEVICE_SHARE * free else data
-
-
-def gather(data: Tensor, videos: Tensor, device: torch.device) -> Tensor:
-    """Rows `videos` (n,) of data (V, C, T, D), as float32 on `device`."""
-    return data.index_select(0, videos.to(data.device)).to(device).float()
+    source: TrainingSource, progress: ProgressCallback
+) -> Iterator[NDArray[np.floating[Any]]]:
+    """(C, L, D) of each video, L segments of it."""
+    count = len(source.entries)
+    with FeaturePack.open(source.pack) as pack:
+        for i, entry in enumerate(source.entries):
+            features = join(pack.video(entry.id).streams, source.config.streams)  # (N, C, D)
+            if source.config.segments == "all":
+                yield features.swapaxes(0, 1)
+            else:
+                yield segment_means(features, source.config.segments).swapaxes(0, 1)
+            progress(ProgressEvent("read", i + 1, count, "videos", entry.id))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -17,14 +19,28 @@ class PairSampler:
         """`normal`, `abnormal`: (n,) int64 indices of videos, neither empty."""
         if not len(normal) or not len(abnormal):
             raise ValueError("both lists need at least one video")
-        generator = torch.Generator().manual_seed(seed)
+        self._generator = torch.Generator().manual_seed(seed)
         self.pairs = pairs
-        self._normal = _Epochs(normal, generator)
-        self._abnormal = _Epochs(abnormal, generator)
+        self._normal = _Epochs(normal, self._generator)
+        self._abnormal = _Epochs(abnormal, self._generator)
 
     def next(self) -> Tensor:
         """(2b,) int64, normals first."""
         return torch.cat([self._normal.take(self.pairs), self._abnormal.take(self.pairs)])
+
+    def state(self) -> dict[str, Tensor]:
+        """Where it stands, for `restore`."""
+        return {
+            "generator": self._generator.get_state(),
+            "normal": self._normal.ahead,
+            "abnormal": self._abnormal.ahead,
+        }
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from where a sampler of the same lists stood."""
+        self._generator.set_state(state["generator"])
+        self._normal.ahead = state["normal"]
+        self._abnormal.ahead = state["abnormal"]
 
 
 class _Epochs:

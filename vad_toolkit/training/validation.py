@@ -68,11 +68,14 @@ class ValidationResult:
         return self.loss <= other.loss
 
 
-def validate(model: MilModel, batches: Iterable[tuple[Tensor, Tensor]]) -> ValidationResult:
+def validate(
+    model: MilModel, batches: Iterable[tuple[Tensor, Tensor | None, Tensor]]
+) -> ValidationResult:
     """Measure a model, whose mode is left as it was.
 
     Args:
-        batches: inputs (B, C, T, D) on the model's device, and labels (B,); both labels occur.
+        batches: inputs (B, C, T, D) and mask (B, T) or None on the model's device, and labels
+            (B,); both labels occur.
 
     Raises:
         VadError: a score is not finite.
@@ -81,8 +84,8 @@ def validate(model: MilModel, batches: Iterable[tuple[Tensor, Tensor]]) -> Valid
     model.eval()
     score_parts, label_parts = [], []
     with torch.inference_mode():
-        for x, labels in batches:
-            score_parts.append(video_scores(model(x).scores, model.top_divisor).cpu())
+        for x, mask, labels in batches:
+            score_parts.append(video_scores(model(x, mask).scores, model.top_divisor, mask).cpu())
             label_parts.append(labels.cpu())
     model.train(was_training)
     scores, truth = torch.cat(score_parts), torch.cat(label_parts)

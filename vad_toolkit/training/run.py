@@ -1,0 +1,202 @@
+"""One model in training: steps, log, validation, checkpoints, and a state to go on from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from vad_toolkit.models.registry import build_model
+from vad_toolkit.progress import ProgressCallback, ProgressEvent
+from vad_toolkit.training import state
+from vad_toolkit.training.checkpoint import (
+    BEST,
+    LAST,
+    describe_checkpoint,
+    save_checkpoint,
+    write_description,
+)
+from vad_toolkit.training.config import TrainConfig
+from vad_toolkit.training.data import TrainingSet
+from vad_toolkit.training.loader import Loader
+from vad_toolkit.training.log import RunLog
+from vad_toolkit.training.result import TrainResult
+from vad_toolkit.training.sampler import PairSampler
+from vad_toolkit.training.standardise import input_statistics
+from vad_toolkit.training.step import TrainingStep
+from vad_toolkit.training.validation import ValidationResult, ValidationSplit, validate
+from vad_toolkit.training.watch import StepWatch, WatchState
+
+
+class Run:
+    """Trains in a claimed run folder, from its beginning or from the state that lies there.
+
+    Torch's random state is this run's: seeded when the run is made, set back when it goes on.
+    """
+
+    def __init__(
+        self,
+        data: TrainingSet,
+        split: ValidationSplit,
+        out: Path,
+        config: TrainConfig,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        """Raises VadError where the state that lies in `out` is damaged."""
+        self.source, self.split, self.out, self.config = data.source, split, out, config
+        self.seed, self.device = seed, device
+        row = {entry.id: i for i, entry in enumerate(data.source.entries)}
+        training = torch.tensor([row[id] for id in split.training])
+        self.held_out = torch.tensor([row[id] for id in split.validation], dtype=torch.int64)
+        labels = data.source.labels[training]
+        self.sampler = PairSampler(training[labels == 0], training[labels == 1], config.pairs, seed)
+        self.step = 0  # steps made
+        self.log_bytes = 0
+        self.best: state.Measured | None = None
+        self.latest: state.Measured | None = None
+        self.ids = [entry.id for entry in data.source.entries]
+        self.watch = StepWatch(self.ids)
+
+        torch.manual_seed(seed)
+        model = build_model(config, data.source.width)
+        found = state.read_state(out)
+        if found is None and config.data.standardise:
+            model.standardise.fit(*input_statistics(data.videos, training))
+        self.model = model.to(device)
+        self.make_step = TrainingStep(self.model, config)
+        self.data = data.videos.place(device)
+        on_cpu = self.data.flat.device.type == "cpu"
+        self.reads_ahead = on_cpu and (data.mapped or device.type == "cuda")
+        if found is not None:
+            self._restore(*found)
+
+    def train(self, progress: ProgressCallback) -> TrainResult:
+        """Make the steps that are left, and the files of a finished run."""
+        config = self.config
+        log = RunLog(
+            self.out, tensorboard=config.tensorboard, step=self.step, keep_bytes=self.log_bytes
+        )
+        loader = Loader(self.data, self.sampler, self.device, ahead=self.reads_ahead)
+        self.model.train()
+        with log, loader:
+            for step in range(self.step + 1, config.steps + 1):
+                schedule = self.model.begin_step((step - 1) / config.steps)
+                batch = loader.next()
+                self.watch.add(step, batch.videos, self.make_step(batch.x, batch.mask))
+                last = step == config.steps
+                if step % config.log_every == 0 or last:
+                    self._log(log, step, schedule, progress)
+                if len(self.held_out) and (step % config.validation.every == 0 or last):
+                    self._validate(log, step)
+                if step % config.checkpoint_every == 0 and not last:
+                    self._save_state(log, loader, step)
+            log.sync()
+        return self._finish()
+
+    def _log(
+        self, log: RunLog, step: int, schedule: Mapping[str, float], progress: ProgressCallback
+    ) -> None:
+        means = self.watch.means()
+        log.write(
+            step,
+            "train",
+            {**means, "learning_rate": self.config.optimiser.learning_rate, **schedule},
+        )
+        note = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
+        stage = f"train seed {self.seed}"
+        progress(ProgressEvent(stage, step, self.config.steps, "steps", note))
+
+    def _validate(self, log: RunLog, step: int) -> None:
+        self.watch.look()  # a bad step is named before its model is measured
+        batches = (
+            (*self.data.gather(part, self.device), self.source.labels[part])
+            for part in torch.split(self.held_out, 2 * self.config.pairs)
+        )
+        result = validate(self.model, batches)
+        log.write(step, "validation", {"auc": result.auc, "loss": result.loss})
+        self.latest = state.Measured(step=step, auc=result.auc, loss=result.loss)
+        if result.better_than(_result(self.best)):
+            self.best = self.latest
+            self._save(BEST, step, self.best)
+
+    def _save(self, name: str, step: int, measured: state.Measured | None) -> None:
+        info = describe_checkpoint(
+            self.config,
+            self.source.recipe,
+            pack_sha256=self.source.pack_sha256,
+            manifest_sha256=self.source.manifest_sha256,
+            input_dim=self.source.width,
+            step=step,
+            seed=self.seed,
+            metric=None if measured is None else measured.auc,
+            validation_loss=None if measured is None else measured.loss,
+        )
+        save_checkpoint(self.out / name, self.model, info)
+
+    def _finish(self) -> TrainResult:
+        steps = self.config.steps
+        if self.best is None:
+            self._save(BEST, steps, None)
+        self._save(LAST, steps, self.latest)
+        result = TrainResult(
+            run=self.out,
+            method=self.config.method,
+            seed=self.seed,
+            steps=steps,
+            best_step=steps if self.best is None else self.best.step,
+            best_auc=None if self.best is None else self.best.auc,
+            last_auc=None if self.latest is None else self.latest.auc,
+            training_videos=len(self.split.training),
+            validation_videos=len(self.split.validation),
+            notice=self.split.notice,
+        )
+        result.write()
+        state.remove_state(self.out)
+        return result
+
+    def _save_state(self, log: RunLog, loader: Loader, step: int) -> None:
+        watched = self.watch.state()
+        position = state.Position(
+            step=step,
+            log_bytes=log.sync(),
+            sums=dict(watched.sums),
+            steps=watched.steps,
+            best=self.best,
+            latest=self.latest,
+        )
+        tensors = {
+            **state.named("model", self.model.state_dict()),
+            **state.named("optimiser", state.optimiser_tensors(self.make_step.optimiser)),
+            **state.named("sampler", loader.state),
+            "generator.cpu": torch.get_rng_state(),
+        }
+        if self.device.type == "cuda":
+            tensors["generator.cuda"] = torch.cuda.get_rng_state(self.device)
+        if self.best is not None:
+            tensors["best"] = state.file_tensor(self.out / BEST)
+        state.write_state(self.out, position, tensors)
+
+    def _restore(self, position: state.Position, tensors: Mapping[str, torch.Tensor]) -> None:
+        try:
+            self.model.load_state_dict(state.part(tensors, "model"))
+            optimiser = state.part(tensors, "optimiser")
+            state.restore_optimiser(self.make_step.optimiser, optimiser)
+            self.sampler.restore(state.part(tensors, "sampler"))
+            if position.best is not None:
+                # A later one may lie there, of steps that are now made again.
+                state.write_file(self.out / BEST, tensors["best"])
+                write_description(self.out / BEST)
+            torch.set_rng_state(tensors["generator.cpu"])
+            if self.device.type == "cuda":
+                torch.cuda.set_rng_state(tensors["generator.cuda"], self.device)
+        except (KeyError, ValueError, RuntimeError, TypeError) as error:
+            raise state.damaged(self.out) from error
+        self.step, self.log_bytes = position.step, position.log_bytes
+        self.best, self.latest = position.best, position.latest
+        self.watch = StepWatch(self.ids, WatchState(position.sums, position.steps))
+
+
+def _result(measured: state.Measured | None) -> ValidationResult | None:
+    return None if measured is None else ValidationResult(auc=measured.auc, loss=measured.loss)

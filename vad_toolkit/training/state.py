@@ -1,0 +1,130 @@
+"""Where a run stands, in one file, so that it goes on after a kill as if nothing had happened.
+
+`state.safetensors` in the run folder: tensors (model, optimiser, generators, sampler, the bytes of
+the best checkpoint), and one JSON object in its header. It appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from vad_toolkit.errors import VadError
+from vad_toolkit.files import atomic_path
+
+STATE = "state.safetensors"
+KEY = "vad"
+Whole = Annotated[int, Field(ge=0)]
+
+
+class Measured(BaseModel):
+    """A validation, and the step it was made at."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    step: Whole
+    auc: float
+    loss: float
+
+
+class Position(BaseModel):
+    """The part of a state that is not tensors."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    format: Literal["vad-training-state"] = "vad-training-state"
+    format_version: Literal[1] = 1
+    step: Whole  # the last one that was made
+    log_bytes: Whole  # of log.jsonl, up to that step
+    sums: dict[str, float]  # of the steps since the log's last line, and how many
+    steps: Whole
+    best: Measured | None
+    latest: Measured | None  # validation
+
+
+def write_state(out: Path, position: Position, tensors: Mapping[str, Tensor]) -> None:
+    """Write the state of run folder `out`."""
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_path(out / STATE) as temporary:
+        temporary.write_bytes(save(stored, metadata={KEY: position.model_dump_json()}))
+
+
+def read_state(out: Path) -> tuple[Position, dict[str, Tensor]] | None:
+    """The state of run folder `out`, on the CPU; None where none was written.
+
+    Raises:
+        VadError: it is damaged.
+    """
+    path = out / STATE
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt", device="cpu") as stored:
+            position = Position.model_validate_json((stored.metadata() or {}).get(KEY, ""))
+            return position, {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, ValidationError, OSError, ValueError) as error:
+        raise damaged(out) from error
+
+
+def remove_state(out: Path) -> None:
+    """Remove the state of a run that is finished."""
+    (out / STATE).unlink(missing_ok=True)
+
+
+def damaged(out: Path) -> VadError:
+    """The error for a state that cannot be gone on from."""
+    return VadError(f"{out / STATE} is damaged: remove it to train this run from its beginning")
+
+
+def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The tensors below `name`."""
+    start = f"{name}."
+    return {
+        key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)
+    }
+
+
+def named(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors, below `name`."""
+    return {f"{name}.{key}": value for key, value in tensors.items()}
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What an optimiser remembers of each parameter, as `<number>.<name>`."""
+    return {
+        f"{number}.{name}": value
+        for number, values in optimiser.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Give an optimiser its memory back."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        number, _, name = key.partition(".")
+        state.setdefault(int(number), {})[name] = value
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+
+def file_tensor(path: Path) -> Tensor:
+    """The bytes of a file, (n,) uint8."""
+    return torch.from_numpy(np.fromfile(path, dtype=np.uint8))
+
+
+def write_file(path: Path, content: Tensor) -> None:
+    """Write bytes (n,) uint8 to `path`, whole or not at all, where they are not there already."""
+    data = content.numpy().tobytes()
+    if path.is_file() and path.read_bytes() == data:
+        return
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
