@@ -98,3 +98,39 @@ def test_split_refuses_sizes(tmp_path: Path, size: str, match: str) -> None:
     assert isinstance(result.exception, InputError)
     assert match in str(result.exception)
     assert not (tmp_path / "parts").exists()
+
+
+def test_card(tmp_path: Path) -> None:
+    packs = write(tmp_path / "p.h5", "a"), write(tmp_path / "q.h5", "b")
+    result = run("card", *packs)
+    assert result.exit_code == 0
+    names = ["README.md", "videos.csv", "croissant.json", "SHA256SUMS"]
+    assert result.stdout.splitlines() == [str(tmp_path / name) for name in names]
+    assert "not stated: where they will be published (--url)" in result.stderr
+    assert "into one folder" not in result.stderr
+    assert "q.h5" in (tmp_path / "README.md").read_text()
+    result = run("card", *packs)
+    assert isinstance(result.exception, InputError)
+    assert "README.md is there already" in str(result.exception)
+
+
+def test_card_in_another_folder_as_json(tmp_path: Path) -> None:
+    pack, out = write(tmp_path / "p.h5", "a"), tmp_path / "card"
+    options = ("--url", "https://example.org", "--creator", "A", "--published", "2026-01-31")
+    result = run("card", pack, "--out", out, *options, "--license", "MIT", "--json")
+    assert json.loads(result.stdout) == {
+        "files": [
+            str(out / n) for n in ("README.md", "videos.csv", "croissant.json", "SHA256SUMS")
+        ],
+        "notes": [],
+    }
+    assert f"put the card and the packs in {tmp_path} into one folder" in result.stderr
+    metadata = json.loads((out / "croissant.json").read_text())
+    assert metadata["datePublished"] == "2026-01-31"
+
+
+def test_card_refuses_a_date_that_is_none(tmp_path: Path) -> None:
+    result = run("card", write(tmp_path / "p.h5", "a"), "--published", "31 January")
+    assert result.exit_code == 2
+    assert "does not match the format '%Y-%m-%d'" in result.stderr
+    assert not (tmp_path / "README.md").exists()

@@ -19,6 +19,7 @@ COMMANDS = {
     "pack verify": ("pack", "verify", "PACK", "--json"),
     "pack merge": ("pack", "merge", "PACK", "--out", "OUT"),
     "pack split": ("pack", "split", "PACK", "--max-size", "1GB", "--out-dir", "OUT"),
+    "pack card": ("pack", "card", "PACK", "--out", "OUT"),
     "manifest check": ("manifest", "check", "MANIFEST", "--pack", "PACK"),
     "compose": ("compose", "--pack", "PACK", "--manifest", "MANIFEST", "--out", "OUT"),
     "extract": ("extract", "MANIFEST", "--out", "PACK"),  # refused before any video is opened

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from vad_toolkit.datasets.dataset_info import NOT_KNOWN
 from vad_toolkit.sharing.facts import Facts, SharedFile
@@ -17,6 +18,7 @@ from vad_toolkit.sharing.licenses import license_url
 CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
 VIDEOS = "videos"
 VIDEO_TABLE = "videos.csv"
+TABLE_ID = "video-table"
 
 # Appendix 1 of the specification, with the terms that its text uses beside.
 CONTEXT: Mapping[str, Any] = {
@@ -108,29 +110,30 @@ def croissant(facts: Facts, table: SharedFile) -> dict[str, Any]:
     }
     described |= {name: value for name, value in optional.items() if value is not None}
     described["distribution"] = [
-        _file(table, "text/csv", "The videos, a row each: what the packs hold of them."),
+        _file(TABLE_ID, table, "text/csv", "The videos, a row each: what the packs hold of them."),
         *(
             _file(
+                f"pack-{number}",
                 file,
                 "application/x-hdf5",
                 f"A vad-feature-pack, version 1 (HDF5) of {file.videos:,} videos. The array "
                 f"/videos/<id>/<stream> has a video's features: {shapes}, float16. Croissant 1.0 "
                 "has no extractor for HDF5: read it with h5py, as README.md shows.",
             )
-            for file in facts.files
+            for number, file in enumerate(facts.files, start=1)
         ),
     ]
     described["recordSet"] = [_record_set(streams)]
     return described
 
 
-def _file(file: SharedFile, encoding: str, description: str) -> dict[str, Any]:
+def _file(id: str, file: SharedFile, encoding: str, description: str) -> dict[str, Any]:
     return {
         "@type": "cr:FileObject",
-        "@id": file.name,
+        "@id": id,  # loaders take no spaces in it, which a file's name may have
         "name": file.name,
         "description": description,
-        "contentUrl": file.name,
+        "contentUrl": quote(file.name),
         "contentSize": f"{file.bytes} B",
         "encodingFormat": encoding,
         "sha256": file.sha256,
@@ -158,7 +161,7 @@ def _record_set(streams: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
                 "name": name,
                 "description": description,
                 "dataType": kind,
-                "source": {"fileObject": {"@id": VIDEO_TABLE}, "extract": {"column": name}},
+                "source": {"fileObject": {"@id": TABLE_ID}, "extract": {"column": name}},
             }
             for name, (kind, description) in columns.items()
         ],

