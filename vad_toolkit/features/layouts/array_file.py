@@ -13,7 +13,8 @@ import shutil
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -29,6 +30,8 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+# What NumPy and zipfile raise for files of other kinds, damaged ones, and archives with a password.
+ARRAY_ERRORS = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 Numbers = NDArray[np.floating[Any]]
 
 
@@ -66,6 +69,8 @@ class ArrayFile:
             warnings.simplefilter("ignore")  # of headers that Python 2 wrote
             self.shape, self._fortran, self._stored = _HEADERS[version](file)
         self._offset = file.tell()
+        if any(length < 0 for length in self.shape):
+            raise ValueError(f"its header says a shape of {self.shape}")
         if self._stored.hasobject:
             target = self.path.with_name(f"{self.path.stem}-plain.npy")
             raise InputError(
@@ -116,7 +121,8 @@ class ArrayFile:
                 zipfile.ZipFile(file) as archive,
                 archive.open(_member(self.path, archive, self._key)) as member,
             ):
-                file = _spooled(member)
+                # The archive's checksum is compared on the way.
+                file = _temporary(lambda out: shutil.copyfileobj(member, out, COPY_BYTES))
         if self._fortran and len(self.shape) > 1:
             with file:
                 return self._in_c_order(file), 0
@@ -128,11 +134,13 @@ class ArrayFile:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         flat = np.frombuffer(mapped, self._stored, size, self._offset)
         array = flat.reshape(self.shape, order="F")
-        out = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - handed on open
-        for start in range(0, self.shape[0], rows):
-            out.write(np.ascontiguousarray(array[start : start + rows]).data)
-            mapped.madvise(mmap.MADV_DONTNEED)  # or all of the file would stay in memory
-        return out
+
+        def fill(out: IO[bytes]) -> None:
+            for start in range(0, self.shape[0], rows):
+                out.write(np.ascontiguousarray(array[start : start + rows]).data)
+                mapped.madvise(mmap.MADV_DONTNEED)  # or all of the file would stay in memory
+
+        return _temporary(fill)
 
 
 def read_text_array(path: Path) -> NDArray[np.float32]:
@@ -156,7 +164,7 @@ def read_text_array(path: Path) -> NDArray[np.float32]:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+    except ARRAY_ERRORS as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(
             f"{path} is no array of features: {' '.join(str(reason).split())[:300]}; check the "
@@ -172,8 +180,12 @@ def _member(path: Path, archive: zipfile.ZipFile, key: str) -> zipfile.ZipInfo:
     return archive.getinfo(f"{key}.npy")
 
 
-def _spooled(member: IO[bytes]) -> IO[bytes]:
-    """A temporary copy that can be read at any place; the archive's checksum is compared."""
+def _temporary(fill: Callable[[IO[bytes]], None]) -> IO[bytes]:
+    """A file without a name that `fill` has written; it goes when it is closed."""
     out = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - handed on open
-    shutil.copyfileobj(member, out, COPY_BYTES)
+    try:
+        fill(out)
+    except BaseException:
+        out.close()
+        raise
     return out
