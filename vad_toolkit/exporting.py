@@ -89,6 +89,9 @@ def export_pack(
         PackCorrupt: a video's features are not what their digest says.
     """
     kind = find_layout(layout)
+    for id in pack.ids:
+        for stream in pack.recipe.streams:
+            kind.check(pack.shape(id, stream))
     crops = crops_of(crop_order or kind.crop_order, pack.recipe.crop_count)
     order = crop_index(pack.recipe.crop_order, crops)
     names = _names(pack.ids)
@@ -105,10 +108,10 @@ def export_pack(
     with atomic_folder(out) as folder:
         for index, id in enumerate(pack.ids):
             progress(ProgressEvent("export", index, len(pack), "videos", id))
-            for name, stream in pack.streamed(id).streams.items():
+            for name, blocks in pack.streamed(id).streams.items():
                 paths = [folder / path for path in path_of(id, name)]
-                reordered = (block[:, order] for block in stream.blocks)
-                kind.write(paths, SnippetBlocks(stream.shape, reordered))
+                reordered = (block[:, order] for block in blocks.blocks)
+                kind.write(paths, SnippetBlocks(blocks.shape, reordered))
                 report.files += len(paths)
         for side, part in listed.items():
             _write_lists(folder, side, part, path_of, prefix, report)

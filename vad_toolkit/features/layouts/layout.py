@@ -64,12 +64,15 @@ class Layout(ABC):
     def file_names(self, video: str, stream: str, crops: int) -> list[str]:
         """Names of the files of one stream of a video, in the order of crops."""
 
+    def check(self, shape: tuple[int, int, int]) -> None:  # noqa: B027 - most hold any
+        """Whether the layout can hold features (N, C, D). Raises InputError."""
+
     @abstractmethod
     def write(self, paths: Sequence[Path], stream: SnippetBlocks) -> None:
         """Write one stream of a video into new files, named by `file_names`.
 
         Raises:
-            InputError: the features do not fit the layout.
+            InputError: the features do not fit the layout (`check`).
         """
 
 

@@ -49,14 +49,18 @@ class Sultani(Layout):
         """See `Layout.file_names`."""
         return [f"{video}.txt"]
 
-    def write(self, paths: Sequence[Path], stream: SnippetBlocks) -> None:
-        """See `Layout.write`."""
-        snippets, crops, _ = stream.shape
+    def check(self, shape: tuple[int, int, int]) -> None:
+        """See `Layout.check`."""
+        snippets, crops, _ = shape
         if crops != 1 or snippets != SEGMENTS:
             raise InputError(
                 f"layout {self.name} has {SEGMENTS} rows of one crop, and these features have "
                 f"{snippets} snippets of {crops}: choose --layout rtfm, per-crop or ten-first"
             )
+
+    def write(self, paths: Sequence[Path], stream: SnippetBlocks) -> None:
+        """See `Layout.write`."""
+        self.check(stream.shape)
         with new_files(paths) as (file,):
             for block in stream.blocks:
                 np.savetxt(file, block[:, 0].astype(np.float32), fmt="%.9g")

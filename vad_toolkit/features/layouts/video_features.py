@@ -50,14 +50,18 @@ class VideoFeaturesLayout(Layout):
         """See `Layout.file_names`."""
         return [f"{video}_{stream}.npy"]
 
-    def write(self, paths: Sequence[Path], stream: SnippetBlocks) -> None:
-        """See `Layout.write`."""
-        snippets, crops, width = stream.shape
-        if crops != 1:
+    def check(self, shape: tuple[int, int, int]) -> None:
+        """See `Layout.check`."""
+        if shape[1] != 1:
             raise InputError(
-                f"layout {self.name} has the centre crop alone, and these features have {crops} "
+                f"layout {self.name} has the centre crop alone, and these features have {shape[1]} "
                 "crops: choose --layout rtfm, per-crop or ten-first"
             )
+
+    def write(self, paths: Sequence[Path], stream: SnippetBlocks) -> None:
+        """See `Layout.write`."""
+        self.check(stream.shape)
+        snippets, _, width = stream.shape
         with new_files(paths) as (file,):
             write_header(file, (snippets, width), "<f8")
             for block in stream.blocks:
