@@ -3,8 +3,8 @@
     python benchmarks/manifest.py [--lines 1000000] [--rounds 3] [--out benchmarks/results]
 
 Each row is a whole command in a process of its own, interpreter and imports included: the seconds
-are what a user waits, `cpu_seconds` what one core needs, whatever else the machine does. Half of the
-videos are abnormal, with a class and two events each.
+are what a user waits, `cpu_seconds` what one core needs, whatever else the machine does. Half of
+the videos are abnormal, with a class and two events each.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -169,6 +170,14 @@ def test_packs_that_do_not_belong_together(make_pack: MakePack, tmp_path: Path) 
     assert facts.license == "CC-BY-4.0"
     with pytest.raises(PackError, match="no file"):
         read_facts([tmp_path / "none.h5"])
+
+
+def test_file_names_that_no_text_can_hold(make_pack: MakePack, tmp_path: Path) -> None:
+    pack = make_pack("p.h5", "a")
+    for name in ("p\n.h5", os.fsdecode(b"p\xff.h5")):
+        with pytest.raises(PackError, match="the pack's file name 'p.*': control characters are"):
+            read_facts([pack.rename(tmp_path / name)])
+        pack = (tmp_path / name).rename(tmp_path / "p.h5")
 
 
 def test_facts_of_a_shipped_dataset(make_pack: MakePack) -> None:

@@ -11,6 +11,7 @@ from vad_toolkit.datasets.dataset_info import NOT_KNOWN, DatasetInfo
 from vad_toolkit.datasets.manifest import info_beside
 from vad_toolkit.datasets.shipped import find_manifest, shipped_dataset, shipped_names
 from vad_toolkit.errors import InputError, PackCorrupt
+from vad_toolkit.features.ids import check_text
 from vad_toolkit.features.merge import agreed, check_alike
 from vad_toolkit.features.pack import LICENSE_NOT_STATED, FeaturePack, content_sha256
 from vad_toolkit.features.recipe import AnyRecipe
@@ -129,8 +130,11 @@ def read_facts(
     Raises:
         InputError: other folders, recipes, datasets or licences; a video in two packs; none of the
             videos is in the manifest, or there is no such manifest.
-        PackCorrupt: a pack is damaged; names the video. PackError: widths differ.
+        PackCorrupt: a pack is damaged; names the video.
+        PackError: widths differ, or a file's name has control or broken characters.
     """
+    for path in packs:
+        check_text("the pack's file name", path.name)
     folders = {path.resolve().parent for path in packs}
     if len(folders) != 1:
         raise InputError(
