@@ -175,7 +175,7 @@ def test_packs_that_do_not_belong_together(make_pack: MakePack, tmp_path: Path) 
 def test_file_names_that_no_text_can_hold(make_pack: MakePack, tmp_path: Path) -> None:
     pack = make_pack("p.h5", "a")
     for name in ("p\n.h5", os.fsdecode(b"p\xff.h5")):
-        with pytest.raises(PackError, match="the pack's file name 'p.*': control characters are"):
+        with pytest.raises(PackError, match=r"the pack's file name 'p.*': control characters are"):
             read_facts([pack.rename(tmp_path / name)])
         pack = (tmp_path / name).rename(tmp_path / "p.h5")
 
