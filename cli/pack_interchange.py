@@ -107,8 +107,10 @@ def import_command(
     """
     from vad_toolkit.importing import import_pack
 
-    if (folder is None) == (rgb is None) and (folder or rgb or not flow):
-        raise click.UsageError("give INPUT or --rgb, a folder of feature files")
+    if folder and rgb:
+        raise click.UsageError("INPUT and --rgb are the same: give one")
+    if not (folder or rgb or flow):
+        raise click.UsageError("give INPUT, or --rgb, --flow or both: folders of feature files")
     folders = {"rgb": folder or rgb, "flow": flow}
     manifest = _one_manifest(manifest_name, side)
     with progress_reporter() as progress:

@@ -20,6 +20,8 @@ COMMANDS = {
     "pack merge": ("pack", "merge", "PACK", "--out", "OUT"),
     "pack split": ("pack", "split", "PACK", "--max-size", "1GB", "--out-dir", "OUT"),
     "pack card": ("pack", "card", "PACK", "--out", "OUT"),
+    "pack export": ("pack", "export", "PACK", "--layout", "rtfm", "--out", "OUT"),
+    "pack compare": ("pack", "compare", "PACK", "PACK"),
     "manifest check": ("manifest", "check", "MANIFEST", "--pack", "PACK"),
     "compose": ("compose", "--pack", "PACK", "--manifest", "MANIFEST", "--out", "OUT"),
     "extract": ("extract", "MANIFEST", "--out", "PACK"),  # refused before any video is opened

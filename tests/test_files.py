@@ -1,0 +1,81 @@
+"""Folders that appear whole or not at all, and early syncs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from vad_toolkit.errors import InputError
+from vad_toolkit.files import EarlySync, atomic_folder
+
+
+def test_a_folder_appears_whole(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    with atomic_folder(out) as folder:
+        (folder / "a").mkdir()
+        (folder / "a" / "b").write_text("b")
+        assert not out.exists()
+    assert (out / "a" / "b").read_text() == "b"
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path) as folder:
+        (folder / "a").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_folder_that_fails_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "out") as folder:
+        (folder / "a").write_text(str(1 / 0))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_is_in_use_stays(kind: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    mine = out if kind == "file" else out / "mine"
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+    with pytest.raises(InputError, match=r"out is not an empty folder"), atomic_folder(out):
+        pass
+    assert mine.read_text() == "mine"
+
+
+def test_syncs_are_as_rare_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    path = tmp_path / "a"
+    path.touch()
+    with EarlySync(path, every=10) as sync:
+        sync.wrote(9)
+        assert sync._running is None
+        sync.wrote(1)
+        assert sync._running is not None
+        sync._running.result()
+        sync.wrote(9)
+    assert len(synced) == 1
+
+
+@pytest.mark.parametrize("more", [0, 10])
+def test_a_sync_that_fails_is_told(
+    more: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    path = tmp_path / "a"
+    path.touch()
+
+    def write() -> None:
+        with EarlySync(path, every=10) as sync:
+            sync.wrote(10)
+            while sync._running is not None and not sync._running.done():
+                pass
+            sync.wrote(more)
+
+    with pytest.raises(OSError, match="Input/output error"):
+        write()
