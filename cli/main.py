@@ -13,6 +13,7 @@ from vad_toolkit import __version__
 from vad_toolkit.errors import VadError
 
 from . import (
+    ablate,
     compose,
     context_motion,
     demo,
@@ -58,6 +59,7 @@ for command in (
     context_motion.context_motion,
     train.train,
     evaluate.evaluate,
+    ablate.ablate,
     predict.predict,
 ):
     vad.add_command(command)

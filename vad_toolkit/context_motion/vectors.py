@@ -40,7 +40,7 @@ from vad_toolkit.context_motion.plan import (
 )
 from vad_toolkit.datasets.build import TEST_FILE, TRAIN_FILE, BuiltDataset, write_dataset
 from vad_toolkit.datasets.dataset_info import DatasetInfo
-from vad_toolkit.errors import InputError
+from vad_toolkit.errors import InputError, PackError
 from vad_toolkit.features.crop_order import crop_order
 from vad_toolkit.features.imported import ImportedRecipe
 from vad_toolkit.features.pack import FeaturePack, VideoFeatures, VideoMeta, write_pack
@@ -82,6 +82,11 @@ class VectorDataset:
     pack: Path
     train: Path
     test: Path
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> VectorDataset:
+        """The files that `write_vectors` writes there."""
+        return cls(folder / PACK_FILE, folder / TRAIN_FILE, folder / TEST_FILE)
 
 
 def draw_codes(seed: int) -> Codes:
@@ -149,7 +154,7 @@ def write_vectors(
     plans = plan_videos(size, seed)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} is not an empty folder; name another one, or remove it")
-    dataset = _places(out)
+    dataset = VectorDataset.in_folder(out)
     recipe = ImportedRecipe(
         layout="generated",
         features=f"context-motion vectors, drawing {DRAWING}, seed {seed}",
@@ -181,7 +186,7 @@ def write_vectors(
         ),
         out,
     )
-    write_json(out / RECORD_FILE, _record(level, seed, size, crops))
+    write_json(out / RECORD_FILE, describe_vectors(level, seed, size, crops))
     return dataset
 
 
@@ -191,19 +196,19 @@ def ready_vectors(
     """The dataset in `out` where it is whole and drawn with these arguments; else None."""
     try:
         record = json.loads((out / RECORD_FILE).read_text(encoding="utf-8"))
-        dataset = _places(out)
+        dataset = VectorDataset.in_folder(out)
         with FeaturePack.open(dataset.pack):
             pass
-    except (OSError, ValueError):
+    except (OSError, ValueError, PackError):
         return None
-    return dataset if record == _record(level, seed, size or Size(), crops) else None
+    return dataset if record == describe_vectors(level, seed, size, crops) else None
 
 
-def _places(out: Path) -> VectorDataset:
-    return VectorDataset(out / PACK_FILE, out / TRAIN_FILE, out / TEST_FILE)
-
-
-def _record(level: Level, seed: int, size: Size, crops: int) -> dict[str, Any]:
+def describe_vectors(
+    level: Level, seed: int | None, size: Size | None = None, crops: int = 1
+) -> dict[str, Any]:
+    """Everything that decides what is drawn, in plain values; `seed` None: each run's own."""
+    size = size or Size()
     return {
         "drawing": DRAWING,
         "level": str(level),
