@@ -27,6 +27,7 @@ from vad_toolkit.errors import InputError, ManifestError
 
 MakeEntry = Callable[..., Entry]
 
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "ground-truth.md"
 ARRAYS = {
     "ucf_crime__deepmil": ("ucf-crime", "deepmil"),
     "ucf_crime__rtfm_first_upload": ("ucf-crime", "rtfm"),
@@ -82,6 +83,7 @@ def test_other_rules_give_the_lengths_of_the_docs(
     (tmp_path / "ceil.toml").write_text('rounding = "ceil"\ntail = "repeat"\n')
     rule = str(tmp_path / rule) if rule.endswith(".toml") else rule
     assert len(global_labels(find_manifest(dataset), rule).labels) == length
+    assert f"{length:,}" in DOCUMENT.read_text(encoding="utf-8")
 
 
 def test_the_published_lists_are_orders(reference: Path, tmp_path: Path) -> None:

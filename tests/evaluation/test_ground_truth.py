@@ -196,9 +196,14 @@ def test_a_global_array_gives_each_video_its_labels(
 
 
 def test_an_array_that_does_not_fit_is_refused_by_name(
-    rtfm_pack: Path, make_pack: MakePack, export: Callable[..., TruthSource], tmp_path: Path
+    rtfm_pack: Path,
+    own_pack: Path,
+    make_pack: MakePack,
+    export: Callable[..., TruthSource],
+    tmp_path: Path,
 ) -> None:
     source = export("vadclip")
+    assert lengths(load(own_pack, source))["normal/a"] == 96  # within a snippet of 112
     with pytest.raises(ManifestError, match=r"order\.txt: video 'normal/a' has 96 labels, .* need"):
         load(rtfm_pack, source)
     order = tmp_path / "bare.txt"

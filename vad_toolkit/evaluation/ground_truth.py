@@ -22,6 +22,7 @@ from vad_toolkit.datasets.rules import label_count, load_rule, rule_labels
 from vad_toolkit.errors import InputError, ManifestError
 from vad_toolkit.features.imported import ImportedRecipe
 from vad_toolkit.features.pack import FeaturePack
+from vad_toolkit.features.recipe import AnyRecipe
 from vad_toolkit.files import sha256_file
 
 Labels = NDArray[np.uint8]
@@ -100,18 +101,15 @@ def check_label_counts(manifest: Manifest, pack: FeaturePack, rule: str) -> None
         InputError: no such rule.
         ManifestError: naming the first video that is off, or of which the counts are not known.
     """
-    recipe = pack.recipe
-    if isinstance(recipe, ImportedRecipe) and recipe.spans == "segments":
-        return
-    tolerance = 0 if isinstance(recipe, ImportedRecipe) else recipe.snippet_frames
     name, fields = load_rule(rule, manifest.rules)
     off = []
     for entry in manifest:
         labels, snippets = label_count(entry, name, fields), pack.shape(entry.id)[0]
-        if abs(labels - snippets * recipe.step) > tolerance:
+        if not _fits(labels, snippets, pack.recipe):
+            step = pack.recipe.step
             off.append(
                 f"video {entry.id!r} has {labels} labels by rule {name}, and its {snippets} "
-                f"snippets of {recipe.step} frames in {pack.path} need {snippets * recipe.step}"
+                f"snippets of {step} frames in {pack.path} need {snippets * step}"
             )
     if off:
         more = f" (and {len(off) - 1} more videos differ)" if len(off) > 1 else ""
@@ -119,6 +117,13 @@ def check_label_counts(manifest: Manifest, pack: FeaturePack, rule: str) -> None
             f"{off[0]}{more}; choose the rule of these features by --rule, state the counts in the "
             "manifest (label_counts), or give the published array by vad eval --gt and --order"
         )
+
+
+def _fits(labels: int, snippets: int, recipe: AnyRecipe) -> bool:
+    """Whether scores of so many snippets can be compared with so many labels."""
+    if isinstance(recipe, ImportedRecipe):
+        return recipe.spans == "segments" or labels == snippets * recipe.step
+    return abs(labels - snippets * recipe.step) <= recipe.snippet_frames
 
 
 def _by_rule(manifest: Manifest, pack: FeaturePack, rule: str) -> GroundTruth:
@@ -150,22 +155,26 @@ def _of_array(manifest: Manifest, pack: FeaturePack, gt: Path, order: Path) -> G
 def _needed_counts(
     pack: FeaturePack, order: Path, ids: tuple[str, ...], stated: Mapping[str, int]
 ) -> Mapping[str, int]:
-    """How many labels of an array each video gets: those that its snippets cover."""
+    """How many labels of an array each video gets: as the list states, else those of its snippets.
+
+    Raises:
+        InputError: the list states none, and features of a video's equal parts do not tell it.
+        ManifestError: it states another number than the snippets allow; names the video.
+    """
     recipe = pack.recipe
-    if isinstance(recipe, ImportedRecipe) and recipe.spans == "segments":
-        missing = [id for id in ids if id not in stated]
-        if missing:
+    counts = {}
+    for id in ids:
+        snippets = pack.shape(id)[0]
+        if id not in stated and isinstance(recipe, ImportedRecipe) and recipe.spans == "segments":
             raise InputError(
-                f"{order} states no label count of video {missing[0]!r}, and features of a video's "
-                "equal parts do not tell it: write the list as vad gt export --list does"
+                f"{order} states no label count of video {id!r}, and features of a video's equal "
+                "parts do not tell it: write the list as vad gt export --list does"
             )
-        return stated
-    counts = {id: pack.shape(id)[0] * recipe.step for id in ids}
-    for id, count in stated.items():
-        if count != counts[id]:
+        counts[id] = stated.get(id, snippets * recipe.step)
+        if not _fits(counts[id], snippets, recipe):
             raise ManifestError(
-                f"{order}: video {id!r} has {count} labels, and its snippets in {pack.path} need "
-                f"{counts[id]}"
+                f"{order}: video {id!r} has {counts[id]} labels, and its {snippets} snippets in "
+                f"{pack.path} need {snippets * recipe.step}"
             )
     return counts
 
