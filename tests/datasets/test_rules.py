@@ -94,14 +94,10 @@ def test_published_counts_come_before_the_rule() -> None:
 
 
 def test_a_missing_count_names_video_and_field() -> None:
-    with pytest.raises(
-        ManifestError, match=r"'a': rule tevad counts decoded .* frames are"
-    ):
+    with pytest.raises(ManifestError, match=r"'a': rule tevad counts decoded .* frames are"):
         rule_labels(video(frames=None), "tevad", RULES["tevad"])
     for unknown in (None, 0):  # a container's 0 says nothing
-        with pytest.raises(
-            ManifestError, match=r"counts container .* container_frames"
-        ):
+        with pytest.raises(ManifestError, match=r"counts container .* container_frames"):
             label_count(video(container_frames=unknown), "deepmil", RULES["deepmil"])
     counted = video(frames=None, label_counts={"tevad": 48})
     with pytest.raises(ManifestError, match=r"its frames are not known"):  # where the tail begins
