@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vad_toolkit.features.half import PIECE, HalfRounder
+from vad_toolkit.features.half import LARGEST_RELATIVE, PIECE, HalfRounder
 
 
 def near_halves() -> np.ndarray:
@@ -37,11 +37,29 @@ def test_error(kind: str) -> None:
     rounded = rounder.round(numbers)
     assert rounded.dtype == np.float16
     assert rounded.flags.c_contiguous
+    check_error(rounder, rounded, numbers)
+
+
+def check_error(rounder: HalfRounder, rounded: np.ndarray, numbers: np.ndarray) -> None:
     error = np.abs(rounded.astype(np.float64) - numbers)
-    scale = np.maximum(np.abs(numbers), 2.0**-14)
+    normal = np.abs(numbers) >= 2.0**-14
+    relative = (error[normal] / np.abs(numbers[normal])).max(initial=0)
     assert rounder.rounding.absolute == error.max()
-    np.testing.assert_allclose(rounder.rounding.relative, (error / scale).max(), rtol=1e-6)
-    assert rounder.rounding.relative <= 2.0**-11
+    assert rounder.rounding.relative == pytest.approx(relative, rel=1e-6)
+    assert rounder.rounding.relative <= LARGEST_RELATIVE < 2.0**-11
+
+
+@pytest.mark.parametrize("scale", [1, 1e-6, 3e4])
+def test_error_once_its_bounds_were_met(scale: float) -> None:
+    """Pieces of growing and of shrinking numbers, after one that meets both bounds."""
+    rng = np.random.default_rng(0)
+    met = np.full(PIECE, 1 + 2.0**-11)  # halfway between 1 and the next float16
+    sizes = np.repeat([1, 2.0**-3, 2.0**-20, 1.7], PIECE)
+    numbers = np.concatenate([met, sizes * scale * rng.random(4 * PIECE)]).astype(np.float32)
+    rounder = HalfRounder()
+    check_error(rounder, rounder.round(numbers), numbers)
+    assert rounder.rounding.relative == LARGEST_RELATIVE
+    np.testing.assert_array_equal(rounder.round(numbers), numbers.astype(np.float16))
 
 
 def test_float16_stays_as_it_is() -> None:

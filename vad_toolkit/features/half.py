@@ -3,11 +3,14 @@
 NumPy's own cast runs at a third of the speed that the steps below reach, and a second pass over the
 data would have to measure the error. A number is rounded by adding a power of two that leaves no
 room for more than its first 11 significant bits (24 bits after the point for numbers below the
-smallest normal float16), and by subtracting it again; what is left in the sum are float16's bits.
+smallest normal float16); what is left in the sum are float16's bits. The relative error has a
+bound, which one in about ten million numbers meets: from then on only numbers are measured that are
+large enough to have a larger absolute error than was found.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +20,9 @@ from numpy.typing import NDArray
 LARGEST = 65504.0  # of float16
 SMALLEST_NORMAL = 2.0**-14  # below it, float16 has a step of 2 ** -24, not 11 bits
 PIECE = 1 << 16  # numbers worked on at a time: all steps stay in the processor's cache
+
+# Of a number halfway between a power of two and the next float16.
+LARGEST_RELATIVE = float(np.float32(2.0**-11) / np.float32(1 + 2.0**-11))
 
 _EXPONENT = np.uint32(0x7F800000)
 _MAGNITUDE = np.uint32(0x7FFFFFFF)
@@ -28,8 +34,8 @@ _BIAS = np.uint32(126 << 10)  # what the exponents of both steps add up to, in f
 class Rounding:
     """The largest error met so far.
 
-    `relative` is a share of the number, or of 2 ** -14 where the number is smaller: there, float16
-    has a fixed step, and a share of the number itself would say nothing.
+    `relative` is of numbers from 2 ** -14 on, a share of the number: below, float16 has a fixed
+    step, of 2 ** -24, and a share says nothing.
     """
 
     absolute: float = 0.0
@@ -50,9 +56,7 @@ class HalfRounder:
     def __init__(self) -> None:
         self.rounding = Rounding()
         self._power = np.empty(PIECE, np.uint32)
-        self._scale = np.empty(PIECE, np.float32)
         self._sum = np.empty(PIECE, np.float32)
-        self._error = np.empty(PIECE, np.float32)
 
     def round(self, numbers: NDArray[np.floating[Any]]) -> NDArray[np.float16]:
         """`numbers` as a new float16 array of the same shape, in C order.
@@ -77,23 +81,21 @@ class HalfRounder:
     def _round_piece(self, source: NDArray[np.float32], out: NDArray[np.float16]) -> None:
         bits, signed = source.view(np.uint32), bool(source.view(np.int32).min() < 0)
         magnitude = (bits & _MAGNITUDE).view(np.float32) if signed else source
-        if not float(magnitude.max()) <= LARGEST:
+        largest = float(magnitude.max())
+        if not largest <= LARGEST:
             _check_range(source)
         size = source.size
-        scale, power, total = self._scale[:size], self._power[:size], self._sum[:size]
+        power, total = self._power[:size], self._sum[:size]
 
-        np.clip(magnitude, SMALLEST_NORMAL, LARGEST, out=scale)
-        np.bitwise_and(scale.view(np.uint32), _EXPONENT, out=power)
+        np.clip(magnitude, SMALLEST_NORMAL, LARGEST, out=total)
+        np.bitwise_and(total.view(np.uint32), _EXPONENT, out=power)
         power += _LEAD
         np.add(magnitude, power.view(np.float32), out=total)  # rounds, ties to even
-
-        error = self._error[:size]
-        np.subtract(total, power.view(np.float32), out=error)
-        error -= magnitude
-        np.abs(error, out=error)
-        absolute = float(error.max())
-        error /= scale
-        self.rounding.add(absolute, float(error.max()))
+        if self.rounding.relative < LARGEST_RELATIVE:
+            self._measure(magnitude, total - power.view(np.float32))
+        elif largest >= (worse := self._first_worse()):
+            few = np.flatnonzero(magnitude >= worse)
+            self._measure(magnitude[few], total[few] - power.view(np.float32)[few])
 
         halves = total.view(np.uint32)
         halves -= power
@@ -104,14 +106,22 @@ class HalfRounder:
             halves |= (bits >> np.uint32(16)) & np.uint32(0x8000)
         np.copyto(out.view(np.uint16), halves, casting="unsafe")
 
+    def _measure(
+        self, magnitude: NDArray[np.floating[Any]], rounded: NDArray[np.floating[Any]]
+    ) -> None:
+        error = np.abs(rounded - magnitude)
+        normal = magnitude >= SMALLEST_NORMAL
+        relative = error[normal] / magnitude[normal]
+        self.rounding.add(float(error.max(initial=0)), float(relative.max(initial=0)))
+
+    def _first_worse(self) -> float:
+        """The smallest number whose error could pass the largest so far: half a step of float16."""
+        return float(2.0 ** (math.frexp(self.rounding.absolute)[1] + 11))
+
     def _round_wide(self, numbers: NDArray[np.floating[Any]]) -> NDArray[np.float16]:
         _check_range(numbers)
         out = numbers.astype(np.float16, order="C")
-        magnitude = np.abs(numbers)
-        error = np.abs(out.astype(np.float64) - numbers)
-        if error.size:
-            relative = error / np.maximum(magnitude, SMALLEST_NORMAL)
-            self.rounding.add(float(error.max()), float(relative.max()))
+        self._measure(np.abs(numbers), np.abs(out.astype(np.float64)))
         return out
 
 

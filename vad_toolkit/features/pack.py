@@ -449,7 +449,7 @@ def write_pack(
     ids, fit = IdSet(), _Fit(recipe)
     try:
         with (
-            ThreadPoolExecutor(1) as hasher,
+            ThreadPoolExecutor(1) as writer,
             atomic_path(Path(path)) as temporary,
             EarlySync(temporary) as sync,
             hdf5.create_hdf5(temporary) as file,
@@ -459,7 +459,7 @@ def write_pack(
             for id, video in videos:
                 ids.add(id)
                 try:
-                    sync.wrote(_write_video(group, id, video, fit, hasher))
+                    sync.wrote(_write_video(group, id, video, fit, writer))
                 except PackCorrupt:  # of the pack that is copied; names it and the video
                     raise
                 except PackError as error:
@@ -471,7 +471,7 @@ def write_pack(
 
 
 def _write_video(
-    videos: h5py.Group, id: str, video: VideoFeatures | StreamedVideo, fit: _Fit, hasher: Executor
+    videos: h5py.Group, id: str, video: VideoFeatures | StreamedVideo, fit: _Fit, writer: Executor
 ) -> int:
     """Write a video; gives the bytes of its features."""
     if isinstance(video, VideoFeatures):
@@ -480,7 +480,7 @@ def _write_video(
     for part in id.split("/"):
         group = group[part] if part in group else hdf5.create_group(group, part)
     for name, stream in video.streams.items():
-        write_stream(group, name, stream, hasher)
+        write_stream(group, name, stream, writer)
     meta = video.meta()
     fit.check(meta, {name: stream.shape for name, stream in video.streams.items()})
     for field in dataclasses.fields(VideoMeta):

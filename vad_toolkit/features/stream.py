@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ class SnippetBlocks:
     """One stream of a video: `shape` (N, C, D), and float16 blocks (n, C, D) that make it up.
 
     Each block has a multiple of 16 snippets, but for the last. Blocks are asked for once, in order,
-    and have to keep their values only until the next one is asked for.
+    and keep their values: the next one is made while one is written.
     """
 
     shape: tuple[int, int, int]
@@ -64,8 +64,11 @@ def array_blocks(array: NDArray[np.float16]) -> SnippetBlocks:
     )
 
 
-def write_stream(group: h5py.Group, name: str, stream: SnippetBlocks, hasher: Executor) -> None:
-    """Write blocks as the dataset `name` with its `sha256`; `hasher` works beside the writing.
+def write_stream(group: h5py.Group, name: str, stream: SnippetBlocks, writer: Executor) -> None:
+    """Write blocks as the dataset `name` with its `sha256`.
+
+    Args:
+        writer: its one thread hashes and writes a block while the next one is made here.
 
     Raises:
         PackError: the blocks are not float16, do not make up the shape, or hold NaN or infinity.
@@ -76,14 +79,18 @@ def write_stream(group: h5py.Group, name: str, stream: SnippetBlocks, hasher: Ex
         name, stream.shape, "<f2", chunks=(chunk, crops, width), track_times=False
     )
     digest = hashlib.sha256()
+    waiting: Future[None] | None = None
     done = 0
-    for block in _checked(name, stream):
-        data = np.ascontiguousarray(block, dtype="<f2")
-        hashed = hasher.submit(_hash_finite, digest, data)
-        _write_chunks(stored.id, done, data, chunk)
-        if not hashed.result():
-            raise PackError(f"{name} features hold NaN or infinity: they have to be finite")
-        done += len(data)
+    try:
+        for block in _checked(name, stream):
+            data = np.ascontiguousarray(block, dtype="<f2")
+            if waiting is not None:
+                waiting.result()
+            waiting = writer.submit(_store, stored, name, digest, done, data)
+            done += len(data)
+    finally:
+        if waiting is not None:
+            waiting.result()
     stored.attrs["sha256"] = digest.hexdigest()
 
 
@@ -120,17 +127,16 @@ def _checked(name: str, stream: SnippetBlocks) -> Iterator[NDArray[np.float16]]:
         )
 
 
-def _hash_finite(digest: hashlib._Hash, data: NDArray[np.float16]) -> bool:
-    digest.update(raw_bytes(data))
-    return all_finite(data)
-
-
-def _write_chunks(
-    dataset: h5py.h5d.DatasetID, start: int, data: NDArray[np.float16], chunk: int
+def _store(
+    dataset: h5py.Dataset, name: str, digest: hashlib._Hash, start: int, data: NDArray[np.float16]
 ) -> None:
-    """Write whole chunks past HDF5's own machinery; the last one is padded with zeros."""
+    """Hash a block and write it, in whole chunks, past HDF5's own machinery."""
+    if not all_finite(data):
+        raise PackError(f"{name} features hold NaN or infinity: they have to be finite")
+    digest.update(raw_bytes(data))
+    chunk = dataset.chunks[0]
     for offset in range(0, len(data), chunk):
         part = data[offset : offset + chunk]
-        if len(part) < chunk:
+        if len(part) < chunk:  # the last one is stored whole too, padded with zeros
             part = np.concatenate([part, np.zeros((chunk - len(part), *part.shape[1:]), "<f2")])
-        dataset.write_direct_chunk((start + offset, 0, 0), part)
+        dataset.id.write_direct_chunk((start + offset, 0, 0), part)
