@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vad_toolkit.models.config import ClavComoHead
+from vad_toolkit.models.time_conv import time_conv
 
 
 def build_class_activate(config: ClavComoHead) -> nn.Module:
@@ -39,11 +40,14 @@ class KernelBank(nn.Module):
 
     def forward(self, e: Tensor, tau: float) -> Tensor:
         """(N, d, T) -> (N, d, T)."""
-        pi = self.activation(e, tau).transpose(1, 2)  # (N, M, T)
-        mixed = torch.zeros_like(e)
-        for j, kernel in enumerate(self.kernels):  # one by one: memory for one kernel's output
-            mixed = mixed + pi[:, j : j + 1] * kernel(e)  # (N, d, T)
-        return e + torch.relu(mixed)
+        pi = self.activation(e, tau)[:, :, None]  # (N, T, 1, M)
+        weights, biases = zip(
+            *((kernel.weight, kernel.bias) for kernel in self.kernels), strict=True
+        )
+        every = time_conv(e, torch.cat(weights), torch.cat(biases))  # (N, M d, T)
+        outputs = every.transpose(1, 2).view(*pi.shape[:2], -1, e.shape[1])  # (N, T, M, d)
+        mixed = (pi @ outputs).squeeze(2)  # (N, T, d)
+        return e + torch.relu(mixed).transpose(1, 2)
 
 
 class Gate(nn.Module):
@@ -57,7 +61,8 @@ class Gate(nn.Module):
     def forward(self, e: Tensor, tau: float) -> Tensor:
         """(N, d, T) -> (N, d, T); `tau` has no part in it."""
         gate = torch.sigmoid(self.choose(e.transpose(1, 2))).transpose(1, 2)  # (N, d, T)
-        return e + torch.relu(self.kernel(e)) * gate
+        found = time_conv(e, self.kernel.weight, self.kernel.bias)  # (N, d, T)
+        return e + torch.relu(found) * gate
 
 
 class NoActivation(nn.Module):

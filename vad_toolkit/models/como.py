@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from vad_toolkit.models.base import hide
 from vad_toolkit.models.config import ClavComoHead
 from vad_toolkit.models.temporal import TimeBatchNorm, window_mean
+from vad_toolkit.models.time_conv import time_conv
 
 
 class CoMo(nn.Module):
@@ -37,12 +38,12 @@ class CoMo(nn.Module):
         assigned, graphs = [], []
         for name, stream in self.streams.items():
             b, v = self.projections[name](stream(h, mask), mask)
-            assigned.append(b)  # (N, S, T)
+            assigned.append(b.transpose(1, 2))  # (N, T, S)
             graphs.append(v)  # (N, S, d_s)
         graphs = self.interaction(graphs)
-        back = [v.transpose(1, 2) @ b for b, v in zip(assigned, graphs, strict=True)]  # (N, d_s, T)
-        fused: Tensor = self.norm(self.fuse(torch.cat(back, dim=1)), mask)  # (N, d, T)
-        return h + fused
+        back = [b @ v for b, v in zip(assigned, graphs, strict=True)]  # (N, T, d_s)
+        fused = time_conv(torch.cat(back, dim=2).transpose(1, 2), self.fuse.weight)  # (N, d, T)
+        return h + normalise(self.norm, fused, mask)
 
 
 class Context(nn.Module):
@@ -56,8 +57,8 @@ class Context(nn.Module):
 
     def forward(self, h: Tensor, mask: Tensor | None) -> Tensor:
         """(N, d, T) -> (N, d_m, T)."""
-        x = self.mix(window_mean(h, self.window, mask))
-        return torch.relu(self.norm(x, mask))
+        x = time_conv(h, self.mix.weight)  # before the mean, which is then over fewer channels
+        return torch.relu(normalise(self.norm, window_mean(x, self.window, mask), mask))
 
 
 class Motion(nn.Module):
@@ -72,9 +73,10 @@ class Motion(nn.Module):
 
     def forward(self, h: Tensor, mask: Tensor | None) -> Tensor:
         """(N, d, T) -> (N, d_m, T)."""
-        change = F.pad(h[:, :, 1:] - h[:, :, :-1], (1, 0))  # (N, d, T)
-        x = self.mix(hide(change, mask))
-        return torch.relu(self.norm(x, mask))
+        rows = h.transpose(1, 2)  # (N, T, d)
+        change = F.pad(rows[:, 1:] - rows[:, :-1], (0, 0, 1, 0)).transpose(1, 2)  # (N, d, T)
+        x = time_conv(hide(change, mask), self.mix.weight)
+        return torch.relu(normalise(self.norm, x, mask))
 
 
 class Projection(nn.Module):
@@ -90,8 +92,8 @@ class Projection(nn.Module):
 
     def forward(self, z: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """z: (N, d_m, T) -> B (N, S, T), V (N, S, d_s)."""
-        b = hide(self.assign(z), mask)
-        p = self.reduce(z)  # (N, d_s, T)
+        b = hide(time_conv(z, self.assign.weight, self.assign.bias), mask)
+        p = time_conv(z, self.reduce.weight, self.reduce.bias)  # (N, d_s, T)
         snippets = z.shape[2] if mask is None else mask.sum(dim=2, keepdim=True).clamp(min=1)
         return b, b @ p.transpose(1, 2) / snippets
 
@@ -166,6 +168,16 @@ class NoInteraction(nn.Module):
     def forward(self, graphs: list[Tensor]) -> list[Tensor]:
         """Unchanged."""
         return graphs
+
+
+def normalise(norm: TimeBatchNorm, x: Tensor, mask: Tensor | None) -> Tensor:
+    """`norm` of x (N, d, T), a view of (N, T, d): as rows where no mask asks for more."""
+    if mask is not None and norm.training:
+        result: Tensor = norm(x, mask)
+        return result
+    rows = x.transpose(1, 2)  # (N, T, d)
+    result = norm(rows.flatten(0, 1)).view(rows.shape)
+    return result.transpose(1, 2)
 
 
 def _build_interaction(config: ClavComoHead, graphs: int) -> nn.Module:

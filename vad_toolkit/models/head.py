@@ -16,6 +16,7 @@ from vad_toolkit.models.como import CoMo
 from vad_toolkit.models.config import ClavComoConfig
 from vad_toolkit.models.losses import mil, smoothness, top_selection
 from vad_toolkit.models.relative_distance import relative_distance
+from vad_toolkit.models.time_conv import at_least_float32, time_conv
 
 
 class ClavComo(MilModel):
@@ -52,10 +53,12 @@ class ClavComo(MilModel):
         """Score every snippet; see `MilModel.forward`. `Output.features` is H, before CoMo."""
         crops = x.shape[1]
         x, in_batch = self.prepare(x, mask)  # (N, D, T), N = B * C
-        e = hide(self.dropout(torch.relu(self.embed(x))), in_batch)  # (N, d, T)
+        e = time_conv(x, self.embed.weight, self.embed.bias)  # (N, d, T)
+        e = hide(self.dropout(torch.relu(e)), in_batch)
         h = hide(self.activate(e, self.tau if self.training else 1.0), in_batch)  # (N, d, T)
         g = h if self.como is None else self.como(h, in_batch)  # (N, d, T)
-        crop_scores = torch.sigmoid(self.score(g.transpose(1, 2))).squeeze(2)  # (N, T)
+        logits = at_least_float32(self.score(g.transpose(1, 2))).squeeze(2)  # (N, T)
+        crop_scores = torch.sigmoid(logits)  # (N, T)
         return Output(
             scores=self.average_crops(crop_scores, mask, crops),  # (B, T)
             features=unfold_crops(h.transpose(1, 2), crops),  # (B, C, T, d)
