@@ -110,8 +110,10 @@ def export_pack(
             progress(ProgressEvent("export", index, len(pack), "videos", id))
             for name, blocks in pack.streamed(id).streams.items():
                 paths = [folder / path for path in path_of(id, name)]
-                reordered = (block[:, order] for block in blocks.blocks)
-                kind.write(paths, SnippetBlocks(blocks.shape, reordered))
+                if crops != tuple(pack.recipe.crop_order):
+                    reordered = (block[:, order] for block in blocks.blocks)
+                    blocks = SnippetBlocks(blocks.shape, reordered)
+                kind.write(paths, blocks)
                 report.files += len(paths)
         for side, part in listed.items():
             _write_lists(folder, side, part, path_of, prefix, report)

@@ -281,10 +281,12 @@ class FeaturePack:
     def _blocks(self, id: str, stream: str, stored: _Stored) -> Iterator[NDArray[np.float16]]:
         rows = block_snippets(*stored.shape[1:])
         digest = hashlib.sha256()
-        for start in range(0, stored.shape[0], rows):
-            block = self.features(id, stream, start, start + rows)
-            digest.update(raw_bytes(block))
-            yield block
+        with ThreadPoolExecutor(1) as hasher:  # hashes a block while it is used
+            for start in range(0, stored.shape[0], rows):
+                block = self.features(id, stream, start, start + rows)
+                hashed = hasher.submit(digest.update, raw_bytes(block))
+                yield block
+                hashed.result()
         if digest.hexdigest() != stored.sha256:
             raise PackCorrupt(f"{self.path}: video {id!r}: {stream} features are damaged")
 
