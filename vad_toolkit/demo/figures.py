@@ -1,4 +1,4 @@
-"""Articulated figures that walk, run or stand and wave: where they go and how they are drawn.
+"""Articulated figures that walk, run, wave or do jumping jacks: where they go, how they are drawn.
 
 A figure is one body height tall; ground coordinates are in body heights: x to the right, z away
 from the camera. The joint angles are plain sinusoids of a gait phase, which is enough for an action
@@ -24,6 +24,7 @@ class Motion(StrEnum):
     WALK = "walk"
     RUN = "run"
     WAVE = "wave"  # stand still with an arm raised
+    JACK = "jack"  # jumping jacks: legs and both arms apart and together, on the spot
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ GAITS = {
     Motion.WALK: Gait(speed=0.5, cadence=0.85, turn_rate=2.2),
     Motion.RUN: Gait(speed=1.45, cadence=1.6, turn_rate=4.5),
     Motion.WAVE: Gait(speed=0.0, cadence=1.2, turn_rate=1.5),
+    Motion.JACK: Gait(speed=0.0, cadence=1.1, turn_rate=1.5),
 }
 MOTIONS = tuple(GAITS)
 EASE_SECONDS = 0.12  # time constant with which a body follows what it is told
@@ -255,13 +257,17 @@ _UPPER_ARM, _FOREARM, _HAND = 0.17, 0.15, 0.05
 
 @dataclass(frozen=True)
 class _Pose:
-    """Angles of one motion in radians (frames,), forward positive; `raise_` lifts arms sideways."""
+    """Angles of one motion in radians (frames,), forward positive.
+
+    `raise_` lifts arms sideways, `spread` the legs.
+    """
 
     thigh: tuple[Array, Array]
     knee: tuple[Array, Array]
     shoulder: tuple[Array, Array]
     elbow: tuple[Array, Array]
     raise_: tuple[Array, Array]
+    spread: tuple[Array, Array]
     lean: Array
     flight: Array  # body heights that both feet are off the ground
 
@@ -276,6 +282,7 @@ def _pose(motion: Motion, phase: Array) -> _Pose:
             shoulder=(-0.4 * np.sin(left), -0.4 * np.sin(right)),
             elbow=(zero + 0.3, zero + 0.3),
             raise_=(zero + 0.08, zero + 0.08),
+            spread=(zero, zero),
             lean=zero + 0.03,
             flight=zero,
         )
@@ -286,8 +293,21 @@ def _pose(motion: Motion, phase: Array) -> _Pose:
             shoulder=(-0.1 - 0.9 * np.sin(left), -0.1 - 0.9 * np.sin(right)),
             elbow=(zero + 1.6, zero + 1.6),
             raise_=(zero + 0.15, zero + 0.15),
+            spread=(zero, zero),
             lean=zero + 0.28,
             flight=0.05 * np.abs(np.sin(phase)),
+        )
+    if motion is Motion.JACK:
+        apart = 0.5 - 0.5 * np.cos(phase)  # 0 together, arms down; 1 apart, arms up
+        return _Pose(
+            thigh=(zero, zero),
+            knee=(0.1 + 0.1 * apart, 0.1 + 0.1 * apart),
+            shoulder=(zero, zero),
+            elbow=(zero + 0.1, zero + 0.1),
+            raise_=(0.1 + 2.7 * apart, 0.1 + 2.7 * apart),
+            spread=(0.02 + 0.5 * apart, 0.02 + 0.5 * apart),
+            lean=zero,
+            flight=0.06 * np.abs(np.sin(phase)),
         )
     return _Pose(
         thigh=(zero, zero),
@@ -295,6 +315,7 @@ def _pose(motion: Motion, phase: Array) -> _Pose:
         shoulder=(zero, zero),
         elbow=(zero + 0.15, zero + 0.2),
         raise_=(zero + 0.08, 2.5 + 0.4 * np.sin(phase)),
+        spread=(zero, zero),
         lean=zero,
         flight=zero,
     )
@@ -332,8 +353,9 @@ def _joints(track: Track) -> Array:
         sign = 1.0 if side == "left" else -1.0
         thigh, knee = mixed("thigh", index), mixed("knee", index)
         at[f"{side}_hip"] = at["pelvis"] + np.stack((zero, zero + sign * 0.05, zero), axis=-1)
-        along(f"{side}_hip", f"{side}_knee", _THIGH, thigh)
-        along(f"{side}_knee", f"{side}_ankle", _SHIN, thigh - knee)
+        apart = sign * mixed("spread", index)
+        along(f"{side}_hip", f"{side}_knee", _THIGH, thigh, apart)
+        along(f"{side}_knee", f"{side}_ankle", _SHIN, thigh - knee, apart)
         along(f"{side}_ankle", f"{side}_toe", _FOOT, thigh - knee + np.pi / 2)
         shoulder, elbow = mixed("shoulder", index) + lean, mixed("elbow", index)
         raised = sign * mixed("raise_", index)

@@ -114,7 +114,7 @@ def plan_dataset(settings: DatasetSettings, seed: int) -> tuple[VideoPlan, ...]:
         rng = np.random.default_rng((seed, split_number))
         labels = rng.permutation(np.repeat((0, 1), videos // 4)).tolist()
         schedules = [_draw_schedule(label, settings, rng) for label in labels]
-        for surrounding_number, surrounding in enumerate(Surrounding):
+        for surrounding_number, surrounding in enumerate(USUAL):
             for number, (label, schedule) in enumerate(zip(labels, schedules, strict=True)):
                 plans.append(
                     VideoPlan(

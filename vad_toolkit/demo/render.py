@@ -7,30 +7,26 @@ OUT/manifests/{train,test}.jsonl, dataset.toml
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from vad_toolkit.datasets.dataset_info import INFO_FILE, DatasetInfo, write_dataset_info
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.demo.figures import draw_look, limbs, simulate
+from vad_toolkit.demo.folder import VIDEOS, claim, render_missing
+from vad_toolkit.demo.grain import Grain
 from vad_toolkit.demo.plan import ABNORMAL, SPLITS, DatasetSettings, VideoPlan, plan_dataset
 from vad_toolkit.demo.scenes import draw_scene
-from vad_toolkit.errors import InputError
-from vad_toolkit.files import TEMPORARY_MARK, write_json
-from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
+from vad_toolkit.progress import ProgressCallback, silent
 from vad_toolkit.video.encode import write_video
 
 DATASET = "vad-demo"
-RECORD_FILE = "dataset.json"
 DRAWING = 2  # changes with every change of what is drawn, so that old videos are not mixed with new
-NOISE_LEVEL = 2.5  # standard deviation of the sensor noise, in grey levels
 
 
 @dataclass(frozen=True)
@@ -62,21 +58,15 @@ def render_dataset(
     """
     settings = settings or DatasetSettings()
     plans = plan_dataset(settings, seed)
-    _claim(out, {"drawing": DRAWING, "seed": seed, "settings": settings.as_dict()})
-    videos = out / "videos"
-    for stale in videos.rglob(f"*{TEMPORARY_MARK}*"):
-        stale.unlink()
-    missing = [plan for plan in plans if not _video_path(videos, plan).exists()]
-    reused = len(plans) - len(missing)
-    for done, name in enumerate(_render_all(missing, videos, settings, jobs), start=1):
-        progress(ProgressEvent("render", reused + done, len(plans), "videos", name))
+    claim(out, {"drawing": DRAWING, "seed": seed, "settings": settings.as_dict()})
+    rendered = render_missing(out, plans, partial(render_video, settings=settings), jobs, progress)
     manifests = out / "manifests"
     write_dataset_info(manifests / INFO_FILE, _INFO)
     for split in SPLITS:
         entries = [_entry(plan, settings.fps) for plan in plans if plan.split == split]
         write_manifest(manifests / f"{split}.jsonl", entries)
     train, test = (manifests / f"{split}.jsonl" for split in SPLITS)
-    return DemoDataset(videos, train, test, rendered=len(missing), reused=reused)
+    return DemoDataset(out / VIDEOS, train, test, rendered, len(plans) - rendered)
 
 
 def draw_frames(plan: VideoPlan, settings: DatasetSettings) -> Iterator[NDArray[np.uint8]]:
@@ -88,15 +78,12 @@ def draw_frames(plan: VideoPlan, settings: DatasetSettings) -> Iterator[NDArray[
         look = draw_look(rng)
         track = simulate(motions, settings.fps, scene.ground, rng)
         figures.append(limbs(track, look, scene.camera, scene.light))
-    noise = rng.normal(0, NOISE_LEVEL, size=(2 * settings.height, 2 * settings.width, 1))
-    grain = noise.astype(np.float32)
+    grain = Grain(settings.height, settings.width, rng)
     for frame in range(plan.frames):
         image = scene.background.copy()
         for figure in sorted(figures, key=lambda figure: -figure.depth[frame].mean()):
             figure.draw(image, frame)
-        top, left = rng.integers(settings.height), rng.integers(settings.width)
-        image += grain[top : top + settings.height, left : left + settings.width]
-        yield np.clip(image, 0, 255, out=image).astype(np.uint8)
+        yield grain.over(image)
 
 
 def render_video(plan: VideoPlan, path: Path, settings: DatasetSettings) -> str:
@@ -114,40 +101,6 @@ _INFO = DatasetInfo(
     notes="Made by vad_toolkit.demo.render; walking is normal in the street only, running on the "
     "field only.",
 )
-
-
-def _claim(out: Path, record: dict[str, Any]) -> None:
-    """Make `out` the folder of the dataset that `record` describes."""
-    path = out / RECORD_FILE
-    if path.exists():
-        try:
-            there = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            there = None
-        if there != record:
-            raise InputError(
-                f"{out}: holds a dataset with another seed or other settings (see {path.name} "
-                "there); name another folder, or remove this one"
-            )
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: is there and not an empty folder; name another one")
-    write_json(path, record)
-
-
-def _video_path(videos: Path, plan: VideoPlan) -> Path:
-    return videos / f"{plan.id}.mp4"
-
-
-def _render_all(
-    plans: list[VideoPlan], videos: Path, settings: DatasetSettings, jobs: int
-) -> Iterator[str]:
-    """Ids of videos, each as soon as it is there."""
-    if jobs == 1 or len(plans) < 2:
-        yield from (render_video(plan, _video_path(videos, plan), settings) for plan in plans)
-        return
-    work = (delayed(render_video)(plan, _video_path(videos, plan), settings) for plan in plans)
-    yield from Parallel(n_jobs=jobs, return_as="generator_unordered")(work)
 
 
 def _entry(plan: VideoPlan, fps: int) -> Entry:

@@ -1,4 +1,4 @@
-"""Two surroundings, drawn with variety: a street with parked cars, and a sports field.
+"""Surroundings, drawn with variety: a street with parked cars, a sports field, and two halls.
 
 Colours, light, clutter, textures and the camera's zoom are drawn by chance for each scene. Sizes on
 the ground are in body heights (see `figures`), sizes in the picture are in parts of its height.
@@ -6,17 +6,16 @@ the ground are in body heights (see `figures`), sizes in the picture are in part
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vad_toolkit.demo.figures import Camera, Color, Ground
-
-Mask = NDArray[np.bool_]
-Image = NDArray[np.float32]
-OVERSAMPLING = 2  # samples a pixel and direction: what smooths the edges
+from vad_toolkit.demo.canvas import Canvas, Image, dim, shade
+from vad_toolkit.demo.figures import Camera, Ground
+from vad_toolkit.demo.halls import draw_gym, draw_lounge
 
 
 class Surrounding(StrEnum):
@@ -24,6 +23,8 @@ class Surrounding(StrEnum):
 
     STREET = "street"
     FIELD = "field"
+    GYM = "gym"
+    LOUNGE = "lounge"
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,16 @@ def draw_scene(
 ) -> Scene:
     """Draw an empty scene of `height` x `width` pixels."""
     camera, ground = _camera(height, width, rng)
-    canvas = _Canvas(height, width, camera)
-    draw = {Surrounding.STREET: _draw_street, Surrounding.FIELD: _draw_field}[surrounding]
-    draw(canvas, rng)
-    warmth, level = rng.uniform(-0.12, 0.12), rng.uniform(0.75, 1.08)
-    light = np.array((1 + warmth, 1.0, 1 - warmth), dtype=np.float32) * np.float32(level)
+    canvas = Canvas(height, width, camera)
+    _DRAW[surrounding](canvas, rng)
+    light = draw_light(rng)
     return Scene(np.clip(canvas.finish() * light, 0, 255), camera, ground, light)
+
+
+def draw_light(rng: np.random.Generator) -> NDArray[np.float32]:
+    """A colour of light, a factor a channel: warm or cold, bright or dim."""
+    warmth, level = rng.uniform(-0.12, 0.12), rng.uniform(0.75, 1.08)
+    return np.array((1 + warmth, 1.0, 1 - warmth), dtype=np.float32) * np.float32(level)
 
 
 def _camera(height: int, width: int, rng: np.random.Generator) -> tuple[Camera, Ground]:
@@ -68,7 +73,7 @@ def _camera(height: int, width: int, rng: np.random.Generator) -> tuple[Camera, 
 # --- street ---------------------------------------------------------------------------------------
 
 
-def _draw_street(canvas: _Canvas, rng: np.random.Generator) -> None:
+def _draw_street(canvas: Canvas, rng: np.random.Generator) -> None:
     wall_base, road_far, road_near = 0.42, 0.46, 0.66
     _draw_houses(canvas, wall_base, rng)
     grey = rng.uniform(120, 180)
@@ -88,14 +93,14 @@ def _draw_street(canvas: _Canvas, rng: np.random.Generator) -> None:
     canvas.speckle(rng, cell=0.15, strength=0.10)
 
 
-def _draw_houses(canvas: _Canvas, base: float, rng: np.random.Generator) -> None:
+def _draw_houses(canvas: Canvas, base: float, rng: np.random.Generator) -> None:
     x = -1.0
     while x < 1.0:
         width = rng.uniform(0.3, 0.7)
-        wall = _shade((175, 150, 130), rng, 0.3)
+        wall = shade((175, 150, 130), rng, 0.3)
         canvas.rectangle(x, 0.0, x + width, base, wall)
-        canvas.rectangle(x, base - 0.05, x + width, base, _dim(wall, 0.7))
-        window = _shade((70, 85, 100), rng, 0.25)
+        canvas.rectangle(x, base - 0.05, x + width, base, dim(wall, 0.7))
+        window = shade((70, 85, 100), rng, 0.25)
         columns, rows = int(rng.integers(2, 5)), int(rng.integers(1, 3))
         step_x, step_y = width / columns, (base - 0.06) / rows
         door = rng.integers(columns)
@@ -105,23 +110,23 @@ def _draw_houses(canvas: _Canvas, base: float, rng: np.random.Generator) -> None
                 top = (row + 0.2) * step_y
                 bottom = top + 0.6 * step_y
                 if row == rows - 1 and column == door:
-                    canvas.rectangle(left, top, left + 0.5 * step_x, base, _dim(wall, 0.4))
+                    canvas.rectangle(left, top, left + 0.5 * step_x, base, dim(wall, 0.4))
                     continue
                 canvas.rectangle(
                     left - 0.01,
                     top - 0.01,
                     left + 0.5 * step_x + 0.01,
                     bottom + 0.01,
-                    _dim(wall, 1.25),
+                    dim(wall, 1.25),
                 )
                 canvas.rectangle(left, top, left + 0.5 * step_x, bottom, window)
                 canvas.rectangle(
-                    left, top, left + 0.5 * step_x, top + 0.3 * (bottom - top), _dim(window, 1.3)
+                    left, top, left + 0.5 * step_x, top + 0.3 * (bottom - top), dim(window, 1.3)
                 )
         x += width
 
 
-def _draw_road(canvas: _Canvas, top: float, bottom: float, rng: np.random.Generator) -> None:
+def _draw_road(canvas: Canvas, top: float, bottom: float, rng: np.random.Generator) -> None:
     grey = rng.uniform(60, 100)
     canvas.fill(canvas.rows(top, bottom), (grey, grey, grey * 1.04))
     line = (top + bottom) / 2
@@ -131,23 +136,23 @@ def _draw_road(canvas: _Canvas, top: float, bottom: float, rng: np.random.Genera
     canvas.fill(canvas.rows(bottom - 0.02, bottom), (150, 148, 144))  # kerb
 
 
-def _draw_pavement(canvas: _Canvas, top: float, rng: np.random.Generator) -> None:
-    slab = _shade((150, 146, 140), rng, 0.15)
+def _draw_pavement(canvas: Canvas, top: float, rng: np.random.Generator) -> None:
+    slab = shade((150, 146, 140), rng, 0.15)
     below = canvas.rows(top, 1.0)
     canvas.fill(below, slab)
     across, away = canvas.ground()
     size = rng.uniform(0.35, 0.7)
     odd = (np.floor(across / size) + np.floor(away / size)) % 2 == 0
-    canvas.fill(below & odd, _dim(slab, rng.uniform(0.86, 0.95)))
+    canvas.fill(below & odd, dim(slab, rng.uniform(0.86, 0.95)))
     joints = ((across / size) % 1 < 0.04) | ((away / size) % 1 < 0.06)
-    canvas.fill(below & joints, _dim(slab, 0.75))
+    canvas.fill(below & joints, dim(slab, 0.75))
 
 
 def _draw_car(
-    canvas: _Canvas, x: float, base: float, length: float, rng: np.random.Generator
+    canvas: Canvas, x: float, base: float, length: float, rng: np.random.Generator
 ) -> None:
     """A car from the side; x is its left end, base the row of its wheels."""
-    paint, height = _shade((140, 120, 125), rng, 0.75), 0.33 * length
+    paint, height = shade((140, 120, 125), rng, 0.75), 0.33 * length
     canvas.ellipse(x + length / 2, base, 0.52 * length, 0.05 * length, (45, 45, 48))
     roof = (0.2 + rng.uniform(0, 0.08), 0.82 - rng.uniform(0, 0.1))
     canvas.trapezium(
@@ -170,7 +175,7 @@ def _draw_car(
     )
     canvas.rectangle(x + 0.5 * length, base - height, x + 0.53 * length, base - 0.3 * height, paint)
     canvas.rectangle(x, base - 0.6 * height, x + length, base - 0.16 * height, paint)
-    canvas.rectangle(x, base - 0.3 * height, x + length, base - 0.14 * height, _dim(paint, 0.65))
+    canvas.rectangle(x, base - 0.3 * height, x + length, base - 0.14 * height, dim(paint, 0.65))
     canvas.ellipse(
         x + 0.02 * length, base - 0.5 * height, 0.02 * length, 0.05 * height, (235, 225, 190)
     )
@@ -182,8 +187,8 @@ def _draw_car(
         )
 
 
-def _draw_lamp_post(canvas: _Canvas, x: float, base: float, rng: np.random.Generator) -> None:
-    paint = _shade((70, 74, 72), rng, 0.3)
+def _draw_lamp_post(canvas: Canvas, x: float, base: float, rng: np.random.Generator) -> None:
+    paint = shade((70, 74, 72), rng, 0.3)
     canvas.rectangle(x - 0.008, 0.0, x + 0.008, base, paint)
     canvas.rectangle(x - 0.02, base - 0.06, x + 0.02, base, paint)
 
@@ -191,18 +196,18 @@ def _draw_lamp_post(canvas: _Canvas, x: float, base: float, rng: np.random.Gener
 # --- field ----------------------------------------------------------------------------------------
 
 
-def _draw_field(canvas: _Canvas, rng: np.random.Generator) -> None:
+def _draw_field(canvas: Canvas, rng: np.random.Generator) -> None:
     grass_top = 0.36
-    canvas.fill(canvas.rows(0.0, grass_top), _shade((165, 195, 225), rng, 0.12))
+    canvas.fill(canvas.rows(0.0, grass_top), shade((165, 195, 225), rng, 0.12))
     _draw_trees(canvas, grass_top, rng)
     _draw_fence(canvas, grass_top, rng)
-    grass = _shade((84, 138, 62), rng, 0.22)
+    grass = shade((84, 138, 62), rng, 0.22)
     below = canvas.rows(grass_top, 1.0)
     canvas.fill(below, grass)
     across, away = canvas.ground()
     stripe = across if rng.random() < 0.5 else away
     width = rng.uniform(0.8, 1.6)
-    canvas.fill(below & (np.floor(stripe / width) % 2 == 0), _dim(grass, rng.uniform(0.8, 0.92)))
+    canvas.fill(below & (np.floor(stripe / width) % 2 == 0), dim(grass, rng.uniform(0.8, 0.92)))
     canvas.speckle(rng, cell=0.012, strength=0.12)
     canvas.speckle(rng, cell=0.2, strength=0.10)
     white = (226, 232, 222)
@@ -227,27 +232,27 @@ def _draw_field(canvas: _Canvas, rng: np.random.Generator) -> None:
         )
 
 
-def _draw_trees(canvas: _Canvas, base: float, rng: np.random.Generator) -> None:
+def _draw_trees(canvas: Canvas, base: float, rng: np.random.Generator) -> None:
     for x in np.arange(-0.7, 0.75, 0.11):
-        leaves = _shade((62, 98, 58), rng, 0.3)
+        leaves = shade((62, 98, 58), rng, 0.3)
         size = rng.uniform(0.09, 0.17)
         canvas.ellipse(
             x + rng.uniform(-0.04, 0.04), base - 0.1 - 0.3 * size, size * 0.8, size, leaves
         )
 
 
-def _draw_fence(canvas: _Canvas, base: float, rng: np.random.Generator) -> None:
+def _draw_fence(canvas: Canvas, base: float, rng: np.random.Generator) -> None:
     """Advertising boards along the far side."""
     x = -0.7
     while x < 0.7:
         width = rng.uniform(0.15, 0.3)
-        board = _shade((190, 190, 190), rng, 0.5)
+        board = shade((190, 190, 190), rng, 0.5)
         canvas.rectangle(x, base - 0.07, x + width - 0.01, base, board)
-        canvas.rectangle(x + 0.03, base - 0.045, x + width - 0.04, base - 0.025, _dim(board, 0.5))
+        canvas.rectangle(x + 0.03, base - 0.045, x + width - 0.04, base - 0.025, dim(board, 0.5))
         x += width
 
 
-def _draw_goal(canvas: _Canvas, x: float, base: float, rng: np.random.Generator) -> None:
+def _draw_goal(canvas: Canvas, x: float, base: float, rng: np.random.Generator) -> None:
     size = canvas.scale_at(base)
     half, height, post = rng.uniform(1.0, 1.6) * size, 1.3 * size, 0.05 * size
     top, white = base - height, (240, 240, 240)
@@ -263,97 +268,9 @@ def _draw_goal(canvas: _Canvas, x: float, base: float, rng: np.random.Generator)
     canvas.rectangle(x + half, top, x + half + post, base, white)
 
 
-# --- canvas ---------------------------------------------------------------------------------------
-
-
-class _Canvas:
-    """A picture to fill: x from the middle, y from the top, both in picture heights."""
-
-    def __init__(self, height: int, width: int, camera: Camera) -> None:
-        self._height, self._camera = height, camera
-        rows, columns = height * OVERSAMPLING, width * OVERSAMPLING
-        self._image = np.zeros((rows, columns, 3), dtype=np.float32)
-        self._y = ((np.arange(rows, dtype=np.float32) + 0.5) / rows)[:, None]
-        self._x = (np.arange(columns, dtype=np.float32)[None, :] + 0.5 - columns / 2) / rows
-
-    def finish(self) -> Image:
-        """The picture at its own size: (height, width, 3)."""
-        rows, columns, _ = self._image.shape
-        n = OVERSAMPLING
-        blocks = self._image.reshape(rows // n, n, columns // n, n, 3)
-        return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float32)
-
-    def scale_at(self, y: float) -> float:
-        """Picture heights a body height, for what stands on the ground in row `y`."""
-        return (y - self._camera.horizon_y / self._height) / self._camera.height
-
-    def row_at(self, away: float) -> float:
-        """Where ground at `away` body heights from the camera is seen."""
-        camera = self._camera
-        return (camera.horizon_y + camera.focal * camera.height / away) / self._height
-
-    def ground(self) -> tuple[Image, Image]:
-        """Ground coordinates (body heights across and away) of every sample below the horizon."""
-        camera = self._camera
-        drop = np.maximum(self._y - camera.horizon_y / self._height, 1e-3)
-        away = camera.focal / self._height * camera.height / drop
-        across = self._x * away * self._height / camera.focal
-        return across.astype(np.float32), np.broadcast_to(away, across.shape)
-
-    def rows(self, top: float, bottom: float) -> Mask:
-        """All samples between two heights."""
-        return np.broadcast_to((self._y >= top) & (self._y < bottom), self._image.shape[:2])
-
-    def fill(self, mask: Mask, color: Color) -> None:
-        self._image[mask] = color
-
-    def rectangle(self, left: float, top: float, right: float, bottom: float, color: Color) -> None:
-        self.trapezium(left, right, left, right, top, bottom, color)
-
-    def trapezium(
-        self,
-        top_left: float,
-        top_right: float,
-        bottom_left: float,
-        bottom_right: float,
-        top: float,
-        bottom: float,
-        color: Color,
-    ) -> None:
-        share = np.clip((self._y - top) / max(bottom - top, 1e-6), 0, 1)
-        left = top_left + share * (bottom_left - top_left)
-        right = top_right + share * (bottom_right - top_right)
-        inside = (self._x >= left) & (self._x < right)
-        self.fill(inside & (self._y >= top) & (self._y < bottom), color)
-
-    def ellipse(self, x: float, y: float, half_x: float, half_y: float, color: Color) -> None:
-        self.fill(((self._x - x) / half_x) ** 2 + ((self._y - y) / half_y) ** 2 < 1, color)
-
-    def speckle(self, rng: np.random.Generator, cell: float, strength: float) -> None:
-        """Lighten and darken by smooth noise with grains of `cell` picture heights."""
-        rows, columns, _ = self._image.shape
-        size = max(round(cell * rows), 1)
-        grid = rng.uniform(-1, 1, size=(rows // size + 2, columns // size + 2)).astype(np.float32)
-        down = _stretch(grid, np.arange(rows) / size, axis=0)
-        self._image *= (1 + strength * _stretch(down, np.arange(columns) / size, axis=1))[..., None]
-
-
-def _stretch(grid: Image, at: NDArray[np.float64], axis: int) -> Image:
-    """Linear interpolation of `grid` along one axis."""
-    low = np.floor(at).astype(int)
-    share = (at - low).astype(np.float32)
-    share = share[:, None] if axis == 0 else share[None, :]
-    first, second = grid.take(low, axis=axis), grid.take(low + 1, axis=axis)
-    return np.asarray(first + share * (second - first))
-
-
-def _shade(color: Color, rng: np.random.Generator, spread: float) -> Color:
-    """A colour near `color`: each channel and the whole changed by up to `spread`."""
-    factors = (1 + rng.uniform(-spread, spread) / 2) * (1 + rng.uniform(-spread, spread, 3) / 2)
-    red, green, blue = np.clip(np.array(color) * factors, 0, 255)
-    return float(red), float(green), float(blue)
-
-
-def _dim(color: Color, factor: float) -> Color:
-    red, green, blue = (min(channel * factor, 255.0) for channel in color)
-    return red, green, blue
+_DRAW: Mapping[Surrounding, Callable[[Canvas, np.random.Generator], None]] = {
+    Surrounding.STREET: _draw_street,
+    Surrounding.FIELD: _draw_field,
+    Surrounding.GYM: draw_gym,
+    Surrounding.LOUNGE: draw_lounge,
+}
