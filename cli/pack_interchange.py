@@ -40,7 +40,7 @@ crop_order_option = click.option(
 
 
 @click.command("import")
-@click.argument("folder", metavar="INPUT", type=EXISTING_FOLDER, required=False)
+@click.argument("folder", metavar="[INPUT]", type=EXISTING_FOLDER, required=False)
 @layout_option
 @click.option("--rgb", type=EXISTING_FOLDER, help="Folder of RGB features; the same as INPUT.")
 @click.option("--flow", type=EXISTING_FOLDER, help="Folder of flow features.")
