@@ -110,12 +110,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(options.lines, options.rounds, Path(folder))
     result = {
         "benchmark": "manifest",
         "setting": {"lines": options.lines, "rounds": options.rounds},
-        "machine": {"device": processor(), "cores": os.cpu_count()},
+        "machine": {
+            "device": processor(),
+            "cores": os.cpu_count(),
+            "load_before": round(load, 1),  # processes that wanted a core in the minute before
+        },
         "versions": {"vad_toolkit": __version__, "python": sys.version.split()[0]},
         "rows": rows,
     }
