@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from vad_toolkit.models import temporal
-from vad_toolkit.models.temporal import attend, distance_mean, split_heads
+from vad_toolkit.models.base import at_least_float32
+from vad_toolkit.models.temporal import TimeBatchNorm, attend, distance_mean, split_heads
 
 
 @pytest.mark.parametrize("form", ["matrix", "convolution"])
@@ -44,3 +45,17 @@ def test_attention_against_its_definition() -> None:
 def test_heads_are_split_in_order() -> None:
     x = torch.arange(12.0).reshape(1, 2, 6)
     assert split_heads(x, 2)[0, :, 0].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_statistics_of_short_numbers_are_taken_in_float32() -> None:
+    x = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(0)).bfloat16()
+    mask = torch.arange(4).expand(3, 1, 4) < 3
+    norm, exact = TimeBatchNorm(5).train(), TimeBatchNorm(5).train()
+    torch.testing.assert_close(norm(x, mask), exact(x.float(), mask))
+    torch.testing.assert_close(norm.running_var, exact.running_var)
+
+
+def test_at_least_float32() -> None:
+    kinds = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
+    found = [at_least_float32(torch.ones(1, dtype=kind)).dtype for kind in kinds]
+    assert found == [torch.float32] * 3 + [torch.float64]

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from vad_toolkit.models import time_conv as module
-from vad_toolkit.models.time_conv import at_least_float32, minimal_filtering, time_conv
+from vad_toolkit.models.time_conv import minimal_filtering, time_conv
 
 
 def inputs(snippets: int, width: int = 3, outputs: int = 4, taps: int = 3) -> list[torch.Tensor]:
@@ -73,9 +73,3 @@ def test_wide_filters_of_three_taps_take_the_short_way(monkeypatch: pytest.Monke
         x, weight, bias = inputs(4, 128, 256)
         time_conv(x.transpose(1, 2), weight, bias)
     assert len(taken) == 1
-
-
-def test_at_least_float32() -> None:
-    kinds = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
-    found = [at_least_float32(torch.ones(1, dtype=kind)).dtype for kind in kinds]
-    assert found == [torch.float32] * 3 + [torch.float64]

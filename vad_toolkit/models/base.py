@@ -123,6 +123,11 @@ def hide(x: Tensor, mask: Tensor | None) -> Tensor:
     return x if mask is None else x.masked_fill(~mask, 0.0)
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """What mixed precision left in a shorter type, where rounding would pile up."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def lengths_of(output: Output) -> Tensor:
     """(B,) int64: real snippets of each video."""
     videos, snippets = output.scores.shape

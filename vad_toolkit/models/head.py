@@ -10,13 +10,20 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from vad_toolkit.models.base import MilModel, Output, hide, lengths_of, unfold_crops
+from vad_toolkit.models.base import (
+    MilModel,
+    Output,
+    at_least_float32,
+    hide,
+    lengths_of,
+    unfold_crops,
+)
 from vad_toolkit.models.class_activate import build_class_activate
 from vad_toolkit.models.como import CoMo
 from vad_toolkit.models.config import ClavComoConfig
 from vad_toolkit.models.losses import mil, smoothness, top_selection
 from vad_toolkit.models.relative_distance import relative_distance
-from vad_toolkit.models.time_conv import at_least_float32, time_conv
+from vad_toolkit.models.time_conv import time_conv
 
 
 class ClavComo(MilModel):
@@ -57,8 +64,8 @@ class ClavComo(MilModel):
         e = hide(self.dropout(torch.relu(e)), in_batch)
         h = hide(self.activate(e, self.tau if self.training else 1.0), in_batch)  # (N, d, T)
         g = h if self.como is None else self.como(h, in_batch)  # (N, d, T)
-        logits = at_least_float32(self.score(g.transpose(1, 2))).squeeze(2)  # (N, T)
-        crop_scores = torch.sigmoid(logits)  # (N, T)
+        logits = at_least_float32(self.score(g.transpose(1, 2)))  # (N, T, 1)
+        crop_scores = torch.sigmoid(logits).squeeze(2)  # (N, T)
         return Output(
             scores=self.average_crops(crop_scores, mask, crops),  # (B, T)
             features=unfold_crops(h.transpose(1, 2), crops),  # (B, C, T, d)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vad_toolkit.models.base import MilModel, Output, hide, unfold_crops
+from vad_toolkit.models.base import MilModel, Output, at_least_float32, hide, unfold_crops
 from vad_toolkit.models.config import MgfnConfig
 from vad_toolkit.models.losses import mil, smoothness, top_selection
 from vad_toolkit.models.temporal import TimeBatchNorm, attend, split_heads
@@ -54,7 +54,7 @@ class Mgfn(MilModel):
                 h = hide(self.widen[number - 1](h), in_batch)
             h = stage(h, in_batch)
         features = self.norm(h.transpose(1, 2))  # (N, T, w)
-        crop_scores = torch.sigmoid(self.score(features)).squeeze(2)  # (N, T)
+        crop_scores = torch.sigmoid(at_least_float32(self.score(features))).squeeze(2)  # (N, T)
         features = hide(features, None if in_batch is None else in_batch.transpose(1, 2))
         return Output(
             scores=self.average_crops(crop_scores, mask, crops),  # (B, T)

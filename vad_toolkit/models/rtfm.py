@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from vad_toolkit.models.base import MilModel, Output, hide, unfold_crops
+from vad_toolkit.models.base import MilModel, Output, at_least_float32, hide, unfold_crops
 from vad_toolkit.models.config import RtfmConfig
 from vad_toolkit.models.losses import mil, smoothness, top_selection
 from vad_toolkit.models.temporal import TimeBatchNorm
@@ -52,7 +52,7 @@ class Rtfm(MilModel):
         crops = x.shape[1]
         x, in_batch = self.prepare(x, mask)  # (N, D, T), N = B * C
         features = self.dropout(hide(x + self.scales(x, in_batch), in_batch)).transpose(1, 2)
-        crop_scores = torch.sigmoid(self.score(features)).squeeze(2)  # (N, T)
+        crop_scores = torch.sigmoid(at_least_float32(self.score(features))).squeeze(2)  # (N, T)
         return Output(
             scores=self.average_crops(crop_scores, mask, crops),  # (B, T)
             features=unfold_crops(features, crops),  # (B, C, T, D)

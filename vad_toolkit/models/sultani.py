@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from vad_toolkit.models.base import MilModel, Output, hide, unfold_crops
+from vad_toolkit.models.base import MilModel, Output, at_least_float32, hide, unfold_crops
 from vad_toolkit.models.config import SultaniConfig
 from vad_toolkit.models.losses import ranking, smoothness
 
@@ -39,7 +39,7 @@ class Sultani(MilModel):
         crops = x.shape[1]
         x, in_batch = self.prepare(x, mask)  # (N, D, T), N = B * C
         hidden = self.embed(x.transpose(1, 2))  # (N, T, 512)
-        crop_scores = torch.sigmoid(self.score(hidden)).squeeze(2)  # (N, T)
+        crop_scores = torch.sigmoid(at_least_float32(self.score(hidden))).squeeze(2)  # (N, T)
         features = hide(hidden, None if in_batch is None else in_batch.transpose(1, 2))
         return Output(
             scores=self.average_crops(crop_scores, mask, crops),  # (B, T)

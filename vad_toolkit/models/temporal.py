@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vad_toolkit.models.base import hide
+from vad_toolkit.models.base import at_least_float32, hide
 
 MATRIX_SNIPPETS = 256  # up to here one T x T matrix is quicker than a long convolution
 
@@ -18,6 +18,7 @@ class TimeBatchNorm(nn.BatchNorm1d):
         """x: (N, d, T); mask: (N, 1, T) bool or None. Masked places of the result mean nothing."""
         if mask is None or not self.training:
             return super().forward(x)
+        x = at_least_float32(x)
         weight = mask.to(x.dtype)
         count = weight.sum().clamp(min=1)
         mean = (x * weight).sum(dim=(0, 2)) / count  # (d,)

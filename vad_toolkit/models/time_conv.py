@@ -128,8 +128,3 @@ def _unfilter(u: Tensor) -> Tensor:
     """The gradient of `_filters`."""
     both = (u[1] + u[2]) / 2
     return torch.stack([u[0] + both, (u[1] - u[2]) / 2, both + u[3]], dim=2)
-
-
-def at_least_float32(x: Tensor) -> Tensor:
-    """What mixed precision left in a shorter type, where rounding would pile up."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))

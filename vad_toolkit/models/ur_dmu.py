@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vad_toolkit.models.base import MilModel, Output, hide, unfold_crops
+from vad_toolkit.models.base import MilModel, Output, at_least_float32, hide, unfold_crops
 from vad_toolkit.models.config import UrDmuConfig, UrDmuHead
 from vad_toolkit.models.losses import cross_entropy, pair_labels, top_selection
 from vad_toolkit.models.temporal import attend, distance_mean, keep_real, split_heads
@@ -64,7 +64,7 @@ class UrDmu(MilModel):
             noise = torch.randn_like(log_variance) * torch.exp(0.5 * log_variance)
             normal_drawn = torch.cat([normal_mean[:half] + noise, normal_mean[half:]])
         joined = torch.cat([h, normal_drawn + abnormal_mean], dim=2)  # (N, T, 2 d)
-        crop_scores = torch.sigmoid(self.score(joined)).squeeze(2)  # (N, T)
+        crop_scores = torch.sigmoid(at_least_float32(self.score(joined))).squeeze(2)  # (N, T)
         output = Output(
             scores=self.average_crops(crop_scores, mask, crops),  # (B, T)
             features=unfold_crops(h, crops),  # (B, C, T, d)

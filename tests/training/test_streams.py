@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from vad_toolkit.datasets.manifest import Entry, write_manifest
+from vad_toolkit.errors import PackError
+from vad_toolkit.features.imported import ImportedRecipe
+from vad_toolkit.features.pack import FeaturePack, VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.training.checkpoint import load_checkpoint
+from vad_toolkit.training.config import DataConfig, load_config
+from vad_toolkit.training.data import load_training_set
+from vad_toolkit.training.loop import train
+from vad_toolkit.training.streams import join
+
+RGB, FLOW, SNIPPETS = 4, 3, 6
+
+
+@pytest.fixture(scope="module")
+def two_streams(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pack with rgb and flow, and train.jsonl beside it."""
+    folder = tmp_path_factory.mktemp("streams")
+    recipe = ImportedRecipe(layout="test", crop_order=("center",), streams=("rgb", "flow"))
+    generator = np.random.default_rng(0)
+    meta = VideoMeta(
+        frames=16 * SNIPPETS,
+        frames_reported=16 * SNIPPETS,
+        frames_duplicated=0,
+        fps=25.0,
+        width=0,
+        height=0,
+        source_sha256="0" * 64,
+        decoder="made by a test",
+        decoder_version="1",
+    )
+    listed = [Entry(id=f"v{i}", path=f"v{i}", label=int(i >= 5)) for i in range(10)]
+
+    def features(width: int) -> NDArray[np.float16]:
+        return generator.standard_normal((SNIPPETS, 1, width)).astype(np.float16)
+
+    videos = [
+        (e.id, VideoFeatures(meta, {"rgb": features(RGB), "flow": features(FLOW)})) for e in listed
+    ]
+    write_pack(folder / "pack.h5", recipe, videos, dataset="test")
+    write_manifest(folder / "train.jsonl", listed)
+    return folder
+
+
+def test_streams_are_joined_rgb_first() -> None:
+    arrays = {"flow": np.full((2, 1, 3), 2, np.float16), "rgb": np.ones((2, 1, 4), np.float16)}
+    assert join(arrays, "both")[0, 0].tolist() == [1, 1, 1, 1, 2, 2, 2]
+    assert join(arrays, "flow") is arrays["flow"]
+
+
+@pytest.mark.parametrize(("streams", "width"), [("rgb", RGB), ("flow", FLOW), ("both", RGB + FLOW)])
+def test_a_set_of_each(two_streams: Path, streams: str, width: int) -> None:
+    config = DataConfig.model_validate({"segments": SNIPPETS, "streams": streams})
+    data = load_training_set(two_streams / "pack.h5", two_streams / "train.jsonl", config)
+    assert data.source.width == data.videos.width == width
+    with FeaturePack.open(two_streams / "pack.h5") as pack:
+        expected = join(pack.video("v7").streams, config.streams)
+    found = data.videos.video(7).transpose(0, 1)
+    assert torch.equal(found, torch.from_numpy(expected))  # one snippet a segment
+
+
+def test_a_head_on_both(two_streams: Path, tmp_path: Path) -> None:
+    config = load_config("sultani", {"steps": 2, "tensorboard": False, "data.streams": "both"})
+    train(two_streams / "pack.h5", two_streams / "train.jsonl", tmp_path, config, device="cpu")
+    assert load_checkpoint(tmp_path).input_dim == RGB + FLOW
+
+
+@pytest.mark.parametrize("streams", ["flow", "both"])
+def test_a_pack_without_the_stream(dataset, streams: str) -> None:
+    config = DataConfig.model_validate({"streams": streams})
+    message = f"has no stream 'flow', which data.streams={streams} takes; it has rgb$"
+    with pytest.raises(PackError, match=message):
+        load_training_set(dataset.pack, dataset.manifest, config)
