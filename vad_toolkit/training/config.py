@@ -25,7 +25,6 @@ from vad_toolkit.models.config import (
 )
 
 
-
 def _check_segments(value: Any) -> Any:
     if value == "all" or (type(value) is int and 1 <= value <= MOST_SEGMENTS):
         return value
