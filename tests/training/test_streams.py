@@ -7,10 +7,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from vad_toolkit.datasets.manifest import Entry, write_manifest
+from vad_toolkit.datasets.manifest import Entry, read_manifest, write_manifest
 from vad_toolkit.errors import PackError
+from vad_toolkit.evaluation.evaluate import evaluate
 from vad_toolkit.features.imported import ImportedRecipe
 from vad_toolkit.features.pack import FeaturePack, VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.models.scoring import score_snippets
 from vad_toolkit.training.checkpoint import load_checkpoint
 from vad_toolkit.training.config import DataConfig, load_config
 from vad_toolkit.training.data import load_training_set
@@ -79,3 +81,32 @@ def test_a_pack_without_the_stream(dataset, streams: str) -> None:
     message = f"has no stream 'flow', which data.streams={streams} takes; it has rgb$"
     with pytest.raises(PackError, match=message):
         load_training_set(dataset.pack, dataset.manifest, config)
+
+
+def test_a_head_is_evaluated_on_the_streams_it_was_trained_on(
+    two_streams: Path, tmp_path: Path
+) -> None:
+    """RGB and flow often have one width, so that the wrong stream would go unseen."""
+    scored = []
+    for streams in ("rgb", "flow", "both"):
+        config = load_config("sultani", {"steps": 2, "tensorboard": False, "data.streams": streams})
+        run, test = tmp_path / streams, tmp_path / "test.jsonl"
+        train(two_streams / "pack.h5", two_streams / "train.jsonl", run, config, device="cpu")
+        if not test.exists():
+            entries = read_manifest(two_streams / "train.jsonl")
+            write_manifest(
+                test,
+                [
+                    e.model_copy(
+                        update={"frames": 16 * SNIPPETS, "events": ((0, 16),) if e.label else None}
+                    )
+                    for e in entries
+                ],
+            )
+        result = evaluate(run, two_streams / "pack.h5", test, plots=False, device="cpu")
+        scores = np.load(result.out / "scores" / "v7.npy")[::16]
+        with FeaturePack.open(two_streams / "pack.h5") as pack:
+            features = join(pack.video("v7").streams, config.data.streams)
+        np.testing.assert_array_equal(scores, score_snippets(load_checkpoint(run).model, features))
+        scored.append(scores)
+    assert not np.array_equal(scored[0], scored[1])

@@ -31,9 +31,9 @@ from vad_toolkit.fitting import pack_problems
 from vad_toolkit.models.scoring import score_snippets
 from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.training.checkpoint import LAST, Checkpoint, find_runs, load_checkpoint
+from vad_toolkit.training.streams import check_streams, join
 
 Which = Literal["best", "last"]
-STREAM = "rgb"
 NAMED_PROBLEMS = 3  # that an error lists before it only counts
 
 
@@ -274,6 +274,7 @@ def _score(file: Path, request: _Request, progress: ProgressCallback) -> _Scored
     listed = find_manifest(request.manifest)
     with FeaturePack.open(request.pack) as opened:
         _check_recipe(checkpoint, opened)
+        check_streams(opened, checkpoint.config.data.streams)
         truth = _truth(listed, opened, request)
         frames, videos = [], []
         for done, entry in enumerate(listed):
@@ -349,7 +350,7 @@ def _score_video(
 ) -> tuple[ScoredVideo, VideoResult]:
     video = pack.video(entry.id)
     labels = truth.labels[entry.id]
-    features = video.streams[STREAM]  # (N, C, D)
+    features = join(video.streams, checkpoint.config.data.streams)  # (N, C, D)
     try:
         snippet_scores = score_snippets(checkpoint.model, features, device)
         scores = frame_scores(snippet_scores, checkpoint.recipe, len(labels))
