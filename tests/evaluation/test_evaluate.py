@@ -134,7 +134,7 @@ def test_a_pack_of_another_recipe_is_refused(
     tmp_path: Path, pack: Path, manifest: Path, make_run: Callable[..., Path]
 ) -> None:
     run = make_run(tmp_path / "other", recipe=Recipe(crops="center", resize=224))
-    with pytest.raises(InputError, match=r"another recipe .* \(resize: 256, not 224\)"):
+    with pytest.raises(PackError, match=r"another recipe .* \(resize: 256, not 224\)"):
         evaluate(run, pack, manifest)
     assert not list(run.glob("eval*"))
 

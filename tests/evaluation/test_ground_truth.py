@@ -13,7 +13,7 @@ import pytest
 from vad_toolkit.datasets.global_labels import global_labels, write_global_labels
 from vad_toolkit.datasets.groundtruth import frame_labels
 from vad_toolkit.datasets.manifest import Entry, Manifest, write_manifest
-from vad_toolkit.errors import InputError, ManifestError
+from vad_toolkit.errors import InputError, ManifestError, PackError
 from vad_toolkit.evaluation.evaluate import evaluate
 from vad_toolkit.evaluation.ground_truth import (
     GroundTruth,
@@ -269,6 +269,6 @@ def test_an_array_needs_no_events(
 def test_imported_and_extracted_features_do_not_mix(
     tmp_path: Path, rtfm_pack: Path, run: Path, manifest: Path
 ) -> None:
-    with pytest.raises(InputError, match=r"another recipe .* imported on one side, and extracted"):
+    with pytest.raises(PackError, match=r"another recipe .* imported on one side, and extracted"):
         evaluate(run, rtfm_pack, manifest)
     assert not list(tmp_path.glob("run/eval*"))

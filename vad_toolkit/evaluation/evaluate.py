@@ -17,7 +17,7 @@ import torch
 from vad_toolkit.datasets.manifest import Entry, Manifest
 from vad_toolkit.datasets.shipped import find_manifest
 from vad_toolkit.device import pick_device
-from vad_toolkit.errors import InputError, ManifestError, VadError
+from vad_toolkit.errors import InputError, ManifestError, PackError, VadError
 from vad_toolkit.evaluation.bootstrap import RESAMPLES, Interval
 from vad_toolkit.evaluation.frames import frame_scores
 from vad_toolkit.evaluation.ground_truth import GroundTruth, TruthSource, load_ground_truth
@@ -176,8 +176,9 @@ def evaluate(
         resamples: of the bootstrap that gives confidence intervals; 0 for none.
 
     Raises:
-        InputError: no such checkpoint, files in `out`, or a pack that was made by another recipe.
-        PackError, ManifestError: one of them cannot be used, or they do not fit; names the videos.
+        InputError: no such checkpoint, or files in `out`.
+        PackError, ManifestError: one of them cannot be used, they do not fit (names the videos), or
+            the pack was made by another recipe.
     """
     if out is not None:
         check_unused(out)
@@ -322,7 +323,7 @@ def _check_recipe(checkpoint: Checkpoint, pack: FeaturePack) -> None:
         what = ", ".join(f"{name}: {theirs[name]}, not {ours[name]}" for name in differing)
     else:
         what = "features that were imported on one side, and extracted here on the other"
-    raise InputError(
+    raise PackError(
         f"{pack.path} was made by another recipe than {checkpoint.path} was trained on ({what}): "
         "evaluate on features of the checkpoint's recipe"
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vad_toolkit.datasets.manifest import Entry, Manifest, read_manifest
-from vad_toolkit.errors import InputError, ManifestError
+from vad_toolkit.errors import ManifestError
 from vad_toolkit.features.pack import FeaturePack
 from vad_toolkit.features.recipe import AnyRecipe
 from vad_toolkit.files import canonical_json, sha256_text
@@ -86,14 +86,14 @@ def open_training_source(pack: Path, manifest: Path, config: DataConfig) -> Trai
     """Check that manifest and pack fit, without reading features.
 
     Raises:
-        ManifestError: the manifest cannot be read, or does not fit the pack.
-        InputError: there is no normal or no abnormal video.
+        ManifestError: the manifest cannot be read, has no normal or no abnormal video, or does not
+            fit the pack.
         PackError: the pack cannot be used, or lacks a stream.
     """
     listed = read_manifest(manifest)
     for label, videos in (("normal", listed.normal), ("abnormal", listed.abnormal)):
         if not videos:
-            raise InputError(f"{manifest} holds no {label} videos: training needs both kinds")
+            raise ManifestError(f"{manifest} holds no {label} videos: training needs both kinds")
     with FeaturePack.open(pack) as opened:
         check_streams(opened, config.streams)
         _check(listed, manifest, opened)

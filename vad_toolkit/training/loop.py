@@ -48,8 +48,8 @@ def train(
         threads: that computation on a CPU uses; None: as many as torch does.
 
     Raises:
-        InputError: `out` holds something else, a value is not allowed, or a label has no videos.
-        ManifestError: pack and manifest do not fit.
+        InputError: `out` holds something else, or a value is not allowed.
+        ManifestError: pack and manifest do not fit, or a label has no videos.
         PackError: the pack cannot be used, or lacks a stream.
         VadError: a loss is not finite; names the step and its videos. Earlier checkpoints are kept.
     """
