@@ -75,25 +75,27 @@ def test_debug_shows_the_traceback(vad, tmp_path: Path) -> None:  # type: ignore
 def test_signals(number: signal.Signals, code: int) -> None:
     """A command that waits is ended by a signal, with its code and without a traceback."""
     waiting = (
-        "import time, vad_cli.main as m\n"
+        "import signal, time, vad_cli.main as m\n"
+        # A shell's background job, as the tests themselves may be, is born with SIGINT ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "@m.vad.command('wait')\n"
         "def wait():\n"
         "    print('ready', flush=True)\n"
         "    time.sleep(60)\n"
         "m.main()\n"
     )
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", waiting, "wait"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=30)
-    finally:
-        process.kill()
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == code
     assert "Traceback" not in errors
