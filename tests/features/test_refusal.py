@@ -26,6 +26,17 @@ COMMANDS = {
     "compose": ("compose", "--pack", "PACK", "--manifest", "MANIFEST", "--out", "OUT"),
     "extract": ("extract", "MANIFEST", "--out", "PACK"),  # refused before any video is opened
     "train": ("train", "--pack", "PACK", "--manifest", "MANIFEST", "--out", "OUT"),
+    "ablate": (
+        "ablate",
+        "--pack",
+        "PACK",
+        "--manifest",
+        "MANIFEST",
+        "--test",
+        "MANIFEST",
+        "--out",
+        "OUT",
+    ),
     "eval": ("eval", "CHECKPOINT", "--pack", "PACK", "--manifest", "MANIFEST", "--out", "OUT"),
     "gt export": ("gt", "export", "MANIFEST", "--rule", "frames", "--pack", "PACK", "--out", "OUT"),
 }
