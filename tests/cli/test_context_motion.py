@@ -59,3 +59,13 @@ def test_wrong_options(tmp_path: Path, arguments: list[str], message: str) -> No
 def test_a_level_that_is_none() -> None:
     result = CliRunner().invoke(vad, ["context-motion", "vectors", "--level", "away"])
     assert result.exit_code == 2
+
+
+def test_videos_into_a_folder_of_other_things(tmp_path: Path) -> None:
+    (tmp_path / "something").touch()
+    command = ["context-motion", "videos", "--level", "far", "--out", str(tmp_path)]
+    result = CliRunner().invoke(vad, [*command, *SMALL])
+    assert isinstance(result.exception, InputError)
+    assert "is there and not an empty folder" in str(result.exception)
+    result = CliRunner().invoke(vad, [*command, "--train", "20"])
+    assert "train = 20 videos of each label" in str(result.exception)
