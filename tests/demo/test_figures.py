@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from vad_toolkit.demo import figures
 from vad_toolkit.demo.figures import (
+    FIRST_MOTIONS,
     GAITS,
     MOTIONS,
     Camera,
@@ -37,6 +39,19 @@ def test_each_motion_has_its_pace(motion: Motion) -> None:
     cycles = np.diff(track.phase) * 15 / (2 * np.pi)
     assert np.median(paces) == pytest.approx(GAITS[motion].speed, rel=0.11)
     assert np.median(cycles) == pytest.approx(GAITS[motion].cadence, rel=0.11)
+
+
+def test_motions_that_came_later_change_no_older_course(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even in a last bit, which could change which limb is drawn in front."""
+    told = [Motion.WALK] * 60 + [Motion.RUN] * 60 + [Motion.WAVE] * 60
+    now = [course(told, seed)[0] for seed in range(20)]
+    monkeypatch.setattr(figures, "MOTIONS", FIRST_MOTIONS)
+    monkeypatch.setattr(figures, "GAITS", {motion: GAITS[motion] for motion in FIRST_MOTIONS})
+    for seed, track in enumerate(now):
+        before = course(told, seed)[0]
+        np.testing.assert_array_equal(track.position, before.position)
+        np.testing.assert_array_equal(track.heading, before.heading)
+        np.testing.assert_array_equal(track.weights[:, : len(FIRST_MOTIONS)], before.weights)
 
 
 def test_what_is_drawn_fits_the_events() -> None:

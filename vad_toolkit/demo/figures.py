@@ -43,6 +43,7 @@ GAITS = {
     Motion.JACK: Gait(speed=0.0, cadence=1.1, turn_rate=1.5),
 }
 MOTIONS = tuple(GAITS)
+FIRST_MOTIONS = (Motion.WALK, Motion.RUN, Motion.WAVE)  # the demo's
 EASE_SECONDS = 0.12  # time constant with which a body follows what it is told
 
 
@@ -133,13 +134,16 @@ def simulate(
     weights = np.eye(len(MOTIONS))[told[0]]
     ease = 1 - np.exp(-1 / (fps * EASE_SECONDS))
     gaits = np.array([(g.speed, g.cadence, g.turn_rate) for g in GAITS.values()])
+    # A sum of more terms is rounded in another order, and a last bit can change a picture: motions
+    # that came later are left out where a figure does not make them, so old drawings stay.
+    last = max(told.max() + 1, len(FIRST_MOTIONS))
 
     positions = np.empty((frames, 2))
     headings, phases = np.empty(frames), np.empty(frames)
     mixes = np.empty((frames, len(MOTIONS)))
     for frame in range(frames):
         weights = weights + ease * (np.eye(len(MOTIONS))[told[frame]] - weights)
-        speed, cadence, turn_rate = weights @ gaits
+        speed, cadence, turn_rate = weights[:last] @ gaits[:last]
         away = goal - place
         if np.hypot(*away) < 0.15 + 0.2 * speed or side * (place[0] - goal[0]) > 0:
             side = -side
