@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
 import statistics
 import tempfile
 import time
@@ -67,18 +66,24 @@ def timed(function: Callable[[], object], device: torch.device) -> tuple[float, 
     return time.perf_counter() - start, time.process_time() - spent
 
 
+def memory_kb(name: str) -> int:
+    """VmRSS (memory in use) or VmHWM (the most so far) of this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+
+
 def peak_mb(method: str, device: str, threads: int) -> float:
     """Memory that a method's steps need, for a process that has done nothing else."""
     torch.set_num_threads(threads)
     place = pick_device(device)
     x = make_batch(place)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = memory_kb("VmRSS")
     step = make_step(method, place)
     for _ in range(3):
         step(x, None)
     if place.type == "cuda":
         return torch.cuda.max_memory_allocated(place) / 2**20
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
+    return (memory_kb("VmHWM") - before) / 2**10
 
 
 def measure_peaks(device: str, threads: int) -> dict[str, float]:
