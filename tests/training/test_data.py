@@ -46,7 +46,9 @@ def test_float32_storage_rounds_nothing(dataset) -> None:
 @pytest.mark.parametrize(("label", "missing"), [(0, "abnormal"), (1, "normal")])
 def test_both_kinds_are_needed(dataset, tmp_path, label, missing) -> None:
     id = "normal/n0"
-    with pytest.raises(ManifestError, match=f"holds no {missing} videos: training needs both kinds"):
+    with pytest.raises(
+        ManifestError, match=f"holds no {missing} videos: training needs both kinds"
+    ):
         load_training_set(dataset.pack, manifest(tmp_path / "m.jsonl", (id, label)), DataConfig())
 
 

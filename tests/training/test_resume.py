@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from vad_toolkit.errors import InputError, VadError
+from vad_toolkit.training import plan as plan_module
 from vad_toolkit.training import run as run_module
 from vad_toolkit.training.config import TrainConfig, load_config
 from vad_toolkit.training.loop import train, train_seeds
@@ -103,6 +104,21 @@ def test_a_stop_after_the_last_checkpoint(dataset, tmp_path, monkeypatch) -> Non
         train(dataset.pack, dataset.manifest, tmp_path / "stopped", config_of(), 0, "cpu")
     monkeypatch.undo()
     assert (tmp_path / "stopped" / "last.safetensors").exists()
+    train(dataset.pack, dataset.manifest, tmp_path / "stopped", config_of(), 0, "cpu")
+    assert contents(tmp_path / "stopped") == contents(whole.run)
+
+
+def test_a_stop_before_the_state_is_removed(dataset, tmp_path, monkeypatch) -> None:
+    whole = train(dataset.pack, dataset.manifest, tmp_path / "whole", config_of(), 0, "cpu")
+
+    def stop(out: Path) -> None:
+        raise Stopped
+
+    monkeypatch.setattr(plan_module, "remove_state", stop)
+    with pytest.raises(Stopped):
+        train(dataset.pack, dataset.manifest, tmp_path / "stopped", config_of(), 0, "cpu")
+    monkeypatch.undo()
+    assert (tmp_path / "stopped" / STATE).exists()
     train(dataset.pack, dataset.manifest, tmp_path / "stopped", config_of(), 0, "cpu")
     assert contents(tmp_path / "stopped") == contents(whole.run)
 

@@ -18,6 +18,7 @@ from vad_toolkit.training.data import TrainingSet, TrainingSource
 from vad_toolkit.training.folder import Reached, check_run_folder, claimed
 from vad_toolkit.training.result import TrainResult, read_result
 from vad_toolkit.training.run import Run
+from vad_toolkit.training.state import remove_state
 from vad_toolkit.training.validation import ValidationSplit, split_videos
 
 
@@ -70,6 +71,7 @@ class RunPlan:
 
     def result(self, *, reused: bool) -> TrainResult:
         """What the finished run came to; `reused`: it was finished before."""
+        remove_state(self.out)  # here, since a kill may come between the result and this
         return read_result(self.out, reused=reused)
 
 

@@ -72,8 +72,8 @@ class Run:
         if found is not None:
             self._restore(*found)
 
-    def train(self, progress: ProgressCallback) -> TrainResult:
-        """Make the steps that are left, and the files of a finished run."""
+    def train(self, progress: ProgressCallback) -> None:
+        """Make the steps that are left, and the files of a finished run; the state stays."""
         config = self.config
         log = RunLog(
             self.out, tensorboard=config.tensorboard, step=self.step, keep_bytes=self.log_bytes
@@ -93,7 +93,7 @@ class Run:
                 if step % config.checkpoint_every == 0 and not last:
                     self._save_state(log, loader, step)
             log.sync()
-        return self._finish()
+        self._finish()
 
     def _log(
         self, log: RunLog, step: int, schedule: Mapping[str, float], progress: ProgressCallback
@@ -135,12 +135,12 @@ class Run:
         )
         save_checkpoint(self.out / name, self.model, info)
 
-    def _finish(self) -> TrainResult:
+    def _finish(self) -> None:
         steps = self.config.steps
         if self.best is None:
             self._save(BEST, steps, None)
         self._save(LAST, steps, self.latest)
-        result = TrainResult(
+        TrainResult(
             run=self.out,
             method=self.config.method,
             seed=self.seed,
@@ -151,10 +151,7 @@ class Run:
             training_videos=len(self.split.training),
             validation_videos=len(self.split.validation),
             notice=self.split.notice,
-        )
-        result.write()
-        state.remove_state(self.out)
-        return result
+        ).write()
 
     def _save_state(self, log: RunLog, loader: Loader, step: int) -> None:
         watched = self.watch.state()
