@@ -90,7 +90,7 @@ def test_the_published_lists_are_orders(reference: Path, tmp_path: Path) -> None
     manifest = find_manifest("xd-violence")
     # Five crops a video, under another machine's folder, as published lists of files are.
     lines = [
-        f"/home/someone/XD/rgb test/{entry.id}__{crop}.npy\n"
+        f"/data/XD/rgb test/{entry.id}__{crop}.npy\n"
         for entry in manifest
         for crop in range(5)
     ]

@@ -39,7 +39,7 @@ FILES = ["flat_i3d.npy", "test/a b.npy", "test/x.npy", "train/x.npy"]
 @pytest.mark.parametrize(
     ("line", "file"),
     [
-        ("/home/yu/yu_ssd/SH_Test_ten_crop_i3d/flat_i3d.npy", "flat_i3d.npy"),
+        ("/data/SH_Test_ten_crop_i3d/flat_i3d.npy", "flat_i3d.npy"),
         (r"G:\UCF_Test_ten_crop_i3d\flat_i3d.npy", "flat_i3d.npy"),
         ("/other/machine/train/x.npy", "train/x.npy"),
         ("test\\x.npy", "test/x.npy"),
