@@ -90,9 +90,7 @@ def test_the_published_lists_are_orders(reference: Path, tmp_path: Path) -> None
     manifest = find_manifest("xd-violence")
     # Five crops a video, under another machine's folder, as published lists of files are.
     lines = [
-        f"/data/XD/rgb test/{entry.id}__{crop}.npy\n"
-        for entry in manifest
-        for crop in range(5)
+        f"/data/XD/rgb test/{entry.id}__{crop}.npy\n" for entry in manifest for crop in range(5)
     ]
     (tmp_path / "rgb-test.list").write_text("".join(lines), encoding="utf-8")
     order = read_order(tmp_path / "rgb-test.list", manifest)
