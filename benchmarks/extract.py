@@ -23,15 +23,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from machine import processor, slug
+from machine import RESULTS, processor, slug, write_result
 from plain_inception_i3d import unfolded
 
-from vad_toolkit import __version__
 from vad_toolkit.backbones.store import get_weights, load_backbone
 from vad_toolkit.device import pick_device
 from vad_toolkit.features.extract import BATCH_CLIPS, Extractor
 from vad_toolkit.features.recipe import load_recipe
-from vad_toolkit.files import write_json
 from vad_toolkit.video.encode import write_video
 
 CLIP_GFLOP = 55.6  # of 16 frames at 224x224: 27.8 G multiply-adds
@@ -122,25 +120,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     device = pick_device(options.device)
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(device, options.rounds, Path(folder))
-    result = {
-        "benchmark": "extract",
-        "setting": {"precision": "float32", "crops": "center", "rounds": options.rounds},
-        "machine": {"device": machine, "threads": torch.get_num_threads()},
-        "versions": {"vad_toolkit": __version__, "torch": torch.__version__},
-        "rows": rows,
-    }
     threads = f"{torch.get_num_threads()}threads" if device.type == "cpu" else "gpu"
-    path = options.out / f"extract-float32-{slug(machine)}-{threads}.json"
-    write_json(path, result)
-    for label, row in rows.items():
-        print(label.ljust(11), "  ".join(f"{key} {value}" for key, value in row.items()))
-    print(f"written: {path}")
+    write_result(
+        options.out / f"extract-float32-{slug(machine)}-{threads}.json",
+        setting={"precision": "float32", "crops": "center", "rounds": options.rounds},
+        machine={"device": machine, "threads": torch.get_num_threads()},
+        rows=rows,
+        torch=torch.__version__,
+    )
 
 
 if __name__ == "__main__":

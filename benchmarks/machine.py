@@ -1,9 +1,17 @@
-"""The machine that a result was measured on, as its data file names it."""
+"""A benchmark's result as a data file, and the machine it was measured on, as the file names it."""
 
 from __future__ import annotations
 
 import platform
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from vad_toolkit import __version__
+from vad_toolkit.files import write_json
+
+RESULTS = Path(__file__).parent / "results"
 
 
 def processor() -> str:
@@ -19,3 +27,32 @@ def processor() -> str:
 def slug(name: str) -> str:
     """A name in the form that file names have: "AMD EPYC (TM)" becomes "amd-epyc-tm"."""
     return "-".join(name.lower().replace("(", "").replace(")", "").split())
+
+
+def write_result(
+    path: Path,
+    *,
+    setting: Mapping[str, Any],
+    machine: Mapping[str, Any],
+    rows: Mapping[str, Mapping[str, Any]],
+    **versions: str,
+) -> None:
+    """Print a result, and write it to `path`; the benchmark's name is the running file's.
+
+    Args:
+        setting: what was measured.
+        machine: on what.
+        rows: what was found, by name.
+        versions: beside this toolkit's and Python's, of what the numbers depend on.
+    """
+    result = {
+        "benchmark": Path(sys.argv[0]).stem,
+        "setting": dict(setting),
+        "machine": dict(machine),
+        "versions": {"vad_toolkit": __version__, "python": platform.python_version(), **versions},
+        "rows": dict(rows),
+    }
+    write_json(path, result)
+    for label, row in rows.items():
+        print(label.ljust(15), "  ".join(f"{key} {value}" for key, value in row.items()))
+    print(f"written: {path}")

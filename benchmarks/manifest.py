@@ -10,7 +10,6 @@ the videos are abnormal, with a class and two events each.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import statistics
@@ -21,10 +20,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from machine import processor, slug
+from machine import RESULTS, processor, slug, write_result
 
-from vad_toolkit import __version__
-from vad_toolkit.files import canonical_json, write_json
+from vad_toolkit.files import canonical_json
 
 COMMANDS = {
     "check": ("check",),
@@ -108,26 +106,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(options.lines, options.rounds, Path(folder))
-    result = {
-        "benchmark": "manifest",
-        "setting": {"lines": options.lines, "rounds": options.rounds},
-        "machine": {
+    write_result(
+        options.out / f"manifest-{options.lines}-lines-{slug(processor())}.json",
+        setting={"lines": options.lines, "rounds": options.rounds},
+        machine={
             "device": processor(),
             "cores": os.cpu_count(),
             "load_before": round(load, 1),  # processes that wanted a core in the minute before
         },
-        "versions": {"vad_toolkit": __version__, "python": sys.version.split()[0]},
-        "rows": rows,
-    }
-    path = options.out / f"manifest-{options.lines}-lines-{slug(processor())}.json"
-    write_json(path, result)
-    print(json.dumps(rows, indent=2))
-    print(f"written: {path}")
+        rows=rows,
+    )
 
 
 if __name__ == "__main__":

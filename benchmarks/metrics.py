@@ -16,22 +16,18 @@ eight metrics and no class. Sets:
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import sklearn
-from machine import processor, slug
+from machine import RESULTS, processor, slug, write_result
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from vad_toolkit import __version__
 from vad_toolkit.evaluation.metrics import compute_metrics
 from vad_toolkit.evaluation.pools import ScoredVideo
-from vad_toolkit.files import write_json
 
 CLASSES = 13
 SNIPPET = 16
@@ -106,25 +102,17 @@ def measure(name: str, rounds: int) -> dict[str, dict[str, float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     rows = {name: measure(name, options.rounds) for name in SETS}
-    result = {
-        "benchmark": "metrics",
-        "setting": {"classes": CLASSES, "resamples": RESAMPLES, "rounds": options.rounds},
-        "machine": {"device": processor()},
-        "versions": {
-            "vad_toolkit": __version__,
-            "python": sys.version.split()[0],
-            "numpy": np.__version__,
-            "scikit-learn": sklearn.__version__,
-        },
-        "rows": rows,
-    }
-    path = options.out / f"metrics-{CLASSES}-classes-{slug(processor())}.json"
-    write_json(path, result)
-    print(json.dumps(rows, indent=2))
-    print(f"written: {path}")
+    write_result(
+        options.out / f"metrics-{CLASSES}-classes-{slug(processor())}.json",
+        setting={"classes": CLASSES, "resamples": RESAMPLES, "rounds": options.rounds},
+        machine={"device": processor()},
+        rows=rows,
+        numpy=np.__version__,
+        scikit_learn=sklearn.__version__,
+    )
 
 
 if __name__ == "__main__":

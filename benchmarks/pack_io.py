@@ -21,7 +21,6 @@ the cache, `times_cat` over that of `cat` in pack bytes.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import statistics
@@ -34,10 +33,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from machine import processor, slug
+from machine import RESULTS, processor, slug, write_result
 
-from vad_toolkit import __version__
-from vad_toolkit.files import canonical_json, write_json
+from vad_toolkit.files import canonical_json
 
 CROPS, WIDTH = 10, 2048
 SNIPPETS = 420  # about 34 MB a video, the mean of UCF-Crime's
@@ -152,26 +150,21 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="For files, four times as large.")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         rows = measure(options.gigabytes, options.rounds, Path(folder))
-    result = {
-        "benchmark": "pack_io",
-        "setting": {
+    write_result(
+        options.out / f"pack-io-{options.gigabytes:g}-gb-{slug(processor())}.json",
+        setting={
             "gigabytes": options.gigabytes,
             "layout": "rtfm",
             "shape": ["N", CROPS, WIDTH],
             "rounds": options.rounds,
         },
-        "machine": {"device": processor(), "cores": os.cpu_count()},
-        "versions": {"vad_toolkit": __version__, "python": sys.version.split()[0]},
-        "rows": rows,
-    }
-    path = options.out / f"pack-io-{options.gigabytes:g}-gb-{slug(processor())}.json"
-    write_json(path, result)
-    print(json.dumps(rows, indent=2))
-    print(f"written: {path}")
+        machine={"device": processor(), "cores": os.cpu_count()},
+        rows=rows,
+    )
 
 
 if __name__ == "__main__":

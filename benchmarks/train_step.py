@@ -26,11 +26,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import processor, slug
+from machine import RESULTS, processor, slug, write_result
 
-from vad_toolkit import __version__
 from vad_toolkit.device import pick_device
-from vad_toolkit.files import write_json
 from vad_toolkit.models.registry import build_model
 from vad_toolkit.training.config import METHOD_CONFIGS, load_config
 from vad_toolkit.training.step import TrainingStep
@@ -160,7 +158,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     device = pick_device(options.device)
@@ -169,9 +167,10 @@ def main() -> None:
         rows = measure(device, options.rounds, Path(folder))
     for method, peak in measure_peaks(str(device), options.threads).items():
         rows[method]["peak_mb"] = round(peak)
-    result = {
-        "benchmark": "train_step",
-        "setting": {
+    threads = f"{options.threads}threads" if device.type == "cpu" else "gpu"
+    write_result(
+        options.out / f"train_step-float32-{slug(machine)}-{threads}.json",
+        setting={
             "precision": "float32",
             "pairs": PAIRS,
             "crops": CROPS,
@@ -179,16 +178,10 @@ def main() -> None:
             "width": WIDTH,
             "rounds": options.rounds,
         },
-        "machine": {"device": machine, "threads": options.threads},
-        "versions": {"vad_toolkit": __version__, "torch": torch.__version__},
-        "rows": rows,
-    }
-    threads = f"{options.threads}threads" if device.type == "cpu" else "gpu"
-    path = options.out / f"train_step-float32-{slug(machine)}-{threads}.json"
-    write_json(path, result)
-    for label, row in rows.items():
-        print(label.ljust(11), "  ".join(f"{key} {value}" for key, value in row.items()))
-    print(f"written: {path}")
+        machine={"device": machine, "threads": options.threads},
+        rows=rows,
+        torch=torch.__version__,
+    )
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from vad_toolkit.datasets.groundtruth import frame_labels
 from vad_toolkit.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
 from vad_toolkit.datasets.shipped import shipped_dataset
 from vad_toolkit.errors import InputError, ManifestError
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.pack import FeaturePack, write_pack
 from vad_toolkit.features.recipe import Recipe, load_recipe
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 from vad_toolkit.fitting import pack_problems
 from vad_toolkit.progress import ProgressEvent
 

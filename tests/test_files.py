@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.files import EarlySync, atomic_folder
+from vad_toolkit.files import EarlySync, atomic_folder, claim_folder
 
 
 def test_a_folder_appears_whole(tmp_path: Path) -> None:
@@ -79,3 +79,22 @@ def test_a_sync_that_fails_is_told(
 
     with pytest.raises(OSError, match="Input/output error"):
         write()
+
+
+def test_a_folder_is_claimed_once(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "folder"
+    claim_folder(folder, "record.json", {"seed": 1}, "a dataset")
+    claim_folder(folder, "record.json", {"seed": 1}, "a dataset")  # the same goes on
+    with pytest.raises(InputError, match=r"holds a dataset with other data .*see record\.json"):
+        claim_folder(folder, "record.json", {"seed": 2}, "a dataset")
+    (folder / "record.json").write_text("{")
+    with pytest.raises(InputError, match="holds a dataset with other data"):
+        claim_folder(folder, "record.json", {"seed": 1}, "a dataset")
+
+
+def test_a_folder_with_other_files_is_not_claimed(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    for place in (tmp_path, tmp_path / "notes.txt"):
+        with pytest.raises(InputError, match="is there and not an empty folder: name another one"):
+            claim_folder(place, "record.json", {}, "a dataset")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

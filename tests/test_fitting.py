@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from vad_toolkit.datasets.manifest import Entry, Manifest
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.pack import FeaturePack, write_pack
 from vad_toolkit.features.recipe import load_recipe
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 from vad_toolkit.fitting import pack_problems
 
 

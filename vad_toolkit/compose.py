@@ -28,7 +28,8 @@ from vad_toolkit.datasets.manifest import Manifest, read_manifest
 from vad_toolkit.datasets.split import check_sides
 from vad_toolkit.errors import InputError, ManifestError
 from vad_toolkit.features.join import join_pack
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures, write_pack
+from vad_toolkit.features.pack import FeaturePack, write_pack
+from vad_toolkit.features.video import VideoFeatures
 from vad_toolkit.files import write_json
 from vad_toolkit.fitting import pack_problems
 from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,6 +120,32 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON with sorted keys, atomically."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def claim_folder(folder: Path, name: str, record: Mapping[str, Any], what: str) -> None:
+    """Make `folder` that of what `record` describes: a new or empty one gets it as file `name`.
+
+    Args:
+        what: that the folder holds, for the error: "a dataset".
+
+    Raises:
+        InputError: it holds what another record describes, or other files.
+    """
+    path = folder / name
+    if path.is_file():
+        try:
+            there = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            there = None
+        if there != record:
+            raise InputError(
+                f"{folder} holds {what} with other data or settings (see {name} there): name "
+                "another folder, or remove this one"
+            )
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is there and not an empty folder: name another one")
+    write_json(path, record)
 
 
 def read_settings(path: Path, what: str, names: Iterable[str]) -> dict[str, Any]:

@@ -25,8 +25,9 @@ from vad_toolkit.features.layouts.catalogue import find_layout
 from vad_toolkit.features.layouts.find import feature_files, listed_files
 from vad_toolkit.features.layouts.layout import STREAMS, Layout
 from vad_toolkit.features.layouts.reader import half_blocks
-from vad_toolkit.features.pack import LICENSE_NOT_STATED, VideoMeta, write_pack
+from vad_toolkit.features.pack import LICENSE_NOT_STATED, write_pack
 from vad_toolkit.features.stream import StreamedVideo
+from vad_toolkit.features.video import VideoMeta
 from vad_toolkit.files import canonical_json, sha256_file, sha256_text
 from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
 

@@ -181,10 +181,10 @@ def test_a_run_that_fails_leaves_the_others(
 
 def test_another_dataset_in_the_folder_is_refused(done: Path, tmp_path: Path) -> None:
     other = ContextMotionSource(Level.FAR, done / "data", size=SMALL)
-    with pytest.raises(InputError, match="holds an ablation on other data"):
+    with pytest.raises(InputError, match="holds an ablation with other data or settings"):
         run_ablation(plan(other), done, jobs=1)
     (tmp_path / "something").touch()
-    with pytest.raises(InputError, match="exists and is not empty"):
+    with pytest.raises(InputError, match="is there and not an empty folder"):
         run_ablation(plan(other), tmp_path, jobs=1)
 
 

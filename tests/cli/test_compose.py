@@ -13,8 +13,9 @@ from vad_cli.main import vad
 
 from vad_toolkit.datasets.manifest import Entry, read_manifest, write_manifest
 from vad_toolkit.errors import InputError
-from vad_toolkit.features.pack import VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.pack import write_pack
 from vad_toolkit.features.recipe import load_recipe
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 
 Run = Callable[..., tuple[str, str]]
 

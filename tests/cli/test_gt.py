@@ -15,7 +15,8 @@ from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.errors import ManifestError, PackError, VadError
 from vad_toolkit.features.crop_order import CENTER
 from vad_toolkit.features.imported import ImportedRecipe
-from vad_toolkit.features.pack import VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.pack import write_pack
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 
 
 def run(*arguments: str | Path) -> Result:

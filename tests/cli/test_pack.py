@@ -16,8 +16,9 @@ from vad_cli.pack import pack
 from vad_toolkit.backbones.catalogue import CATALOGUE
 from vad_toolkit.features.crop_order import crop_order
 from vad_toolkit.features.imported import ImportedRecipe
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.pack import FeaturePack, write_pack
 from vad_toolkit.features.recipe import load_recipe
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 
 
 def write(path: Path, **changes: object) -> Path:

@@ -11,8 +11,9 @@ from click.testing import CliRunner, Result
 from vad_cli.pack import pack
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.pack import FeaturePack, write_pack
 from vad_toolkit.features.recipe import load_recipe
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 
 
 def write(path: Path, *ids: str, license: str = "CC0-1.0") -> Path:

@@ -10,8 +10,9 @@ from vad_cli.main import vad
 
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.errors import InputError, ManifestError
-from vad_toolkit.features.pack import VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.pack import write_pack
 from vad_toolkit.features.recipe import load_recipe
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 
 QUICK = ["steps=2", "pairs=2", "data.segments=4", "tensorboard=false", "head.hidden=[4, 2]"]
 

@@ -120,7 +120,7 @@ def test_a_second_run_draws_what_is_missing(
 
 
 def test_another_level_in_the_folder_is_refused(rendered: Path) -> None:
-    with pytest.raises(InputError, match="another seed or other settings"):
+    with pytest.raises(InputError, match="holds a dataset with other data or settings"):
         render_videos(rendered, Level.NEAR, 0, SIZE, SMALL)
 
 

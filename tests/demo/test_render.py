@@ -66,7 +66,7 @@ def test_second_run_draws_what_is_missing(rendered: Path) -> None:
 
 
 def test_another_dataset_in_the_folder_is_refused(rendered: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="another seed or other settings"):
+    with pytest.raises(InputError, match="holds a dataset with other data or settings"):
         render_dataset(rendered, 8, SMALL)
     (tmp_path / "something").touch()
     with pytest.raises(InputError, match="not an empty folder"):

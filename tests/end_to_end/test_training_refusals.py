@@ -14,9 +14,10 @@ from vad_cli.main import vad
 
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.errors import VadError
-from vad_toolkit.features.pack import VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.pack import write_pack
 from vad_toolkit.features.recipe import load_recipe
 from vad_toolkit.features.stream import raw_bytes
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 
 SNIPPETS = 6
 QUICK = ("steps=2", "tensorboard=false", "data.segments=4", "head.hidden=[8,4]")

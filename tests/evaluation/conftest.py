@@ -12,8 +12,9 @@ import torch
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.features.crop_order import CENTER
 from vad_toolkit.features.imported import ImportedRecipe
-from vad_toolkit.features.pack import VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.pack import write_pack
 from vad_toolkit.features.recipe import AnyRecipe, Recipe
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 from vad_toolkit.models.registry import build_model
 from vad_toolkit.training.checkpoint import describe_checkpoint, save_checkpoint
 from vad_toolkit.training.config import load_config

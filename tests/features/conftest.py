@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from h5py import h5d, h5p, h5s, h5t
 
-from vad_toolkit.features.pack import VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.pack import write_pack
 from vad_toolkit.features.recipe import Recipe, load_recipe
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 
 
 class MakeVideo(Protocol):

@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures, VideoMeta
+from vad_toolkit.features.pack import FeaturePack
 from vad_toolkit.features.parts import PartStore
 from vad_toolkit.features.recipe import load_recipe
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 
 RECIPE = load_recipe("i3d-rgb-center")
 VIDEOS = {"a/one": 40, "a/two": 16, "b": 300}

@@ -12,8 +12,9 @@ import pytest
 from vad_toolkit import __version__
 from vad_toolkit.errors import InputError, PackCorrupt, PackError
 from vad_toolkit.features.join import join_pack
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.pack import FeaturePack, write_pack
 from vad_toolkit.features.recipe import Recipe, load_recipe
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 from vad_toolkit.files import canonical_json, sha256_text
 
 

@@ -14,8 +14,9 @@ from vad_toolkit.errors import InputError, PackCorrupt, PackError
 from vad_toolkit.features.crop_order import crop_order
 from vad_toolkit.features.imported import ImportedRecipe
 from vad_toolkit.features.merge import merge_packs
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures, write_pack
+from vad_toolkit.features.pack import FeaturePack, write_pack
 from vad_toolkit.features.recipe import AnyRecipe, Recipe, load_recipe
+from vad_toolkit.features.video import VideoFeatures
 
 MakeVideo = Callable[..., VideoFeatures]
 MakePack = Callable[..., Path]

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from vad_toolkit.errors import PackError
 from vad_toolkit.features import pack as pack_module
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.pack import FeaturePack, write_pack
 from vad_toolkit.features.recipe import Recipe, load_recipe
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 
 MakeVideo = Callable[..., VideoFeatures]
 META = VideoMeta(

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from vad_toolkit.errors import PackCorrupt, PackError, PackUnsafe
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures
+from vad_toolkit.features.pack import FeaturePack
 from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.features.video import VideoFeatures
 
 MakeVideo = Callable[..., VideoFeatures]
 

@@ -14,9 +14,10 @@ import pytest
 
 from vad_toolkit.errors import InputError, PackCorrupt, PackError
 from vad_toolkit.features import parts as parts_module
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures, write_pack
+from vad_toolkit.features.pack import FeaturePack, write_pack
 from vad_toolkit.features.parts import PartStore
 from vad_toolkit.features.recipe import Recipe, load_recipe
+from vad_toolkit.features.video import VideoFeatures
 
 MakeVideo = Callable[..., VideoFeatures]
 KILLED_RUN = Path(__file__).with_name("killed_run.py")

@@ -12,9 +12,10 @@ import pytest
 from vad_toolkit.errors import InputError, PackCorrupt, PackError
 from vad_toolkit.features import split as split_module
 from vad_toolkit.features.merge import merge_packs
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures, write_pack
+from vad_toolkit.features.pack import FeaturePack, write_pack
 from vad_toolkit.features.recipe import Recipe, load_recipe
 from vad_toolkit.features.split import FILE_BYTES, estimated_bytes, parse_size, split_pack
+from vad_toolkit.features.video import VideoFeatures
 
 MakeVideo = Callable[..., VideoFeatures]
 

@@ -12,9 +12,10 @@ import pytest
 
 from vad_toolkit.errors import PackCorrupt, PackError
 from vad_toolkit.features import stream as stream_module
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures, write_pack
+from vad_toolkit.features.pack import FeaturePack, write_pack
 from vad_toolkit.features.recipe import Recipe
 from vad_toolkit.features.stream import SnippetBlocks, StreamedVideo, block_snippets
+from vad_toolkit.features.video import VideoFeatures
 
 MakeVideo = Callable[..., VideoFeatures]
 

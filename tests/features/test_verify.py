@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from vad_toolkit.errors import PackCorrupt
 from vad_toolkit.features import stream as stream_module
 from vad_toolkit.features import verify as verify_module
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures, write_pack
+from vad_toolkit.features.pack import FeaturePack, write_pack
 from vad_toolkit.features.recipe import Recipe
 from vad_toolkit.features.verify import StoredFeatures, find_problems
+from vad_toolkit.features.video import VideoFeatures
 
 MakeVideo = Callable[..., VideoFeatures]
 

@@ -18,6 +18,7 @@ from vad_toolkit.models.config import (
     UrDmuConfig,
 )
 from vad_toolkit.models.registry import build_model
+from vad_toolkit.models.temporal import TimeBatchNorm
 
 DIM = 6
 SMALL_HEAD = {
@@ -63,3 +64,21 @@ def make_input() -> Callable[..., torch.Tensor]:
         return torch.randn(videos, crops, snippets, DIM, generator=generator)
 
     return make
+
+
+@pytest.fixture
+def stir() -> Callable[[MilModel], None]:
+    """stir(model) moves every parameter and statistic away from where it begins, seeded."""
+
+    def move(model: MilModel) -> None:
+        generator = torch.Generator().manual_seed(3)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
+            for layer in model.modules():
+                if isinstance(layer, TimeBatchNorm):
+                    layer.running_mean.normal_(generator=generator)
+                    layer.running_var.uniform_(0.5, 2, generator=generator)
+            model.standardise.fit(torch.full((DIM,), 0.3), torch.full((DIM,), 2.0))
+
+    return move

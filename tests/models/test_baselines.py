@@ -7,24 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from vad_toolkit.models.base import MilModel
 from vad_toolkit.models.config import MgfnConfig, ModelConfig, RtfmConfig, UrDmuConfig
 from vad_toolkit.models.registry import build_model
-from vad_toolkit.models.temporal import TimeBatchNorm
 
 BASELINES = ["rtfm", "ur-dmu", "mgfn"]
-
-
-def train_a_little(model: MilModel) -> None:
-    """Move every parameter and statistic away from where it begins."""
-    generator = torch.Generator().manual_seed(3)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
-        for layer in model.modules():
-            if isinstance(layer, TimeBatchNorm):
-                layer.running_mean.normal_(generator=generator)
-                layer.running_var.uniform_(0.5, 2, generator=generator)
 
 
 @pytest.mark.parametrize(
@@ -63,10 +49,10 @@ def test_defined_for_any_length_and_number_of_crops(
 
 @pytest.mark.parametrize("method", BASELINES)
 def test_scores_depend_on_no_other_video_and_no_order_of_crops(
-    make_model: Any, make_input: Any, method: str
+    make_model: Any, stir: Any, make_input: Any, method: str
 ) -> None:
     model = make_model(method)
-    train_a_little(model)
+    stir(model)
     x = make_input(3, 5, 12)
     torch.testing.assert_close(model(x).scores[1:2], model(x[1:2]).scores)
     torch.testing.assert_close(model(x[:, [3, 0, 4, 2, 1]]).scores, model(x).scores)
@@ -75,10 +61,10 @@ def test_scores_depend_on_no_other_video_and_no_order_of_crops(
 @pytest.mark.parametrize("method", BASELINES)
 @pytest.mark.parametrize("length", [1, 4])
 def test_a_masked_video_scores_as_it_would_alone(
-    make_model: Any, make_input: Any, method: str, length: int
+    make_model: Any, stir: Any, make_input: Any, method: str, length: int
 ) -> None:
     model = make_model(method)
-    train_a_little(model)
+    stir(model)
     x = make_input(2, 2, 9)
     mask = torch.arange(9) < torch.tensor([9, length])[:, None]
     x[(~mask)[:, None].expand(2, 2, 9)] = torch.nan
@@ -105,9 +91,9 @@ def test_masked_snippets_have_no_part_in_training(
 
 
 @pytest.mark.parametrize("method", BASELINES)
-def test_gradients(make_model: Any, make_input: Any, method: str) -> None:
+def test_gradients(make_model: Any, stir: Any, make_input: Any, method: str) -> None:
     model = make_model(method).double().train()
-    train_a_little(model)
+    stir(model)
     x = make_input(4, 2, 5).double().requires_grad_()
 
     def loss(x: torch.Tensor) -> torch.Tensor:

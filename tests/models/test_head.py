@@ -9,7 +9,6 @@ from vad_toolkit.errors import InputError
 from vad_toolkit.models.base import Output
 from vad_toolkit.models.config import ClavComoConfig
 from vad_toolkit.models.head import ClavComo
-from vad_toolkit.models.temporal import TimeBatchNorm
 
 SWITCHES = [
     {},
@@ -21,19 +20,6 @@ SWITCHES = [
     {"streams": "context"},
     {"streams": "motion"},
 ]
-
-
-def train_a_little(model) -> None:  # type: ignore[no-untyped-def]
-    """Move every parameter and statistic away from where it begins."""
-    generator = torch.Generator().manual_seed(3)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
-        for layer in model.modules():
-            if isinstance(layer, TimeBatchNorm):
-                layer.running_mean.normal_(generator=generator)
-                layer.running_var.uniform_(0.5, 2, generator=generator)
-        model.standardise.fit(torch.full((6,), 0.3), torch.full((6,), 2.0))
 
 
 @pytest.mark.parametrize("head", SWITCHES, ids=str)
@@ -60,24 +46,24 @@ def test_como_changes_nothing_at_initialisation(make_model, make_input) -> None:
     assert torch.equal(with_como(x).scores, without(x).scores)
 
 
-def test_scores_do_not_depend_on_the_order_of_crops(make_model, make_input) -> None:
+def test_scores_do_not_depend_on_the_order_of_crops(make_model, stir, make_input) -> None:
     model = make_model()
-    train_a_little(model)
+    stir(model)
     x = make_input(2, 5, 12)
     torch.testing.assert_close(model(x[:, [3, 0, 4, 2, 1]]).scores, model(x).scores)
 
 
-def test_scores_do_not_depend_on_the_other_videos(make_model, make_input) -> None:
+def test_scores_do_not_depend_on_the_other_videos(make_model, stir, make_input) -> None:
     model = make_model()
-    train_a_little(model)
+    stir(model)
     x = make_input(3, 2, 12)
     torch.testing.assert_close(model(x).scores[1:2], model(x[1:2]).scores)
 
 
 @pytest.mark.parametrize("head", SWITCHES, ids=str)
-def test_a_masked_video_scores_as_it_would_alone(make_model, make_input, head) -> None:
+def test_a_masked_video_scores_as_it_would_alone(make_model, stir, make_input, head) -> None:
     model = make_model(**head)
-    train_a_little(model)
+    stir(model)
     x = make_input(4, 2, 12)
     lengths = torch.tensor([12, 7, 2, 1])
     mask = torch.arange(12) < lengths[:, None]
@@ -92,12 +78,12 @@ def test_a_masked_video_scores_as_it_would_alone(make_model, make_input, head) -
 
 
 @pytest.mark.parametrize("select", ["score", "magnitude"])
-def test_a_full_mask_trains_as_no_mask(make_model, make_input, select) -> None:
+def test_a_full_mask_trains_as_no_mask(make_model, stir, make_input, select) -> None:
     x, mask = make_input(4, 2, 12), torch.ones(4, 12, dtype=torch.bool)
     gradients = []
     for given in (None, mask):
         model = make_model(dropout=0.0, embed_dropout=0.0)
-        train_a_little(model)
+        stir(model)
         model.config = model.config.model_copy(
             update={"losses": model.config.losses.model_copy(update={"select": select})}
         )
@@ -108,7 +94,7 @@ def test_a_full_mask_trains_as_no_mask(make_model, make_input, select) -> None:
     torch.testing.assert_close(gradients[0], gradients[1])
 
 
-def test_padding_does_not_change_training(make_model, make_input) -> None:
+def test_padding_does_not_change_training(make_model, stir, make_input) -> None:
     """Losses and batch statistics of a batch are the same with 5 snippets of padding."""
     x = make_input(4, 2, 12)
     mask = torch.arange(12) < torch.tensor([12, 9, 7, 10])[:, None]
@@ -117,7 +103,7 @@ def test_padding_does_not_change_training(make_model, make_input) -> None:
     terms, statistics = [], []
     for inputs, given in ((x, mask), (padded, longer)):
         model = make_model(dropout=0.0, embed_dropout=0.0)
-        train_a_little(model)
+        stir(model)
         model.train()
         terms.append(model.losses(model(inputs, given)))
         statistics.append(dict(model.named_buffers()))
@@ -180,11 +166,11 @@ def test_parameter_count_of_the_default_size() -> None:
 
 
 @pytest.mark.parametrize("head", SWITCHES, ids=str)
-def test_gradients(make_model, make_input, head) -> None:
+def test_gradients(make_model, stir, make_input, head) -> None:
     model = make_model(
         width=4, stream_width=3, nodes=2, node_width=2, dropout=0.0, embed_dropout=0.0, **head
     )
-    train_a_little(model)
+    stir(model)
     model.double().train()
     x = make_input(2, 2, 3).double().requires_grad_()
     weights = model.loss_weights

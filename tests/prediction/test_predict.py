@@ -16,8 +16,8 @@ import torch
 from vad_toolkit.backbones.catalogue import CATALOGUE
 from vad_toolkit.backbones.store import get_weights
 from vad_toolkit.errors import DecodeError, InputError, WeightsError
-from vad_toolkit.features.pack import VideoFeatures, VideoMeta
 from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 from vad_toolkit.files import sha256_file
 from vad_toolkit.models.registry import build_model
 from vad_toolkit.prediction.predict import predict

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vad_toolkit.features.pack import LICENSE_NOT_STATED, VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.pack import LICENSE_NOT_STATED, write_pack
 from vad_toolkit.features.recipe import AnyRecipe, Recipe, load_recipe
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 
 MakePack = Callable[..., Path]
 CENTER = load_recipe("i3d-rgb-center")

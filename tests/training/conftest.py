@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from vad_toolkit.datasets.manifest import Entry, write_manifest
-from vad_toolkit.features.pack import VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.pack import write_pack
 from vad_toolkit.features.recipe import Recipe, load_recipe
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 from vad_toolkit.training.config import TrainConfig, load_config
 
 DIM = 8

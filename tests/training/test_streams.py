@@ -11,7 +11,8 @@ from vad_toolkit.datasets.manifest import Entry, read_manifest, write_manifest
 from vad_toolkit.errors import PackError
 from vad_toolkit.evaluation.evaluate import evaluate
 from vad_toolkit.features.imported import ImportedRecipe
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.pack import FeaturePack, write_pack
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 from vad_toolkit.models.scoring import score_snippets
 from vad_toolkit.training.checkpoint import load_checkpoint
 from vad_toolkit.training.config import DataConfig, load_config

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from typing import TypeVar
 
-from joblib.externals.loky import ProcessPoolExecutor
-from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-from vad_toolkit.errors import VadError
+from vad_toolkit.processes import worker_processes
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -33,27 +27,7 @@ def run_tasks(
     if jobs == 1 or len(tasks) < 2:
         yield from ((task, function(task)) for task in tasks)
         return
-    pool = ProcessPoolExecutor(max_workers=min(jobs, len(tasks)))
-    try:
-        futures = {pool.submit(_call, os.getpid(), function, task): task for task in tasks}
+    with worker_processes(min(jobs, len(tasks))) as submit:
+        futures = {submit(function, task): task for task in tasks}
         for future in as_completed(futures):
             yield futures[future], future.result()
-    except TerminatedWorkerError as error:
-        raise VadError(
-            "a process was killed, perhaps since memory ran out: give the same command again with "
-            "fewer --jobs; what was finished is kept"
-        ) from error
-    finally:
-        pool.shutdown(kill_workers=True)
-
-
-def _call(parent: int, function: Callable[[Task], Result], task: Task) -> Result:
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    return function(task)
-
-
-def _end_with(parent: int) -> None:
-    """End this process when the one that started it does, even by a kill."""
-    while os.getppid() == parent:
-        time.sleep(0.1)
-    os._exit(1)

@@ -50,7 +50,7 @@ from vad_toolkit.evaluation.evaluate import evaluate
 from vad_toolkit.evaluation.ground_truth import GroundTruth, load_ground_truth
 from vad_toolkit.evaluation.pools import ScoredVideo
 from vad_toolkit.features.pack import FeaturePack, creator_versions
-from vad_toolkit.files import sha256_file, write_json
+from vad_toolkit.files import claim_folder, sha256_file
 from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.training.checkpoint import BEST
 from vad_toolkit.training.config import TrainConfig
@@ -151,7 +151,8 @@ def run_ablation(
     if jobs < 1:
         raise InputError(f"jobs {jobs}: has to be at least 1")
     described = plan.source.describe()
-    _claim(out, described)
+    record = {"format": FORMAT, "format_version": FORMAT_VERSION, "data": described}
+    claim_folder(out, RECORD_FILE, record, "an ablation")
     plan.source.prepare(plan.seeds, progress)
     tasks = [  # seeds outside: the first complete seed says something of all rows
         _Task(
@@ -178,26 +179,6 @@ def run_ablation(
     results = _compare(plan, described, good, failures, progress)
     write_results(out, results)
     return results
-
-
-def _claim(out: Path, described: Mapping[str, Any]) -> None:
-    """Make `out` the folder of ablations on these data."""
-    record = {"format": FORMAT, "format_version": FORMAT_VERSION, "data": described}
-    path = out / RECORD_FILE
-    if path.is_file():
-        try:
-            there = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            there = None
-        if there != record:
-            raise InputError(
-                f"{out} holds an ablation on other data (see {path.name} there): name another "
-                "folder"
-            )
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} exists and is not empty: name another folder")
-    write_json(path, record)
 
 
 def _run(task: _Task) -> str | None:

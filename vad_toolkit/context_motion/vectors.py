@@ -43,7 +43,8 @@ from vad_toolkit.datasets.dataset_info import DatasetInfo
 from vad_toolkit.errors import InputError, PackError
 from vad_toolkit.features.crop_order import crop_order
 from vad_toolkit.features.imported import ImportedRecipe
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures, VideoMeta, write_pack
+from vad_toolkit.features.pack import FeaturePack, write_pack
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 from vad_toolkit.files import canonical_json, sha256_text, write_json
 from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
 

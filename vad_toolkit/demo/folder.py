@@ -6,15 +6,13 @@ OUT/videos/<id>.mp4          a video is there whole or not at all
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from joblib import Parallel, delayed
 
-from vad_toolkit.errors import InputError
-from vad_toolkit.files import TEMPORARY_MARK, write_json
+from vad_toolkit.files import TEMPORARY_MARK, claim_folder
 from vad_toolkit.progress import ProgressCallback, ProgressEvent
 
 RECORD_FILE = "dataset.json"
@@ -31,27 +29,9 @@ class Named(Protocol):
 Plan = TypeVar("Plan", bound=Named)
 
 
-def claim(out: Path, record: dict[str, Any]) -> None:
-    """Make `out` the folder of the dataset that `record` describes.
-
-    Raises:
-        InputError: it holds another dataset or other files.
-    """
-    path = out / RECORD_FILE
-    if path.exists():
-        try:
-            there = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            there = None
-        if there != record:
-            raise InputError(
-                f"{out}: holds a dataset with another seed or other settings (see {path.name} "
-                "there); name another folder, or remove this one"
-            )
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: is there and not an empty folder; name another one")
-    write_json(path, record)
+def claim(out: Path, record: Mapping[str, Any]) -> None:
+    """Make `out` the folder of the dataset that `record` describes. Raises InputError."""
+    claim_folder(out, RECORD_FILE, record, "a dataset")
 
 
 def render_missing(

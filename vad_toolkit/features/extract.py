@@ -25,9 +25,9 @@ from vad_toolkit.device import pick_device
 from vad_toolkit.errors import DecodeError, InputError, PackError
 from vad_toolkit.features.crops import crop_views, iter_snippets, network_input, resize_frames
 from vad_toolkit.features.ids import check_ids
-from vad_toolkit.features.pack import VideoFeatures, VideoMeta
 from vad_toolkit.features.parts import PartStore
 from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 from vad_toolkit.files import write_text
 from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.video.files import find_videos, source_bytes, source_sha256

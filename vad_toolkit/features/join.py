@@ -12,7 +12,8 @@ import numpy as np
 
 import vad_toolkit
 from vad_toolkit.errors import InputError
-from vad_toolkit.features.pack import FeaturePack, VideoFeatures, VideoMeta
+from vad_toolkit.features.pack import FeaturePack
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 from vad_toolkit.files import canonical_json, sha256_text
 
 

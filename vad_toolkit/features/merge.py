@@ -11,8 +11,9 @@ from pathlib import Path
 from vad_toolkit.errors import InputError, PackError
 from vad_toolkit.features.crop_order import order_name
 from vad_toolkit.features.ids import check_ids
-from vad_toolkit.features.pack import FeaturePack, VideoMeta, write_pack
+from vad_toolkit.features.pack import FeaturePack, write_pack
 from vad_toolkit.features.stream import StreamedVideo
+from vad_toolkit.features.video import VideoMeta
 from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
 
 

@@ -39,89 +39,18 @@ from vad_toolkit.features.recipe import AnyRecipe, parse_recipe
 from vad_toolkit.features.stream import (
     SnippetBlocks,
     StreamedVideo,
-    all_finite,
-    array_blocks,
     block_snippets,
     raw_bytes,
     write_stream,
 )
 from vad_toolkit.features.verify import StoredFeatures, find_problems
+from vad_toolkit.features.video import PackFit, VideoFeatures, VideoMeta
 from vad_toolkit.files import EarlySync, atomic_path, canonical_json, sha256_text
 
 FORMAT = "vad-feature-pack"
 FORMAT_VERSION = 1
 LICENSE_NOT_STATED = "not stated"
 JSON_ERRORS = (ValueError, RecursionError)  # the second for thousands of brackets
-
-
-@dataclass(frozen=True)
-class VideoMeta:
-    """What a pack says of a video beside its features. Checks itself; raises PackError."""
-
-    frames: int  # decoded: the frames that the features cover, at least 1
-    frames_reported: int  # what the container says; 0 where it says nothing
-    frames_duplicated: int  # frames that the decoder filled in with copies
-    fps: float  # frames per second; 0 where not known
-    width: int  # pixels, as displayed; 0 where not known
-    height: int
-    source_sha256: str  # of the video file, or of what a composed video was joined from
-    decoder: str
-    decoder_version: str
-    clips: tuple[str, ...] = ()  # ids of the clips that a composed video was joined from, in order
-
-    def __post_init__(self) -> None:
-        for name, least in (
-            ("frames", 1),
-            ("frames_reported", 0),
-            ("frames_duplicated", 0),
-            ("width", 0),
-            ("height", 0),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise PackError(
-                    f"{name} is {value!r}: it has to be a whole number of at least {least}"
-                )
-        if not isinstance(self.fps, float) or not math.isfinite(self.fps) or self.fps < 0:
-            raise PackError(f"fps is {self.fps!r}: it has to be a float of at least 0.0")
-        if not re.fullmatch(r"[0-9a-f]{64}", str(self.source_sha256)):
-            raise PackError(f"source_sha256 is {self.source_sha256!r}: it has to be 64 hex digits")
-        for name in ("decoder", "decoder_version"):
-            check_text(name, getattr(self, name))
-        if not isinstance(self.clips, tuple):
-            raise PackError(f"clips is {self.clips!r}: it has to be a tuple of video ids")
-        for clip in self.clips:
-            check_id(clip)
-
-
-@dataclass(frozen=True)
-class VideoFeatures:
-    """The features of one video: for each stream float16 (N, C, D), finite, none of the three 0.
-
-    Checks itself; raises PackError.
-    """
-
-    meta: VideoMeta
-    streams: Mapping[str, NDArray[np.float16]]
-
-    def __post_init__(self) -> None:
-        for stream, array in self.streams.items():
-            if array.ndim != 3 or array.dtype != np.float16 or 0 in array.shape:
-                raise PackError(
-                    f"{stream} features are {array.dtype} {array.shape}: "
-                    "they have to be float16 (snippets, crops, numbers), none of them 0"
-                )
-            if not all_finite(array):
-                raise PackError(f"{stream} features hold NaN or infinity: they have to be finite")
-
-    def __repr__(self) -> str:
-        shapes = {stream: array.shape for stream, array in self.streams.items()}
-        return f"VideoFeatures({self.meta}, {shapes})"
-
-    def streamed(self) -> StreamedVideo:
-        """The same, as it is written."""
-        streams = {name: array_blocks(array) for name, array in self.streams.items()}
-        return StreamedVideo(streams, lambda: self.meta)
 
 
 @dataclass(frozen=True)
@@ -159,7 +88,7 @@ class FeaturePack:
         self.creator = self._read_creator()
         self._meta: dict[str, VideoMeta] = {}
         self._stored: dict[str, dict[str, _Stored]] = {}
-        self._fit = _Fit(self.recipe)
+        self._fit = PackFit(self.recipe)
         self._read_videos()
         self.ids: tuple[str, ...] = tuple(sorted(self._meta))
 
@@ -448,7 +377,7 @@ def write_pack(
         "creator": canonical_json(dict(creator_versions())),
         "license": check_text("license", license),
     }
-    ids, fit = IdSet(), _Fit(recipe)
+    ids, fit = IdSet(), PackFit(recipe)
     try:
         with (
             ThreadPoolExecutor(1) as writer,
@@ -473,7 +402,11 @@ def write_pack(
 
 
 def _write_video(
-    videos: h5py.Group, id: str, video: VideoFeatures | StreamedVideo, fit: _Fit, writer: Executor
+    videos: h5py.Group,
+    id: str,
+    video: VideoFeatures | StreamedVideo,
+    fit: PackFit,
+    writer: Executor,
 ) -> int:
     """Write a video; gives the bytes of its features."""
     if isinstance(video, VideoFeatures):
@@ -492,36 +425,6 @@ def _write_video(
         elif value:
             group.attrs["clips"] = canonical_json(list(value))
     return sum(2 * math.prod(stream.shape) for stream in video.streams.values())
-
-
-class _Fit:
-    """What the videos of one pack have to agree on: the recipe, and D of each stream."""
-
-    def __init__(self, recipe: AnyRecipe) -> None:
-        self.recipe = recipe
-        self.widths: dict[str, int] = {}
-
-    def check(self, meta: VideoMeta, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Compare streams and shapes (N, C, D) with what the recipe makes. Raises PackError."""
-        if set(shapes) != set(self.recipe.streams):
-            found = ", ".join(map(hdf5.shown, sorted(shapes))) or "none"
-            wanted = ", ".join(map(repr, self.recipe.streams))
-            raise PackError(f"its streams are {found}, the recipe's {wanted}")
-        snippets = self.recipe.snippet_count(meta.frames)
-        if snippets is None:  # published features: whatever they have, but all streams the same
-            snippets = next(iter(shapes.values()))[0]
-        if not snippets:
-            raise PackError(f"{meta.frames} frames make no snippet by this recipe")
-        for stream, (count, crops, width) in shapes.items():
-            if count != snippets:
-                raise PackError(
-                    f"{stream} has {count} snippets, but {meta.frames} frames make {snippets}"
-                )
-            if crops != self.recipe.crop_count:
-                raise PackError(f"{stream} has {crops} crops, the recipe {self.recipe.crop_count}")
-            if width == 0 or self.widths.setdefault(stream, width) != width:
-                usual = self.widths[stream] if width else "at least 1"
-                raise PackError(f"{stream} has {width} numbers a crop, other videos have {usual}")
 
 
 @cache

@@ -21,14 +21,9 @@ from types import MappingProxyType
 
 from vad_toolkit.errors import InputError, PackCorrupt, PackError, PackUnsafe
 from vad_toolkit.features.ids import IdSet
-from vad_toolkit.features.pack import (
-    LICENSE_NOT_STATED,
-    FeaturePack,
-    VideoFeatures,
-    VideoMeta,
-    write_pack,
-)
+from vad_toolkit.features.pack import LICENSE_NOT_STATED, FeaturePack, write_pack
 from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 from vad_toolkit.files import TEMPORARY_MARK, fsync_folder
 
 LOCK = "lock"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from vad_toolkit.errors import PackError
 
 if TYPE_CHECKING:
-    from vad_toolkit.features.pack import VideoMeta
+    from vad_toolkit.features.video import VideoMeta
 
 CHUNK_SNIPPETS = 16
 BLOCK_BYTES = 4 << 20  # of float16, about: what is in memory at a time

@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from vad_toolkit.errors import InputError
+from vad_toolkit.models.config import MethodConfig
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,13 @@ class MilModel(nn.Module, ABC):
     of a batch are normal videos, the second half abnormal ones; video i and B/2 + i are a pair.
     """
 
-    def __init__(self, input_dim: int) -> None:
+    main_term: ClassVar[str] = "mil"  # of weight 1
+    weighted_terms: ClassVar[tuple[str, ...]]  # each named as its weight in `config.losses`
+
+    def __init__(self, input_dim: int, config: MethodConfig) -> None:
         super().__init__()
         self.input_dim = input_dim
+        self.config = config
         self.standardise = Standardise(input_dim)
 
     @abstractmethod
@@ -79,14 +85,15 @@ class MilModel(nn.Module, ABC):
         """Named loss terms of a batch of pairs, each a scalar without its weight."""
 
     @property
-    @abstractmethod
     def loss_weights(self) -> Mapping[str, float]:
         """The weight of each term of `losses`; the loss is the weighted sum."""
+        weights = {name: getattr(self.config.losses, name) for name in self.weighted_terms}
+        return {self.main_term: 1.0, **weights}
 
     @property
-    @abstractmethod
     def top_divisor(self) -> int:
         """A whole video of T snippets scores the mean of its max(1, T // top_divisor) highest."""
+        return self.config.losses.top_divisor
 
     def begin_step(self, progress: float) -> dict[str, float]:
         """Set what a schedule changes at `progress` in [0, 1) of training; return it to log."""
@@ -111,6 +118,26 @@ class MilModel(nn.Module, ABC):
     def average_crops(self, crop_scores: Tensor, mask: Tensor | None, crops: int) -> Tensor:
         """(B*C, T) scores a crop -> (B, T) scores a snippet, 0 where `mask` (B, T) is False."""
         return hide(unfold_crops(crop_scores, crops).mean(dim=1), mask)
+
+
+def score_mlp(width: int, hidden: tuple[int, int], dropout: float) -> nn.Sequential:
+    """width -> hidden -> hidden -> 1, ReLU and dropout between: a snippet's score as a logit."""
+    first, second = hidden
+    return nn.Sequential(
+        nn.Linear(width, first),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(first, second),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(second, 1),
+    )
+
+
+def abnormal_half(output: Output) -> tuple[Tensor, Tensor | None]:
+    """(B / 2, T) scores of a batch's abnormal videos, and their mask."""
+    mask = None if output.mask is None else output.mask.chunk(2)[1]
+    return output.scores.chunk(2)[1], mask
 
 
 def unfold_crops(x: Tensor, crops: int) -> Tensor:

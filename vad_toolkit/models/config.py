@@ -39,6 +39,18 @@ class ModelConfig(Strict):
     method: str
 
 
+class MethodLosses(Strict):
+    """What the losses of every method have."""
+
+    top_divisor: TopDivisor = 10  # K = max(1, T // top_divisor)
+
+
+class MethodConfig(ModelConfig):
+    """The config of a method that can be built."""
+
+    losses: MethodLosses
+
+
 class ClavComoHead(Strict):
     """Switches and widths of the CLAV + CoMo network; the defaults are the paper's size."""
 
@@ -64,7 +76,7 @@ class ClavComoHead(Strict):
     score_hidden: Annotated[tuple[Width, Width], BeforeValidator(_to_tuple)] = (128, 32)
 
 
-class ClavComoLosses(Strict):
+class ClavComoLosses(MethodLosses):
     """Weights of the loss terms beside MIL (weight 1), and how top-K sets are chosen."""
 
     relative_distance: LossWeight = 1.0
@@ -72,10 +84,9 @@ class ClavComoLosses(Strict):
     smoothness: LossWeight = 8e-4
     sparsity: LossWeight = 8e-3
     select: Literal["score", "magnitude"] = "score"
-    top_divisor: TopDivisor = 10  # k = max(1, T // top_divisor)
 
 
-class ClavComoConfig(ModelConfig):
+class ClavComoConfig(MethodConfig):
     """Our reconstruction of Cho et al. (CVPR 2023)."""
 
     method: Literal["clav-como"] = "clav-como"
@@ -91,17 +102,16 @@ class RtfmHead(Strict):
     score_hidden: Annotated[tuple[Width, Width], BeforeValidator(_to_tuple)] = (512, 128)
 
 
-class RtfmLosses(Strict):
+class RtfmLosses(MethodLosses):
     """Weights of the terms beside MIL (weight 1)."""
 
     magnitude: LossWeight = 1e-4
     margin: Annotated[float, Field(ge=0, le=1e6)] = 100.0
     smoothness: LossWeight = 8e-4
     sparsity: LossWeight = 8e-3
-    top_divisor: TopDivisor = 10
 
 
-class RtfmConfig(ModelConfig):
+class RtfmConfig(MethodConfig):
     """Robust temporal feature magnitude learning (Tian et al., ICCV 2021)."""
 
     method: Literal["rtfm"] = "rtfm"
@@ -121,7 +131,7 @@ class UrDmuHead(Strict):
     score_hidden: Width = 128
 
 
-class UrDmuLosses(Strict):
+class UrDmuLosses(MethodLosses):
     """Weights of the terms beside MIL (weight 1)."""
 
     memory: LossWeight = 0.1
@@ -131,7 +141,7 @@ class UrDmuLosses(Strict):
     top_divisor: TopDivisor = 16
 
 
-class UrDmuConfig(ModelConfig):
+class UrDmuConfig(MethodConfig):
     """Dual memory units with uncertainty regulation (Zhou et al., AAAI 2023)."""
 
     method: Literal["ur-dmu"] = "ur-dmu"
@@ -153,17 +163,16 @@ class MgfnHead(Strict):
     dropout: Probability = 0.7  # of the snippets that can be chosen
 
 
-class MgfnLosses(Strict):
+class MgfnLosses(MethodLosses):
     """Weights of the terms beside MIL (weight 1)."""
 
     contrast: LossWeight = 1e-3
     margin: Annotated[float, Field(ge=0, le=1e6)] = 200.0
     smoothness: LossWeight = 8e-4
     sparsity: LossWeight = 8e-3
-    top_divisor: TopDivisor = 10
 
 
-class MgfnConfig(ModelConfig):
+class MgfnConfig(MethodConfig):
     """Magnitude-contrastive glance-and-focus network (Chen et al., AAAI 2023)."""
 
     method: Literal["mgfn"] = "mgfn"
@@ -178,16 +187,18 @@ class SultaniHead(Strict):
     dropout: Probability = 0.6
 
 
-class SultaniLosses(Strict):
-    """Weights of the terms beside the ranking hinge (weight 1): the paper's two lambdas."""
+class SultaniLosses(MethodLosses):
+    """Weights of the terms beside the ranking hinge (weight 1): the paper's two lambdas.
+
+    `top_divisor` is only for the score of a whole video in validation.
+    """
 
     margin: Annotated[float, Field(ge=0, le=1)] = 1.0
     smoothness: LossWeight = 8e-5
     sparsity: LossWeight = 8e-5
-    top_divisor: TopDivisor = 10  # only for the score of a whole video in validation
 
 
-class SultaniConfig(ModelConfig):
+class SultaniConfig(MethodConfig):
     """The multiple-instance ranking head of Sultani et al. (CVPR 2018)."""
 
     method: Literal["sultani"] = "sultani"

@@ -5,17 +5,17 @@ No public implementation exists; docs/model.md says which part is known and whic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
 from vad_toolkit.models.base import (
     MilModel,
     Output,
+    abnormal_half,
     at_least_float32,
     hide,
     lengths_of,
+    score_mlp,
     unfold_crops,
 )
 from vad_toolkit.models.class_activate import build_class_activate
@@ -29,25 +29,18 @@ from vad_toolkit.models.time_conv import time_conv
 class ClavComo(MilModel):
     """Embedding, class-activate features H, context-motion interrelation G, a score a snippet."""
 
+    weighted_terms = ("relative_distance", "smoothness", "sparsity")
+    config: ClavComoConfig
+
     def __init__(self, input_dim: int, config: ClavComoConfig) -> None:
-        super().__init__(input_dim)
+        super().__init__(input_dim, config)
         head = config.head
-        self.config = config
         self.tau = 1.0  # of the class activation while training; 1 in evaluation
         self.embed = nn.Conv1d(input_dim, head.width, head.kernel, padding="same")
         self.dropout = nn.Dropout(head.embed_dropout)
         self.activate = build_class_activate(head)
         self.como = CoMo(head) if head.como else None
-        first, second = head.score_hidden
-        self.score = nn.Sequential(
-            nn.Linear(head.width, first),
-            nn.ReLU(),
-            nn.Dropout(head.dropout),
-            nn.Linear(first, second),
-            nn.ReLU(),
-            nn.Dropout(head.dropout),
-            nn.Linear(second, 1),
-        )
+        self.score = score_mlp(head.width, head.score_hidden, head.dropout)
 
     def begin_step(self, progress: float) -> dict[str, float]:
         """tau falls linearly from `tau_start` to 1 over the first `tau_fraction` of training."""
@@ -80,8 +73,7 @@ class ClavComo(MilModel):
         else:
             ranked_by = output.features.norm(dim=3).mean(dim=1)  # (B, T)
         selection = top_selection(ranked_by, losses.top_divisor, output.mask)
-        abnormal = output.scores.chunk(2)[1]
-        abnormal_mask = None if output.mask is None else output.mask.chunk(2)[1]
+        abnormal, abnormal_mask = abnormal_half(output)
         return {
             "mil": mil(output.scores, selection),
             "relative_distance": relative_distance(
@@ -90,19 +82,3 @@ class ClavComo(MilModel):
             "smoothness": smoothness(abnormal, abnormal_mask),
             "sparsity": abnormal.norm(),
         }
-
-    @property
-    def loss_weights(self) -> Mapping[str, float]:
-        """Weights of the terms of `losses`."""
-        losses = self.config.losses
-        return {
-            "mil": 1.0,
-            "relative_distance": losses.relative_distance,
-            "smoothness": losses.smoothness,
-            "sparsity": losses.sparsity,
-        }
-
-    @property
-    def top_divisor(self) -> int:
-        """See `MilModel.top_divisor`."""
-        return self.config.losses.top_divisor

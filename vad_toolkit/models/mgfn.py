@@ -8,8 +8,6 @@ parameters (D = 2048).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,10 +21,12 @@ from vad_toolkit.models.temporal import TimeBatchNorm, attend, split_heads
 class Mgfn(MilModel):
     """Tokens and magnitude, three stages of blocks, a norm, one score a snippet."""
 
+    weighted_terms = ("contrast", "smoothness", "sparsity")
+    config: MgfnConfig
+
     def __init__(self, input_dim: int, config: MgfnConfig) -> None:
-        super().__init__(input_dim)
+        super().__init__(input_dim, config)
         head = config.head
-        self.config = config
         self.tokens = nn.Conv1d(input_dim, head.widths[0], 3, padding="same")
         self.magnitude = nn.Conv1d(1, head.widths[0], 3, padding="same")
         kinds = (Glance, Focus, Focus)
@@ -75,22 +75,6 @@ class Mgfn(MilModel):
             "smoothness": smoothness(output.scores, output.mask),
             "sparsity": abnormal.norm(),
         }
-
-    @property
-    def loss_weights(self) -> Mapping[str, float]:
-        """Weights of the terms of `losses`."""
-        losses = self.config.losses
-        return {
-            "mil": 1.0,
-            "contrast": losses.contrast,
-            "smoothness": losses.smoothness,
-            "sparsity": losses.sparsity,
-        }
-
-    @property
-    def top_divisor(self) -> int:
-        """See `MilModel.top_divisor`."""
-        return self.config.losses.top_divisor
 
 
 class Stage(nn.ModuleList):

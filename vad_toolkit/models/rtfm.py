@@ -8,12 +8,18 @@ parameters (D = 2048).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
-from vad_toolkit.models.base import MilModel, Output, at_least_float32, hide, unfold_crops
+from vad_toolkit.models.base import (
+    MilModel,
+    Output,
+    abnormal_half,
+    at_least_float32,
+    hide,
+    score_mlp,
+    unfold_crops,
+)
 from vad_toolkit.models.config import RtfmConfig
 from vad_toolkit.models.losses import mil, smoothness, top_selection
 from vad_toolkit.models.temporal import TimeBatchNorm
@@ -24,23 +30,16 @@ DILATIONS = (1, 2, 4)
 class Rtfm(MilModel):
     """X + multi-scale(X), then D -> 512 -> 128 -> 1 a snippet."""
 
+    weighted_terms = ("magnitude", "smoothness", "sparsity")
+    config: RtfmConfig
+
     def __init__(self, input_dim: int, config: RtfmConfig) -> None:
-        super().__init__(input_dim)
+        super().__init__(input_dim, config)
         head = config.head
-        self.config = config
         self.scales = MultiScale(input_dim, head.width)
         self.dropout = nn.Dropout(head.dropout)
         self.select_dropout = nn.Dropout(head.dropout)
-        first, second = head.score_hidden
-        self.score = nn.Sequential(
-            nn.Linear(input_dim, first),
-            nn.ReLU(),
-            nn.Dropout(head.dropout),
-            nn.Linear(first, second),
-            nn.ReLU(),
-            nn.Dropout(head.dropout),
-            nn.Linear(second, 1),
-        )
+        self.score = score_mlp(input_dim, head.score_hidden, head.dropout)
         for layer in self.modules():
             if isinstance(layer, nn.Linear | nn.Conv1d):
                 nn.init.xavier_uniform_(layer.weight)
@@ -66,30 +65,13 @@ class Rtfm(MilModel):
         # In training a share of the snippets cannot be chosen, so that the same few are not always.
         chance = self.select_dropout(torch.ones_like(magnitudes))
         selection = top_selection(magnitudes * chance, losses.top_divisor, output.mask)
-        abnormal = output.scores.chunk(2)[1]
-        abnormal_mask = None if output.mask is None else output.mask.chunk(2)[1]
+        abnormal, abnormal_mask = abnormal_half(output)
         return {
             "mil": mil(output.scores, selection),
             "magnitude": magnitude_separation(output.features, selection, losses.margin),
             "smoothness": smoothness(abnormal, abnormal_mask),
             "sparsity": abnormal.norm(),
         }
-
-    @property
-    def loss_weights(self) -> Mapping[str, float]:
-        """Weights of the terms of `losses`."""
-        losses = self.config.losses
-        return {
-            "mil": 1.0,
-            "magnitude": losses.magnitude,
-            "smoothness": losses.smoothness,
-            "sparsity": losses.sparsity,
-        }
-
-    @property
-    def top_divisor(self) -> int:
-        """See `MilModel.top_divisor`."""
-        return self.config.losses.top_divisor
 
 
 class MultiScale(nn.Module):

@@ -6,12 +6,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
-from vad_toolkit.models.base import MilModel, Output, at_least_float32, hide, unfold_crops
+from vad_toolkit.models.base import (
+    MilModel,
+    Output,
+    abnormal_half,
+    at_least_float32,
+    hide,
+    unfold_crops,
+)
 from vad_toolkit.models.config import SultaniConfig
 from vad_toolkit.models.losses import ranking, smoothness
 
@@ -19,9 +24,12 @@ from vad_toolkit.models.losses import ranking, smoothness
 class Sultani(MilModel):
     """D -> 512 -> 32 -> 1 on each snippet alone: ReLU after the first layer, sigmoid at the end."""
 
+    main_term = "ranking"
+    weighted_terms = ("smoothness", "sparsity")
+    config: SultaniConfig
+
     def __init__(self, input_dim: int, config: SultaniConfig) -> None:
-        super().__init__(input_dim)
-        self.config = config
+        super().__init__(input_dim, config)
         first, second = config.head.hidden
         self.embed = nn.Sequential(
             nn.Linear(input_dim, first), nn.ReLU(), nn.Dropout(config.head.dropout)
@@ -49,21 +57,9 @@ class Sultani(MilModel):
 
     def losses(self, output: Output) -> dict[str, Tensor]:
         """ranking, smoothness and sparsity, each the mean over the pairs of a batch."""
-        abnormal = output.scores.chunk(2)[1]
-        abnormal_mask = None if output.mask is None else output.mask.chunk(2)[1]
+        abnormal, abnormal_mask = abnormal_half(output)
         return {
             "ranking": ranking(output.scores, self.config.losses.margin),
             "smoothness": smoothness(abnormal, abnormal_mask) / len(abnormal),
             "sparsity": abnormal.sum() / len(abnormal),
         }
-
-    @property
-    def loss_weights(self) -> Mapping[str, float]:
-        """Weights of the terms of `losses`."""
-        losses = self.config.losses
-        return {"ranking": 1.0, "smoothness": losses.smoothness, "sparsity": losses.sparsity}
-
-    @property
-    def top_divisor(self) -> int:
-        """See `MilModel.top_divisor`."""
-        return self.config.losses.top_divisor

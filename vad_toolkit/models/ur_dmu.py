@@ -9,7 +9,6 @@ parameters (D = 2048).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -31,10 +30,12 @@ class UrDmu(MilModel):
     In training a forward pass takes pairs, since the normal half is drawn from its Gaussian.
     """
 
+    weighted_terms = ("memory", "triplet", "kl", "distance")
+    config: UrDmuConfig
+
     def __init__(self, input_dim: int, config: UrDmuConfig) -> None:
-        super().__init__(input_dim)
+        super().__init__(input_dim, config)
         head = config.head
-        self.config = config
         self.embed = nn.Conv1d(input_dim, head.width, 3, padding="same")
         self.layers = nn.ModuleList(Layer(head) for _ in range(head.layers))
         self.normal_memory = Memory(head.memory, head.width)
@@ -143,23 +144,6 @@ class UrDmu(MilModel):
         selection = top_selection(values, self.top_divisor, mask, more=1)
         means = (values * selection).sum(dim=1)
         return cross_entropy(means, torch.ones_like(means))
-
-    @property
-    def loss_weights(self) -> Mapping[str, float]:
-        """Weights of the terms of `losses`."""
-        losses = self.config.losses
-        return {
-            "mil": 1.0,
-            "memory": losses.memory,
-            "triplet": losses.triplet,
-            "kl": losses.kl,
-            "distance": losses.distance,
-        }
-
-    @property
-    def top_divisor(self) -> int:
-        """See `MilModel.top_divisor`; the losses take one snippet more."""
-        return self.config.losses.top_divisor
 
 
 class Layer(nn.Module):

@@ -27,7 +27,8 @@ from vad_toolkit.evaluation.frames import frame_scores
 from vad_toolkit.evaluation.output import check_unused
 from vad_toolkit.features.extract import FAILURES, Extractor, Failure, VideoSource, list_sources
 from vad_toolkit.features.imported import ImportedRecipe
-from vad_toolkit.features.pack import VideoMeta, creator_versions
+from vad_toolkit.features.pack import creator_versions
+from vad_toolkit.features.video import VideoMeta
 from vad_toolkit.files import atomic_path, sha256_file, write_json, write_text
 from vad_toolkit.models.scoring import score_snippets
 from vad_toolkit.prediction.alarms import Alarm, AlarmRule, find_alarms, known_fps

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from joblib.externals.loky import ProcessPoolExecutor
-from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-from vad_toolkit.errors import VadError
+from vad_toolkit.processes import worker_processes
 from vad_toolkit.progress import ProgressCallback, ProgressEvent
 from vad_toolkit.training.folder import RESULT
 from vad_toolkit.training.log import LOG
@@ -42,37 +37,12 @@ def train_side_by_side(
     Raises:
         VadError: what the first failing run raised, or that its process was killed.
     """
-    pool = ProcessPoolExecutor(max_workers=min(jobs, len(calls)))
-    try:
-        futures = {
-            pool.submit(_call, os.getpid(), train, arguments, dict(options)): out
-            for out, arguments in calls.items()
-        }
+    with worker_processes(min(jobs, len(calls))) as submit:
+        futures = {submit(train, *arguments, **options): out for out, arguments in calls.items()}
         _follow(futures, progress)
-    except TerminatedWorkerError as error:
-        raise VadError(
-            "a training process was killed, perhaps since memory ran out: give the same command "
-            "again with fewer jobs and the same threads"
-        ) from error
-    finally:
-        pool.shutdown(kill_workers=True)
 
 
-def _call(
-    parent: int, train: Callable[..., object], arguments: tuple[Any, ...], options: dict[str, Any]
-) -> None:
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    train(*arguments, **options)
-
-
-def _end_with(parent: int) -> None:
-    """End this process when the one that started it does, even by a kill."""
-    while os.getppid() == parent:
-        time.sleep(0.1)
-    os._exit(1)
-
-
-def _follow(futures: Mapping[Future[None], Path], progress: ProgressCallback) -> None:
+def _follow(futures: Mapping[Future[object], Path], progress: ProgressCallback) -> None:
     pending = set(futures)
     while pending:
         done, pending = wait(pending, timeout=LOOK_SECONDS, return_when=FIRST_EXCEPTION)

@@ -1,0 +1,68 @@
+"""Work in processes of their own, which never outlive the one that started them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from vad_toolkit.errors import VadError
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+class Submit(Protocol):
+    """Hands a call of a module's function to the next free process."""
+
+    def __call__(
+        self,
+        function: Callable[Arguments, Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Future[Result]: ...
+
+
+@contextmanager
+def worker_processes(jobs: int) -> Iterator[Submit]:
+    """Give a way to run calls in `jobs` processes, which are ended when the block is left.
+
+    Raises:
+        VadError: a process was killed while the block waited for it.
+    """
+    pool = ProcessPoolExecutor(max_workers=jobs)
+
+    def submit(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = pool.submit(_call, os.getpid(), function, args, kwargs)
+        return future
+
+    try:
+        yield submit
+    except TerminatedWorkerError as error:
+        raise VadError(
+            "a process was killed, perhaps since memory ran out: give the same command again with "
+            "fewer --jobs and the same --threads; what was finished is kept"
+        ) from error
+    finally:
+        pool.shutdown(kill_workers=True)
+
+
+def _call(
+    parent: int, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    return function(*args, **kwargs)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the one that started it does, even by a kill."""
+    while os.getppid() == parent:
+        time.sleep(0.1)
+    os._exit(1)
