@@ -1,4 +1,4 @@
-"""A benchmark's result as a data file, and the machine it was measured on, as the file names it."""
+"""A benchmark's result as a data file, the machine it was measured on, and memory in use."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def memory_mb(name: str) -> float:
+    """VmRSS (memory in use) or VmHWM (the most so far) of this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 2**10
 
 
 def slug(name: str) -> str:

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import RESULTS, processor, slug, write_result
+from machine import RESULTS, memory_mb, processor, slug, write_result
 
 from vad_toolkit.device import pick_device
 from vad_toolkit.models.registry import build_model
@@ -64,24 +64,18 @@ def timed(function: Callable[[], object], device: torch.device) -> tuple[float, 
     return time.perf_counter() - start, time.process_time() - spent
 
 
-def memory_kb(name: str) -> int:
-    """VmRSS (memory in use) or VmHWM (the most so far) of this process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name))
-
-
 def peak_mb(method: str, device: str, threads: int) -> float:
     """Memory that a method's steps need, for a process that has done nothing else."""
     torch.set_num_threads(threads)
     place = pick_device(device)
     x = make_batch(place)
-    before = memory_kb("VmRSS")
+    before = memory_mb("VmRSS")
     step = make_step(method, place)
     for _ in range(3):
         step(x, None)
     if place.type == "cuda":
         return torch.cuda.max_memory_allocated(place) / 2**20
-    return (memory_kb("VmHWM") - before) / 2**10
+    return memory_mb("VmHWM") - before
 
 
 def measure_peaks(device: str, threads: int) -> dict[str, float]:

@@ -162,7 +162,7 @@ def test_scores_that_are_not_numbers_name_the_video(
 ) -> None:
     monkeypatch.setattr(
         "vad_toolkit.evaluation.evaluate.score_snippets",
-        lambda model, features, device: np.full(len(features), np.nan, np.float32),
+        lambda model, features, device: np.full(features.shape[0], np.nan, np.float32),
     )
     with pytest.raises(VadError, match="video 'normal/a': the score of snippet 0 is nan"):
         evaluate(run, pack, manifest)

@@ -31,7 +31,7 @@ from vad_toolkit.fitting import pack_problems
 from vad_toolkit.models.scoring import score_snippets
 from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.training.checkpoint import LAST, Checkpoint, find_runs, load_checkpoint
-from vad_toolkit.training.streams import check_streams, join
+from vad_toolkit.training.streams import PackFeatures, check_streams
 
 Which = Literal["best", "last"]
 NAMED_PROBLEMS = 3  # that an error lists before it only counts
@@ -349,9 +349,9 @@ def _score_video(
     truth: GroundTruth,
     device: torch.device,
 ) -> tuple[ScoredVideo, VideoResult]:
-    video = pack.video(entry.id)
+    pack.check(entry.id)
     labels = truth.labels[entry.id]
-    features = join(video.streams, checkpoint.config.data.streams)  # (N, C, D)
+    features = PackFeatures(pack, entry.id, checkpoint.config.data.streams)  # (N, C, D)
     try:
         snippet_scores = score_snippets(checkpoint.model, features, device)
         scores = frame_scores(snippet_scores, checkpoint.recipe, len(labels))
@@ -363,8 +363,8 @@ def _score_video(
         classes=entry.classes,
         frames=len(labels),
         abnormal_frames=int(labels.sum()),
-        snippets=len(features),
-        fps=video.meta.fps or None,
+        snippets=features.shape[0],
+        fps=pack.meta(entry.id).fps or None,
         max_score=float(scores.max()),
         mean_score=float(scores.mean(dtype="float64")),
         auc=roc_auc(rank(scores, labels)),

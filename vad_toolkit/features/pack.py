@@ -145,9 +145,14 @@ class FeaturePack:
         return self._find(id, stream).sha256
 
     def features(
-        self, id: str, stream: str = "rgb", start: int = 0, stop: int | None = None
+        self,
+        id: str,
+        stream: str = "rgb",
+        start: int = 0,
+        stop: int | None = None,
+        crops: slice = np.s_[:],
     ) -> NDArray[np.float16]:
-        """Features of a video, float16 (N, C, D), or of its snippets in [start, stop).
+        """Features of a video, float16 (N, C, D), or of its snippets in [start, stop) and `crops`.
 
         Raises:
             PackCorrupt: they cannot be read; names the video.
@@ -155,7 +160,7 @@ class FeaturePack:
         """
         self._find(id, stream)
         try:
-            array = self._file[f"videos/{id}/{stream}"][start:stop]
+            array = self._file[f"videos/{id}/{stream}"][start:stop, crops]
         except hdf5.HDF5_ERRORS as error:
             raise self._unreadable(id, stream, error) from error
         return np.asarray(array, dtype=np.float16)
@@ -227,6 +232,17 @@ class FeaturePack:
         """
         return content_sha256([self])
 
+    def check(self, id: str) -> None:
+        """Read a video in blocks and compare its digests; the features are not kept.
+
+        Raises:
+            PackCorrupt: its bytes are not what its digests say, or features are not finite.
+            PackError: the pack does not have it.
+        """
+        self.meta(id)
+        for _, problem in find_problems(self._stored_features([id])):
+            raise PackCorrupt(f"{self.path}: video {id!r}: {problem}")
+
     def verify(self) -> list[str]:
         """Read everything and compare digests; one line a problem, each naming the video."""
         return list(self.damaged().values())
@@ -234,12 +250,12 @@ class FeaturePack:
     def damaged(self) -> dict[str, str]:
         """As `verify`: the ids of damaged videos, and what is wrong with each in one line."""
         problems: dict[str, list[str]] = {}
-        for id, problem in find_problems(self._stored_features()):
+        for id, problem in find_problems(self._stored_features(self.ids)):
             problems.setdefault(id, []).append(problem)
         return {id: f"video {id!r}: {'; '.join(found)}" for id, found in problems.items()}
 
-    def _stored_features(self) -> Iterator[StoredFeatures]:
-        for id in self.ids:
+    def _stored_features(self, ids: Iterable[str]) -> Iterator[StoredFeatures]:
+        for id in ids:
             for stream, stored in self._stored[id].items():
                 read = partial(self.read_into, id, stream)
                 yield StoredFeatures(id, stream, stored.shape, stored.sha256, read)

@@ -28,6 +28,7 @@ class KernelBank(nn.Module):
 
     def __init__(self, config: ClavComoHead) -> None:
         super().__init__()
+        self.reach = config.kernel // 2  # kernels lie side by side
         self.kernels = nn.ModuleList(
             nn.Conv1d(config.width, config.width, config.kernel, padding="same")
             for _ in range(config.kernels)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vad_toolkit.models.base import hide
+from vad_toolkit.models.blocks import mean_product
 from vad_toolkit.models.config import ClavComoHead
 from vad_toolkit.models.temporal import TimeBatchNorm, window_mean
 from vad_toolkit.models.time_conv import time_conv
@@ -52,6 +53,7 @@ class Context(nn.Module):
     def __init__(self, config: ClavComoHead) -> None:
         super().__init__()
         self.window = config.window
+        self.reach = config.window // 2
         self.mix = nn.Conv1d(config.width, config.stream_width, 1, bias=False)
         self.norm = TimeBatchNorm(config.stream_width)
 
@@ -66,6 +68,7 @@ class Motion(nn.Module):
 
     def __init__(self, config: ClavComoHead) -> None:
         super().__init__()
+        self.reach = config.kernel // 2 + 1
         self.mix = nn.Conv1d(
             config.width, config.stream_width, config.kernel, padding="same", bias=False
         )
@@ -94,8 +97,7 @@ class Projection(nn.Module):
         """z: (N, d_m, T) -> B (N, S, T), V (N, S, d_s)."""
         b = hide(time_conv(z, self.assign.weight, self.assign.bias), mask)
         p = time_conv(z, self.reduce.weight, self.reduce.bias)  # (N, d_s, T)
-        snippets = z.shape[2] if mask is None else mask.sum(dim=2, keepdim=True).clamp(min=1)
-        return b, b @ p.transpose(1, 2) / snippets
+        return b, mean_product(b, p, mask)
 
 
 class GraphStep(nn.Module):

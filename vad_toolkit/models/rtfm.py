@@ -20,6 +20,7 @@ from vad_toolkit.models.base import (
     score_mlp,
     unfold_crops,
 )
+from vad_toolkit.models.blocks import mean_product
 from vad_toolkit.models.config import RtfmConfig
 from vad_toolkit.models.losses import mil, smoothness, top_selection
 from vad_toolkit.models.temporal import TimeBatchNorm
@@ -122,8 +123,7 @@ class NonLocal(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """x: (N, d, T), 0 where masked -> (N, d, T)."""
         phi = hide(self.phi(x), mask)  # (N, d / 2, T)
-        snippets = x.shape[2] if mask is None else mask.sum(dim=2, keepdim=True).clamp(min=1)
-        taken = self.g(x) @ phi.transpose(1, 2) / snippets  # (N, d / 2, d / 2)
+        taken = mean_product(self.g(x), phi, mask)  # (N, d / 2, d / 2)
         mixed: Tensor = self.norm(self.out(taken @ self.theta(x)), mask)
         return x + mixed
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vad_toolkit.models.base import at_least_float32, hide
+from vad_toolkit.models.blocks import every_snippet
 
 MATRIX_SNIPPETS = 256  # up to here one T x T matrix is quicker than a long convolution
 
@@ -64,12 +65,17 @@ def distance_mean(x: Tensor, scale: float, mask: Tensor | None) -> Tensor:
         place = torch.arange(snippets, device=x.device, dtype=x.dtype)
         weight = torch.exp(-(place[:, None] - place).abs() / scale)  # (T, T)
         return (x @ weight) / (real @ weight).clamp(min=torch.finfo(x.dtype).tiny)
-    reach = int(17 * scale) + 1  # exp(-17) is 4e-8
+    reach = distance_reach(scale)
     place = torch.arange(-reach, reach + 1, device=x.device, dtype=x.dtype)
     weight = torch.exp(-place.abs() / scale)[None, None]  # (1, 1, 2 reach + 1)
     rows = x.flatten(0, 1)[:, None]  # (N d, 1, T)
     total = F.conv1d(rows, weight, padding=reach).view_as(x)
     return total / F.conv1d(real, weight, padding=reach).clamp(min=torch.finfo(x.dtype).tiny)
+
+
+def distance_reach(scale: float) -> int:
+    """Snippets to each side that `distance_mean` looks at; beyond, the weight is under 4e-8."""
+    return int(17 * scale) + 1
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
@@ -82,6 +88,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     Returns:
         (N, heads, T, d). Memory is linear in T where torch has a fused kernel.
     """
+    k, v = every_snippet(k, v)
     keys = None if mask is None else mask[:, None]  # (N, 1, 1, T)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=keys)
 

@@ -17,7 +17,13 @@ from torch import Tensor, nn
 from vad_toolkit.models.base import MilModel, Output, at_least_float32, hide, unfold_crops
 from vad_toolkit.models.config import UrDmuConfig, UrDmuHead
 from vad_toolkit.models.losses import cross_entropy, pair_labels, top_selection
-from vad_toolkit.models.temporal import attend, distance_mean, keep_real, split_heads
+from vad_toolkit.models.temporal import (
+    attend,
+    distance_mean,
+    distance_reach,
+    keep_real,
+    split_heads,
+)
 
 TRIPLET_MARGIN = 1.0
 MAGNITUDE_MARGIN = 100.0
@@ -152,6 +158,7 @@ class Layer(nn.Module):
     def __init__(self, head: UrDmuHead) -> None:
         super().__init__()
         inner = head.heads * head.head_width
+        self.reach = distance_reach(LOCAL_SCALE)
         self.heads = head.heads
         self.norm = nn.LayerNorm(head.width)
         self.project = nn.Linear(head.width, 4 * inner, bias=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,33 @@ def check_streams(pack: FeaturePack, streams: Streams) -> None:
 def width(pack: FeaturePack, id: str, streams: Streams) -> int:
     """D of a video, its streams joined."""
     return sum(pack.shape(id, name)[2] for name in NAMES[streams])
+
+
+@dataclass(frozen=True)
+class PackFeatures:
+    """The features of a video that a head takes, read from an open pack where they are sliced.
+
+    `features[start:stop, crops]` is (n, c, D) float16 and raises PackCorrupt where it cannot be
+    read.
+    """
+
+    pack: FeaturePack
+    id: str
+    streams: Streams
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(N, C, D), streams joined."""
+        snippets, crops, _ = self.pack.shape(self.id, NAMES[self.streams][0])
+        return snippets, crops, width(self.pack, self.id, self.streams)
+
+    def __getitem__(self, part: tuple[slice, slice]) -> NDArray[np.float16]:
+        snippets, crops = part
+        arrays = {
+            name: self.pack.features(self.id, name, snippets.start, snippets.stop, crops)
+            for name in NAMES[self.streams]
+        }
+        return join(arrays, self.streams)
 
 
 def join(features: Mapping[str, NDArray[np.float16]], streams: Streams) -> NDArray[np.float16]:
