@@ -139,8 +139,7 @@ def main() -> None:
             rows[name] = compare(method, packs[shape], shape, options.threads)
             print(name, rows[name], flush=True)
     write_result(
-        options.out
-        / f"evaluate_memory-float32-{slug(processor())}-{options.threads}threads.json",
+        options.out / f"evaluate_memory-float32-{slug(processor())}-{options.threads}threads.json",
         setting={"precision": "float32", "rows_at_once": ROWS_AT_ONCE},
         machine={"device": processor(), "threads": options.threads},
         rows=rows,

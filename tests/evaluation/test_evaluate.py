@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import statistics
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from vad_toolkit.datasets.groundtruth import frame_labels
 from vad_toolkit.datasets.manifest import Entry, read_manifest, write_manifest
-from vad_toolkit.errors import InputError, ManifestError, PackError, VadError
+from vad_toolkit.errors import InputError, ManifestError, PackCorrupt, PackError, VadError
 from vad_toolkit.evaluation.evaluate import evaluate, evaluate_runs
 from vad_toolkit.features.pack import FeaturePack
 from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.features.stream import raw_bytes
 from vad_toolkit.files import sha256_file
 from vad_toolkit.progress import ProgressEvent
 
@@ -165,6 +168,34 @@ def test_scores_that_are_not_numbers_name_the_video(
         lambda model, features, device: np.full(features.shape[0], np.nan, np.float32),
     )
     with pytest.raises(VadError, match="video 'normal/a': the score of snippet 0 is nan"):
+        evaluate(run, pack, manifest)
+    assert not list(run.glob("eval*"))
+
+
+def test_in_blocks_as_in_one_piece(
+    run: Path, pack: Path, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = evaluate(run, pack, manifest, plots=False)
+    monkeypatch.setattr("vad_toolkit.models.scoring.ROWS_AT_ONCE", 2)  # videos have 3 to 7 snippets
+    blocks = evaluate(run, pack, manifest, plots=False)
+    for id in FRAMES:
+        one, other = (np.load(found.out / "scores" / f"{id}.npy") for found in (whole, blocks))
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_features_that_are_damaged_name_the_video(
+    run: Path, pack: Path, manifest: Path, honest: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the last snippet, which is read last; whether the digest was made of the NaN or not."""
+    monkeypatch.setattr("vad_toolkit.models.scoring.ROWS_AT_ONCE", 2)
+    with h5py.File(pack, "r+") as file:
+        stored = file["videos/fight/a/rgb"]
+        stored[5, 0, 1] = np.nan
+        if honest:
+            stored.attrs["sha256"] = hashlib.sha256(raw_bytes(stored[:])).hexdigest()
+    what = "hold NaN or infinity" if honest else "are damaged"
+    with pytest.raises(PackCorrupt, match=f"h5: video 'fight/a': rgb features {what}"):
         evaluate(run, pack, manifest)
     assert not list(run.glob("eval*"))
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from vad_toolkit.errors import PackCorrupt, PackError, PackUnsafe
-from vad_toolkit.features.pack import FeaturePack
-from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.features.pack import FeaturePack, write_pack
+from vad_toolkit.features.recipe import Recipe, load_recipe
 from vad_toolkit.features.video import VideoFeatures
 
 MakeVideo = Callable[..., VideoFeatures]
@@ -21,7 +21,7 @@ MakeVideo = Callable[..., VideoFeatures]
 
 def test_what_is_not_in_the_pack(good_pack: Path) -> None:
     with FeaturePack.open(good_pack) as pack:
-        for call in (pack.meta, pack.features, pack.shape, pack.digest, pack.video):
+        for call in (pack.meta, pack.features, pack.shape, pack.digest, pack.video, pack.check):
             with pytest.raises(PackError, match=r"good\.h5 has no video 'three'; it has 2 others"):
                 call("three")
         with pytest.raises(PackError, match="has no stream 'flow'; it has rgb"):
@@ -38,9 +38,10 @@ def test_damaged_features_are_found(good_pack: Path, make_video: MakeVideo) -> N
         assert len(problems) == 1
         assert problems[0].startswith("video 'two': rgb features are damaged: sha256 ")
         assert list(pack.damaged()) == ["two"]
-        pack.video("fight/one")
-        with pytest.raises(PackCorrupt, match="video 'two': rgb features are damaged"):
-            pack.video("two")
+        for read in (pack.video, pack.check):
+            read("fight/one")
+            with pytest.raises(PackCorrupt, match="h5: video 'two': rgb features are damaged"):
+                read("two")
 
 
 def test_not_a_number_with_a_right_digest_is_found(good_pack: Path) -> None:
@@ -50,8 +51,18 @@ def test_not_a_number_with_a_right_digest_is_found(good_pack: Path) -> None:
         features.attrs["sha256"] = hashlib.sha256(features[:].tobytes()).hexdigest()
     with FeaturePack.open(good_pack) as pack:
         assert pack.verify() == ["video 'two': rgb features hold NaN or infinity"]
-        with pytest.raises(PackCorrupt, match="video 'two': rgb features hold NaN or infinity"):
-            pack.video("two")
+        for read in (pack.video, pack.check):
+            with pytest.raises(PackCorrupt, match="video 'two': rgb features hold NaN or infinity"):
+                read("two")
+
+
+def test_a_part_of_a_video(tmp_path: Path, make_video: MakeVideo) -> None:
+    recipe = load_recipe("i3d-rgb-tencrop")
+    video = make_video(100, recipe=recipe)
+    write_pack(tmp_path / "ten.h5", recipe, [("one", video)], dataset="made-up")
+    with FeaturePack.open(tmp_path / "ten.h5") as pack:
+        part = pack.features("one", start=2, stop=5, crops=slice(7, 9))
+    np.testing.assert_array_equal(part, video.streams["rgb"][2:5, 7:9])
 
 
 def test_unreadable_features(good_pack: Path, recipe: Recipe) -> None:
@@ -67,8 +78,9 @@ def test_unreadable_features(good_pack: Path, recipe: Recipe) -> None:
         (problem,) = pack.verify()
         assert problem.startswith("video 'two': rgb features cannot be read: ")
         assert "\n" not in problem
-        with pytest.raises(PackCorrupt, match="video 'two': rgb features cannot be read"):
-            pack.features("two")
+        for read in (pack.features, pack.check):
+            with pytest.raises(PackCorrupt, match="video 'two': rgb features cannot be read"):
+                read("two")
 
 
 def test_compressed_pack_of_somebody_else_is_read(good_pack: Path) -> None:

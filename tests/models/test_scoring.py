@@ -132,7 +132,7 @@ def test_never_more_than_a_block_and_its_margins_at_once(make_model, method) -> 
         read = Recorded(features(snippets, crops))
         score_snippets(model, read)
         assert max(n * c for n, c, _ in read.read) <= BLOCK + 2 * reach(model)
-        assert {c for _, c, _ in read.read} == {3 if snippets == 10 else 1, 1}
+        assert {c for _, c, _ in read.read} == ({3, 1} if snippets == 10 else {1})
 
 
 @pytest.mark.parametrize("method", ["clav-como", "sultani", "rtfm"])

@@ -15,10 +15,10 @@ from vad_toolkit.features.pack import FeaturePack, write_pack
 from vad_toolkit.features.video import VideoFeatures, VideoMeta
 from vad_toolkit.models.scoring import score_snippets
 from vad_toolkit.training.checkpoint import load_checkpoint
-from vad_toolkit.training.config import DataConfig, load_config
+from vad_toolkit.training.config import DataConfig, Streams, load_config
 from vad_toolkit.training.data import load_training_set
 from vad_toolkit.training.loop import train
-from vad_toolkit.training.streams import join
+from vad_toolkit.training.streams import PackFeatures, join
 
 RGB, FLOW, SNIPPETS = 4, 3, 6
 
@@ -57,6 +57,18 @@ def test_streams_are_joined_rgb_first() -> None:
     arrays = {"flow": np.full((2, 1, 3), 2, np.float16), "rgb": np.ones((2, 1, 4), np.float16)}
     assert join(arrays, "both")[0, 0].tolist() == [1, 1, 1, 1, 2, 2, 2]
     assert join(arrays, "flow") is arrays["flow"]
+
+
+@pytest.mark.parametrize("streams", ["rgb", "flow", "both"])
+def test_parts_are_read_from_the_pack(two_streams: Path, streams: Streams) -> None:
+    with FeaturePack.open(two_streams / "pack.h5") as pack:
+        whole = join(pack.video("v7").streams, streams)
+        features = PackFeatures(pack, "v7", streams)
+        assert features.shape == whole.shape
+        for part in (slice(0, SNIPPETS), slice(2, 5)):
+            np.testing.assert_array_equal(features[part, slice(0, 1)], whole[part])
+        with pytest.raises(PackError, match="has no video 'v99'"):
+            PackFeatures(pack, "v99", streams)[slice(0, 1), slice(0, 1)]
 
 
 @pytest.mark.parametrize(("streams", "width"), [("rgb", RGB), ("flow", FLOW), ("both", RGB + FLOW)])

@@ -179,11 +179,12 @@ class Extractor:
         )
         outputs = []
         while batch := list(islice(clips, self.batch_clips)):
-            outputs.append(self.network(network_input(torch.stack(batch), self.dtype)).float())
+            found = self.network(network_input(torch.stack(batch), self.dtype)).float()
+            outputs.append(found.half())
         if not outputs:
             return np.zeros((0, self.recipe.crop_count, 0), np.float16)
         flat = torch.cat(outputs)  # (N * C, D)
-        return flat.reshape(-1, self.recipe.crop_count, flat.shape[1]).half().cpu().numpy()
+        return flat.reshape(-1, self.recipe.crop_count, flat.shape[1]).cpu().numpy()
 
 
 def list_sources(inputs: Sequence[Path]) -> list[VideoSource]:

@@ -63,7 +63,7 @@ def reach(module: nn.Module) -> int:
 def run_in_blocks(
     forward: Callable[[int, int], Tensor], snippets: int, reach: int, block: int
 ) -> Tensor:
-    """The result of `forward` for a whole video, at most `block` snippets and their margins at once.
+    """The result of `forward` for a whole video, `block` snippets and their margins at a time.
 
     Args:
         forward: gives (n,), a number a snippet, for the snippets [start, start + n) alone.
