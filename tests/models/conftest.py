@@ -45,12 +45,18 @@ SMALL: Mapping[str, tuple[type[ModelConfig], Mapping[str, Any]]] = {
 
 @pytest.fixture
 def make_model() -> Callable[..., MilModel]:
-    """make_model("sultani") or make_model(activate="gate"): seeded, small, in evaluation mode."""
+    """make_model("sultani") or make_model(activate="gate"): seeded, small, in evaluation mode.
 
-    def make(method: str = "clav-como", seed: int = 0, **head: Any) -> MilModel:
+    `input`: the config's section of that name; everything else is of the head.
+    """
+
+    def make(
+        method: str = "clav-como", seed: int = 0, input: Mapping[str, Any] = {}, **head: Any
+    ) -> MilModel:
         torch.manual_seed(seed)
         kind, small = SMALL[method]
-        return build_model(kind.model_validate({"head": {**small, **head}}), DIM).eval()
+        fields = {"input": dict(input), "head": {**small, **head}}
+        return build_model(kind.model_validate(fields), DIM).eval()
 
     return make
 

@@ -7,13 +7,19 @@ import torch
 from torch import Tensor, nn
 
 from vad_toolkit.models import blocks
-from vad_toolkit.models.blocks import every_snippet, mean_product, reach, run_in_blocks
+from vad_toolkit.models.blocks import (
+    attended_mean,
+    every_snippet,
+    mean_product,
+    reach,
+    run_in_blocks,
+)
 
 
 def two_values(x: Tensor) -> Tensor:
-    """(1, d, T) -> (T,): the second value over the whole video depends on the first."""
+    """(1, d, T) -> (T,): each value over the whole video depends on the one before."""
     first = mean_product(x, x)  # (1, d, d)
-    y = first @ x  # (1, d, T)
+    y = attended_mean(100 * x, first @ x) @ x  # (1, d, T)
     (rows,) = every_snippet(y.transpose(1, 2))  # (1, T, d)
     return (y * (rows.amax(dim=1) + mean_product(y, y).sum())[..., None]).sum(dim=1)[0]
 
@@ -43,7 +49,7 @@ def test_each_value_takes_one_pass_more(video: Tensor) -> None:
         return two_values(video[:, :, start:stop])
 
     run_in_blocks(forward, 29, 2, 10)
-    assert read == [(0, 12), (8, 22), (18, 29)] * 4  # three values
+    assert read == [(0, 12), (8, 22), (18, 29)] * 5  # four values
     read.clear()
     run_in_blocks(forward, 29, 2, 29)
     assert read == [(0, 29)]

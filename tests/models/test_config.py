@@ -9,7 +9,7 @@ from vad_toolkit.models.config import ClavComoConfig, ClavComoHead, SultaniConfi
 def test_defaults_are_the_sizes_of_the_papers() -> None:
     head = ClavComoConfig().head
     assert (head.width, head.kernels, head.nodes, head.node_width) == (512, 4, 16, 128)
-    assert (head.stream_width, head.window, head.score_hidden) == (256, 9, (128, 32))
+    assert (head.stream_width, head.window, head.score_hidden) == (128, 3, (128, 32))
     losses = ClavComoConfig().losses
     assert (losses.margin, losses.relative_distance) == (0.3, 1.0)
     assert (losses.smoothness, losses.sparsity, losses.top_divisor) == (8e-4, 8e-3, 10)

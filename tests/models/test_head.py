@@ -162,7 +162,7 @@ def test_features_of_another_width_are_refused(make_model) -> None:
 def test_parameter_count_of_the_default_size() -> None:
     with torch.device("meta"):
         model = ClavComo(1024, ClavComoConfig())
-    assert sum(p.numel() for p in model.parameters()) == 5_720_165
+    assert sum(p.numel() for p in model.parameters()) == 5_473_925
 
 
 @pytest.mark.parametrize("head", SWITCHES, ids=str)
@@ -179,3 +179,35 @@ def test_gradients(make_model, stir, make_input, head) -> None:
         return torch.stack([weights[n] * t for n, t in model.losses(model(x)).items()]).sum()
 
     assert torch.autograd.gradcheck(loss, (x,), fast_mode=True)
+
+
+def test_noise_is_drawn_in_training_only(make_model, make_input) -> None:
+    still = {"embed_dropout": 0.0, "dropout": 0.0}
+    model = make_model(input={"noise": 0.5}, **still)
+    x = make_input(2, 2, 4)
+    assert torch.equal(model.eval()(x).scores, model(x).scores)
+    model.train()
+    assert not torch.equal(model(x).scores, model(x).scores)
+    quiet = make_model(**still).train()
+    assert torch.equal(quiet(x).scores, quiet(x).scores)
+
+
+def test_noise_stays_out_of_padding(make_model, make_input) -> None:
+    model = make_model(input={"noise": 1.0}, embed_dropout=0.0, dropout=0.0, como=False).train()
+    mask = torch.arange(4)[None] < torch.tensor([[4], [2]])
+    x, _ = model.prepare(make_input(2, 2, 4), mask)
+    assert not x.unflatten(0, (2, -1))[1, :, :, 2:].any()
+
+
+def test_the_network_sees_components_where_there_are_any(make_model, make_input) -> None:
+    model = make_model(input={"components": 3})
+    assert model.embed.in_channels == model.input_width == 3
+    assert model.input_dim == 6
+    x, _ = model.prepare(make_input(2, 2, 4), None)
+    assert x.shape[1] == 3
+
+
+def test_more_components_than_numbers_are_refused(make_model) -> None:
+    message = "input.components = 7: features have 6 numbers; at most so many"
+    with pytest.raises(InputError, match=re.escape(message)):
+        make_model(input={"components": 7})

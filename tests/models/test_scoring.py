@@ -115,12 +115,12 @@ def test_what_is_taken_over_the_whole_video_matters(
     model, x = make_model(method), features(400)
     stir(model)
     module = f"vad_toolkit.models.{name}"
-    if name == "temporal":
-        monkeypatch.setattr(f"{module}.every_snippet", lambda *rows: rows)
-    else:
-        monkeypatch.setattr(
-            f"{module}.mean_product", lambda a, b, mask: a @ b.transpose(1, 2) / a.shape[2]
-        )
+    name, of_a_block = {
+        "como": ("attended_mean", lambda a, b, mask: a.softmax(dim=2) @ b.transpose(1, 2)),
+        "rtfm": ("mean_product", lambda a, b, mask: a @ b.transpose(1, 2) / a.shape[2]),
+        "temporal": ("every_snippet", lambda *rows: rows),
+    }[name]
+    monkeypatch.setattr(f"{module}.{name}", of_a_block)
     assert np.abs(score_snippets(model, x) - in_one_piece(model, x)).max() > 1e-6
 
 

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from vad_toolkit.errors import InputError
 from vad_toolkit.models.config import MethodConfig
 
+RESOLUTION = 1e-10  # of variances: below so much of the largest there is nothing but rounding
+
 
 @dataclass(frozen=True)
 class Output:
@@ -54,6 +56,39 @@ class Standardise(nn.Module):
         return (x - self.mean) / self.std
 
 
+class Components(nn.Module):
+    """The leading principal components of standardised inputs, each of variance 1.
+
+    Rows are buffers, so that a checkpoint carries them; all zero until `fit`.
+    """
+
+    rows: Tensor
+
+    def __init__(self, width: int, count: int) -> None:
+        super().__init__()
+        if count > width:
+            raise InputError(
+                f"input.components = {count}: features have {width} numbers; at most so many"
+            )
+        self.register_buffer("rows", torch.zeros(count, width))
+
+    def fit(self, covariance: Tensor) -> None:
+        """Take them from a covariance, (D, D) float64. A component of no variance gives zeros."""
+        count = len(self.rows)
+        variances, vectors = torch.linalg.eigh(covariance)  # in ascending order
+        variances, vectors = variances[-count:].flip(0), vectors[:, -count:].flip(1)
+        # An eigenvector's sign is the library's choice: make it ours.
+        largest = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True))
+        scale = torch.where(
+            variances > RESOLUTION * variances[0], variances.clamp(min=0).rsqrt(), 0.0
+        )
+        self.rows.copy_((vectors * largest.sign() * scale).T)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, D, T) -> (N, components, T)."""
+        return (x.transpose(1, 2) @ self.rows.T).transpose(1, 2)
+
+
 class MilModel(nn.Module, ABC):
     """A network trained on pairs of bags and used a snippet at a time.
 
@@ -69,6 +104,9 @@ class MilModel(nn.Module, ABC):
         self.input_dim = input_dim
         self.config = config
         self.standardise = Standardise(input_dim)
+        count = config.input.components
+        self.components = Components(input_dim, count) if count else None
+        self.input_width = count or input_dim  # of what the first layer sees
 
     @abstractmethod
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
@@ -100,10 +138,13 @@ class MilModel(nn.Module, ABC):
         return {}
 
     def prepare(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Standardised input with crops folded into the batch, for convolutions over time.
+        """The network's input, crops folded into the batch, for convolutions over time.
+
+        Standardised; its principal components, where the config asks for them; in training with
+        Gaussian noise, drawn from torch's random state.
 
         Returns:
-            x: (B*C, D, T), 0 where masked; mask: (B*C, 1, T) or None.
+            x: (B*C, `input_width`, T), 0 where masked; mask: (B*C, 1, T) or None.
         """
         if x.ndim != 4 or x.shape[3] != self.input_dim:
             raise InputError(
@@ -111,6 +152,10 @@ class MilModel(nn.Module, ABC):
                 f"(videos, crops, snippets, {self.input_dim})"
             )
         x = self.standardise(x).flatten(0, 1).transpose(1, 2)  # (N, D, T)
+        if self.components is not None:
+            x = self.components(x)
+        if self.training and self.config.input.noise:
+            x = x + self.config.input.noise * torch.randn_like(x)
         if mask is not None:
             mask = mask.repeat_interleave(x.shape[0] // mask.shape[0], dim=0)[:, None]  # (N, 1, T)
         return hide(x, mask), mask

@@ -3,7 +3,7 @@
 A model's `forward` is the same for a block and for a whole video. What a snippet takes from its
 neighbours comes from no further than `reach`: a block is given so many more snippets on each side,
 and what comes out for those is left out. What is taken over all snippets of a video goes through
-`mean_product` or `every_snippet`. In a plain forward pass these see the snippets they are given;
+`mean_product`, `attended_mean` or `every_snippet`. In a plain forward pass these see the snippets they are given;
 in `run_in_blocks` the first pass over the blocks gathers the first such value, each block's forward
 pass ending where it is asked for. In the second pass that value is known and the next one is
 gathered, and so on, until a pass reaches the model's end. With n such values a video is read n + 1
@@ -39,6 +39,25 @@ def mean_product(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     return a @ b.transpose(1, 2) / snippets
 
 
+def attended_mean(logits: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Means of a video's snippets, weighted by softmax(logits) over its real ones.
+
+    Args:
+        logits: (N, i, T).
+        values: (N, j, T).
+        mask: (N, 1, T) bool or None; None for a video in blocks.
+
+    Returns:
+        (N, i, j).
+    """
+    video = _in_blocks.get()
+    if video is not None:
+        return video.attended_mean(logits, values)
+    if mask is not None:
+        logits = logits.masked_fill(~mask, torch.finfo(logits.dtype).min)
+    return torch.softmax(logits, dim=2) @ values.transpose(1, 2)
+
+
 def every_snippet(*rows: Tensor) -> tuple[Tensor, ...]:
     """What stands in each of `rows`, (..., T, d), for all snippets of a video: keys and values."""
     video = _in_blocks.get()
@@ -50,7 +69,7 @@ def reach(module: nn.Module) -> int:
 
     A module says it as an attribute `reach`, its children included; a convolution's is that of its
     kernel. Else children are taken to follow one another, each used once, which is enough where
-    they lie side by side. What goes through `mean_product` and `every_snippet` does not count.
+    they lie side by side. What is taken over the whole video does not count.
     """
     stated = getattr(module, "reach", None)
     if isinstance(stated, int):
@@ -122,6 +141,25 @@ class _Video:
             return part if mean is None else mean + part
 
         mean: Tensor = self._value(add)
+        return mean
+
+    def attended_mean(self, logits: Tensor, values: Tensor) -> Tensor:
+        """The sums are kept for the highest logit so far, so that none overflows."""
+
+        def add(sums: tuple[Tensor, Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor]:
+            a, v = logits[..., self.own], values[..., self.own].transpose(1, 2)
+            top = a.amax(dim=2, keepdim=True)  # (N, i, 1)
+            if sums is not None:
+                top = torch.maximum(top, sums[0])
+            weight = torch.exp(a - top)
+            total, product = weight.sum(dim=2, keepdim=True), weight @ v
+            if sums is not None:
+                fade = torch.exp(sums[0] - top)
+                total, product = total + fade * sums[1], product + fade * sums[2]
+            return top, total, product
+
+        _, total, product = self._value(add)
+        mean: Tensor = product / total
         return mean
 
     def every_snippet(self, rows: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

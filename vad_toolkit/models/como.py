@@ -1,8 +1,12 @@
 """CoMo, context-motion interrelation: our reconstruction of Cho et al. (CVPR 2023).
 
-Context (slow appearance) and motion (change) are projected from time to a small interaction space,
-become the nodes of two graphs with edges inside and across, and are projected back to one vector a
-snippet. Projection, graph step and reprojection take the form of GloRe (Chen et al., CVPR 2019).
+Context (appearance that lasts) and motion (what changes from snippet to snippet) are projected from
+time to a small interaction space, become the nodes of two graphs with edges inside and across, and
+are projected back to one vector a snippet. Projection, graph step and reprojection take the form of
+GloRe (Chen et al., CVPR 2019), with three changes that the context-motion benchmark asked for
+(docs/LOG.md): the streams see the network's input and not what class activation left of it, and are
+linear; a node is a mean over the snippets that it attends to, and not over all; and the interaction
+begins as the identity.
 """
 
 from __future__ import annotations
@@ -10,11 +14,10 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vad_toolkit.models.base import hide
-from vad_toolkit.models.blocks import mean_product
+from vad_toolkit.models.blocks import attended_mean, reach
 from vad_toolkit.models.config import ClavComoHead
 from vad_toolkit.models.temporal import TimeBatchNorm, window_mean
 from vad_toolkit.models.time_conv import time_conv
@@ -23,85 +26,98 @@ from vad_toolkit.models.time_conv import time_conv
 class CoMo(nn.Module):
     """G = H + BN(Conv1([B_z V_z'])), z over the streams in use; equals H at initialisation."""
 
-    def __init__(self, config: ClavComoHead) -> None:
+    def __init__(self, config: ClavComoHead, input_width: int) -> None:
+        """`input_width`: D, of what the streams see."""
         super().__init__()
         names = ("motion", "context") if config.streams == "both" else (config.streams,)
         makers = {"motion": Motion, "context": Context}
-        self.streams = nn.ModuleDict({name: makers[name](config) for name in names})
+        self.streams = nn.ModuleDict({name: makers[name](config, input_width) for name in names})
         self.projections = nn.ModuleDict({name: Projection(config) for name in names})
         self.interaction = _build_interaction(config, len(names))
         self.fuse = nn.Conv1d(len(names) * config.node_width, config.width, 1, bias=False)
         self.norm = TimeBatchNorm(config.width)
         nn.init.zeros_(self.norm.weight)
+        self.reach = max(reach(stream) for stream in self.streams.values())  # side by side
 
-    def forward(self, h: Tensor, mask: Tensor | None = None) -> Tensor:
-        """h: (N, d, T), 0 where masked; mask: (N, 1, T) bool or None. Returns G, (N, d, T)."""
-        assigned, graphs = [], []
+    def forward(self, h: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Add to each snippet what its context and motion have to do with each other.
+
+        Args:
+            h: (N, d, T), class-activate features, 0 where masked.
+            x: (N, D, T), the network's input, 0 where masked.
+            mask: (N, 1, T) bool or None.
+
+        Returns:
+            G, (N, d, T).
+        """
+        read, graphs = [], []
         for name, stream in self.streams.items():
-            b, v = self.projections[name](stream(h, mask), mask)
-            assigned.append(b.transpose(1, 2))  # (N, T, S)
+            b, v = self.projections[name](stream(x, mask), mask)
+            read.append(b.transpose(1, 2))  # (N, T, S)
             graphs.append(v)  # (N, S, d_s)
         graphs = self.interaction(graphs)
-        back = [b @ v for b, v in zip(assigned, graphs, strict=True)]  # (N, T, d_s)
+        back = [b @ v for b, v in zip(read, graphs, strict=True)]  # (N, T, d_s)
         fused = time_conv(torch.cat(back, dim=2).transpose(1, 2), self.fuse.weight)  # (N, d, T)
         return h + normalise(self.norm, fused, mask)
 
 
 class Context(nn.Module):
-    """ReLU(BN(Conv1(AvgPool_w(H)))): what stays, averaged over the real snippets of a window."""
+    """BN(AvgPool_w(Conv1(x))): what stays, averaged over the real snippets of a window."""
 
-    def __init__(self, config: ClavComoHead) -> None:
+    def __init__(self, config: ClavComoHead, input_width: int) -> None:
         super().__init__()
         self.window = config.window
         self.reach = config.window // 2
-        self.mix = nn.Conv1d(config.width, config.stream_width, 1, bias=False)
+        self.mix = nn.Conv1d(input_width, config.stream_width, 1, bias=False)
         self.norm = TimeBatchNorm(config.stream_width)
 
-    def forward(self, h: Tensor, mask: Tensor | None) -> Tensor:
-        """(N, d, T) -> (N, d_m, T)."""
-        x = time_conv(h, self.mix.weight)  # before the mean, which is then over fewer channels
-        return torch.relu(normalise(self.norm, window_mean(x, self.window, mask), mask))
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """(N, D, T) -> (N, d_m, T)."""
+        z = window_mean(time_conv(x, self.mix.weight), self.window, mask)
+        return normalise(self.norm, z, mask)
 
 
 class Motion(nn.Module):
-    """ReLU(BN(Conv(H_t - H_{t-1}))): what changes; the first difference is 0."""
+    """BN(Conv(Conv1(x))): what a learned filter over time sees, the first difference being one."""
 
-    def __init__(self, config: ClavComoHead) -> None:
+    def __init__(self, config: ClavComoHead, input_width: int) -> None:
         super().__init__()
-        self.reach = config.kernel // 2 + 1
-        self.mix = nn.Conv1d(
-            config.width, config.stream_width, config.kernel, padding="same", bias=False
+        self.mix = nn.Conv1d(input_width, config.stream_width, 1, bias=False)
+        self.change = nn.Conv1d(
+            config.stream_width, config.stream_width, config.kernel, padding="same", bias=False
         )
         self.norm = TimeBatchNorm(config.stream_width)
 
-    def forward(self, h: Tensor, mask: Tensor | None) -> Tensor:
-        """(N, d, T) -> (N, d_m, T)."""
-        rows = h.transpose(1, 2)  # (N, T, d)
-        change = F.pad(rows[:, 1:] - rows[:, :-1], (0, 0, 1, 0)).transpose(1, 2)  # (N, d, T)
-        x = time_conv(hide(change, mask), self.mix.weight)
-        return torch.relu(normalise(self.norm, x, mask))
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """(N, D, T) -> (N, d_m, T)."""
+        z = time_conv(time_conv(x, self.mix.weight), self.change.weight)
+        return normalise(self.norm, z, mask)
 
 
 class Projection(nn.Module):
-    """B = Conv1(Z), P = Conv1(Z), V = B P^T / T: from T snippets to S nodes.
+    """V = softmax_T(Conv1(Z)) Conv1(Z)^T, from T snippets to S nodes, and B = Conv1(Z), the way back.
 
-    The division by the number of snippets is needed: it differs between training and test.
+    Each node is a mean of the snippets that it attends to: what is seen in few snippets of a long
+    video is not lost in the mean of all, and the length of a video does not matter. Snippets read
+    the nodes with weights of either sign, so that the sign of what is read can be their relation.
     """
 
     def __init__(self, config: ClavComoHead) -> None:
         super().__init__()
-        self.assign = nn.Conv1d(config.stream_width, config.nodes, 1)
+        self.attend = nn.Conv1d(config.stream_width, config.nodes, 1)
+        self.read = nn.Conv1d(config.stream_width, config.nodes, 1)
         self.reduce = nn.Conv1d(config.stream_width, config.node_width, 1)
 
     def forward(self, z: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """z: (N, d_m, T) -> B (N, S, T), V (N, S, d_s)."""
-        b = hide(time_conv(z, self.assign.weight, self.assign.bias), mask)
-        p = time_conv(z, self.reduce.weight, self.reduce.bias)  # (N, d_s, T)
-        return b, mean_product(b, p, mask)
+        logits = time_conv(z, self.attend.weight, self.attend.bias)  # (N, S, T)
+        values = time_conv(z, self.reduce.weight, self.reduce.bias)  # (N, d_s, T)
+        b = hide(time_conv(z, self.read.weight, self.read.bias), mask)
+        return b, attended_mean(logits, values, mask)
 
 
 class GraphStep(nn.Module):
-    """V <- ReLU(V + A V) W with a learned adjacency A, zero at the start."""
+    """V <- V + A V W with a learned adjacency A, zero at the start."""
 
     def __init__(self, nodes: int, width: int) -> None:
         super().__init__()
@@ -110,25 +126,30 @@ class GraphStep(nn.Module):
 
     def forward(self, v: Tensor) -> Tensor:
         """(N, S, d_s) -> (N, S, d_s)."""
-        mixed: Tensor = self.mix(torch.relu(v + self.adjacency @ v))
-        return mixed
+        return v + self.adjacency @ self.mix(v)
 
 
 class CrossAttention(nn.Module):
-    """softmax(V Q (V' K)^T / sqrt(d_s)) V' U: what the nodes of one graph take from the other's."""
+    """softmax(V Q (V' K)^T / sqrt(d_s)) V' U: what the nodes of one graph take from the other's.
+
+    U is zero at the start: a video's nodes are not mixed before they mean something.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.query = nn.Linear(width, width, bias=False)
         self.key = nn.Linear(width, width, bias=False)
         self.value = nn.Linear(width, width, bias=False)
+        nn.init.zeros_(self.value.weight)
+
+    def weights(self, to: Tensor, source: Tensor) -> Tensor:
+        """(N, S, S): how much each node of `to` takes from each of `source`; rows sum to 1."""
+        fit = self.query(to) @ self.key(source).transpose(1, 2) / math.sqrt(to.shape[2])
+        return torch.softmax(fit, dim=2)
 
     def forward(self, to: Tensor, source: Tensor) -> Tensor:
         """to, source: (N, S, d_s) -> (N, S, d_s)."""
-        fit = (
-            self.query(to) @ self.key(source).transpose(1, 2) / math.sqrt(to.shape[2])
-        )  # (N, S, S)
-        taken: Tensor = torch.softmax(fit, dim=2) @ self.value(source)
+        taken: Tensor = self.weights(to, source) @ self.value(source)
         return taken
 
 

@@ -45,9 +45,19 @@ class MethodLosses(Strict):
     top_divisor: TopDivisor = 10  # K = max(1, T // top_divisor)
 
 
+class InputConfig(Strict):
+    """What a snippet's features become before the first layer, in every method."""
+
+    # Principal components of the standardised features, each scaled to variance 1; 0: all numbers.
+    components: Annotated[int, Field(ge=0, le=65_536)] = 0
+    # Standard deviation of Gaussian noise on each number that enters, drawn anew every step.
+    noise: Annotated[float, Field(ge=0, le=100)] = 0.0
+
+
 class MethodConfig(ModelConfig):
     """The config of a method that can be built."""
 
+    input: InputConfig = InputConfig()
     losses: MethodLosses
 
 
@@ -68,10 +78,10 @@ class ClavComoHead(Strict):
     como: bool = True
     streams: Literal["both", "context", "motion"] = "both"
     interaction: Literal["attention", "joint-graph", "none"] = "attention"
-    stream_width: Width = 256  # d_m
+    stream_width: Width = 128  # d_m
     nodes: Width = 16  # S
     node_width: Width = 128  # d_s
-    window: OddWindow = 9  # w, snippets that the context averages
+    window: OddWindow = 3  # w, snippets that the context averages
 
     score_hidden: Annotated[tuple[Width, Width], BeforeValidator(_to_tuple)] = (128, 32)
 

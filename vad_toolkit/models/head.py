@@ -36,10 +36,10 @@ class ClavComo(MilModel):
         super().__init__(input_dim, config)
         head = config.head
         self.tau = 1.0  # of the class activation while training; 1 in evaluation
-        self.embed = nn.Conv1d(input_dim, head.width, head.kernel, padding="same")
+        self.embed = nn.Conv1d(self.input_width, head.width, head.kernel, padding="same")
         self.dropout = nn.Dropout(head.embed_dropout)
         self.activate = build_class_activate(head)
-        self.como = CoMo(head) if head.como else None
+        self.como = CoMo(head, self.input_width) if head.como else None
         self.score = score_mlp(head.width, head.score_hidden, head.dropout)
 
     def begin_step(self, progress: float) -> dict[str, float]:
@@ -56,7 +56,7 @@ class ClavComo(MilModel):
         e = time_conv(x, self.embed.weight, self.embed.bias)  # (N, d, T)
         e = hide(self.dropout(torch.relu(e)), in_batch)
         h = hide(self.activate(e, self.tau if self.training else 1.0), in_batch)  # (N, d, T)
-        g = h if self.como is None else self.como(h, in_batch)  # (N, d, T)
+        g = h if self.como is None else self.como(h, x, in_batch)  # (N, d, T)
         logits = at_least_float32(self.score(g.transpose(1, 2)))  # (N, T, 1)
         crop_scores = torch.sigmoid(logits).squeeze(2)  # (N, T)
         return Output(

@@ -27,7 +27,7 @@ class Mgfn(MilModel):
     def __init__(self, input_dim: int, config: MgfnConfig) -> None:
         super().__init__(input_dim, config)
         head = config.head
-        self.tokens = nn.Conv1d(input_dim, head.widths[0], 3, padding="same")
+        self.tokens = nn.Conv1d(self.input_width, head.widths[0], 3, padding="same")
         self.magnitude = nn.Conv1d(1, head.widths[0], 3, padding="same")
         kinds = (Glance, Focus, Focus)
         self.stages = nn.ModuleList(

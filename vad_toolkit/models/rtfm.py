@@ -37,10 +37,10 @@ class Rtfm(MilModel):
     def __init__(self, input_dim: int, config: RtfmConfig) -> None:
         super().__init__(input_dim, config)
         head = config.head
-        self.scales = MultiScale(input_dim, head.width)
+        self.scales = MultiScale(self.input_width, head.width)
         self.dropout = nn.Dropout(head.dropout)
         self.select_dropout = nn.Dropout(head.dropout)
-        self.score = score_mlp(input_dim, head.score_hidden, head.dropout)
+        self.score = score_mlp(self.input_width, head.score_hidden, head.dropout)
         for layer in self.modules():
             if isinstance(layer, nn.Linear | nn.Conv1d):
                 nn.init.xavier_uniform_(layer.weight)

@@ -32,7 +32,7 @@ class Sultani(MilModel):
         super().__init__(input_dim, config)
         first, second = config.head.hidden
         self.embed = nn.Sequential(
-            nn.Linear(input_dim, first), nn.ReLU(), nn.Dropout(config.head.dropout)
+            nn.Linear(self.input_width, first), nn.ReLU(), nn.Dropout(config.head.dropout)
         )
         self.score = nn.Sequential(
             nn.Linear(first, second), nn.Dropout(config.head.dropout), nn.Linear(second, 1)

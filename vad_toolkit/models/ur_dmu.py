@@ -42,7 +42,7 @@ class UrDmu(MilModel):
     def __init__(self, input_dim: int, config: UrDmuConfig) -> None:
         super().__init__(input_dim, config)
         head = config.head
-        self.embed = nn.Conv1d(input_dim, head.width, 3, padding="same")
+        self.embed = nn.Conv1d(self.input_width, head.width, 3, padding="same")
         self.layers = nn.ModuleList(Layer(head) for _ in range(head.layers))
         self.normal_memory = Memory(head.memory, head.width)
         self.abnormal_memory = Memory(head.memory, head.width)

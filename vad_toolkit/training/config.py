@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from vad_toolkit.errors import InputError
 from vad_toolkit.files import read_settings
 from vad_toolkit.models.config import (
     ClavComoConfig,
+    InputConfig,
     MgfnConfig,
     ModelConfig,
     RtfmConfig,
@@ -74,6 +75,16 @@ class TrainConfig(ModelConfig):
     optimiser: OptimiserConfig = OptimiserConfig()
     data: DataConfig = DataConfig()
     validation: ValidationConfig = ValidationConfig()
+
+    @model_validator(mode="after")
+    def _components_are_of_standardised_inputs(self) -> Self:
+        given = getattr(self, "input", InputConfig())
+        if given.components and not self.data.standardise:
+            raise ValueError(
+                f"input.components = {given.components} needs data.standardise = true: components "
+                "are those of standardised features"
+            )
+        return self
 
 
 class ClavComoTraining(ClavComoConfig, TrainConfig):
@@ -140,7 +151,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "head": {
             "width": 128,
             "activate_hidden": 32,
-            "stream_width": 64,
+            "stream_width": 32,
             "nodes": 8,
             "node_width": 32,
             "score_hidden": [64, 32],
@@ -218,4 +229,4 @@ def _describe(error: ValidationError, kind: type[BaseModel]) -> str:
         return f"config key {where}: unknown; there are {', '.join(kind.model_fields)}"
     message = first["msg"].removeprefix("Value error, ")
     given = "" if first["type"] == "value_error" else f" (given: {first['input']!r})"
-    return f"config key {where}: {message}{given}"
+    return f"config key {where}: {message}{given}" if where else f"config: {message}"

@@ -23,7 +23,7 @@ from vad_toolkit.training.loader import Loader
 from vad_toolkit.training.log import RunLog
 from vad_toolkit.training.result import TrainResult
 from vad_toolkit.training.sampler import PairSampler
-from vad_toolkit.training.standardise import input_statistics
+from vad_toolkit.training.standardise import fit_inputs
 from vad_toolkit.training.step import TrainingStep
 from vad_toolkit.training.validation import ValidationResult, ValidationSplit, validate
 from vad_toolkit.training.watch import StepWatch, WatchState
@@ -63,7 +63,7 @@ class Run:
         model = build_model(config, data.source.width)
         found = state.read_state(out)
         if found is None and config.data.standardise:
-            model.standardise.fit(*input_statistics(data.videos, training))
+            fit_inputs(model, data.videos, training)
         self.model = model.to(device)
         self.make_step = TrainingStep(self.model, config)
         self.data = data.videos.place(device)
