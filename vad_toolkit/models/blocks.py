@@ -3,11 +3,11 @@
 A model's `forward` is the same for a block and for a whole video. What a snippet takes from its
 neighbours comes from no further than `reach`: a block is given so many more snippets on each side,
 and what comes out for those is left out. What is taken over all snippets of a video goes through
-`mean_product`, `attended_mean` or `every_snippet`. In a plain forward pass these see the snippets they are given;
-in `run_in_blocks` the first pass over the blocks gathers the first such value, each block's forward
-pass ending where it is asked for. In the second pass that value is known and the next one is
-gathered, and so on, until a pass reaches the model's end. With n such values a video is read n + 1
-times, and nothing is kept but them.
+`mean_product`, `attended_mean` or `every_snippet`. In a plain forward pass these see the snippets
+they are given; in `run_in_blocks` the first pass over the blocks gathers the first such value, each
+block's forward pass ending where it is asked for. In the second pass that value is known and the
+next one is gathered, and so on, until a pass reaches the model's end. With n such values a video is
+read n + 1 times, and nothing is kept but them.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ class Motion(nn.Module):
 
 
 class Projection(nn.Module):
-    """V = softmax_T(Conv1(Z)) Conv1(Z)^T, from T snippets to S nodes, and B = Conv1(Z), the way back.
+    """V = softmax_T(Conv1(Z)) Conv1(Z)^T, from T snippets to S nodes; B = Conv1(Z), the way back.
 
     Each node is a mean of the snippets that it attends to: what is seen in few snippets of a long
     video is not lost in the mean of all, and the length of a video does not matter. Snippets read

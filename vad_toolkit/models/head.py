@@ -50,7 +50,10 @@ class ClavComo(MilModel):
         return {"tau": self.tau}
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
-        """Score every snippet; see `MilModel.forward`. `Output.features` is H, before CoMo."""
+        """Score every snippet; see `MilModel.forward`.
+
+        `Output.features` is what relative distance compares: H, or G (`losses.distance_of`).
+        """
         crops = x.shape[1]
         x, in_batch = self.prepare(x, mask)  # (N, D, T), N = B * C
         e = time_conv(x, self.embed.weight, self.embed.bias)  # (N, d, T)
@@ -59,9 +62,10 @@ class ClavComo(MilModel):
         g = h if self.como is None else self.como(h, x, in_batch)  # (N, d, T)
         logits = at_least_float32(self.score(g.transpose(1, 2)))  # (N, T, 1)
         crop_scores = torch.sigmoid(logits).squeeze(2)  # (N, T)
+        compared = g if self.config.losses.distance_of == "fused" else h
         return Output(
             scores=self.average_crops(crop_scores, mask, crops),  # (B, T)
-            features=unfold_crops(h.transpose(1, 2), crops),  # (B, C, T, d)
+            features=unfold_crops(hide(compared, in_batch).transpose(1, 2), crops),  # (B, C, T, d)
             mask=mask,
         )
 
