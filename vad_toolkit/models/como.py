@@ -121,12 +121,14 @@ class CrossAttention(nn.Module):
         self.key = nn.Linear(width, width, bias=False)
         self.value = nn.Linear(width, width, bias=False)
 
+    def weights(self, to: Tensor, source: Tensor) -> Tensor:
+        """(N, S, S): how much each node of `to` takes from each of `source`; rows sum to 1."""
+        fit = self.query(to) @ self.key(source).transpose(1, 2) / math.sqrt(to.shape[2])
+        return torch.softmax(fit, dim=2)
+
     def forward(self, to: Tensor, source: Tensor) -> Tensor:
         """to, source: (N, S, d_s) -> (N, S, d_s)."""
-        fit = (
-            self.query(to) @ self.key(source).transpose(1, 2) / math.sqrt(to.shape[2])
-        )  # (N, S, S)
-        taken: Tensor = torch.softmax(fit, dim=2) @ self.value(source)
+        taken: Tensor = self.weights(to, source) @ self.value(source)
         return taken
 
 
