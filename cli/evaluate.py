@@ -1,4 +1,4 @@
-"""`vad eval`: metrics and plots of a checkpoint, or of a run's seeds, on a test manifest."""
+"""`vad eval`: metrics and plots of a checkpoint, a run's seeds, or several fused, on a test set."""
 
 from __future__ import annotations
 
@@ -21,12 +21,20 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from vad_toolkit.evaluation.evaluate import EvaluationResult, RunsResult
+    from vad_toolkit.evaluation.figures import FigureRequest
+    from vad_toolkit.evaluation.result import EvaluationResult, RunsResult
 
 
 @click.command("eval")
-@click.argument("run", metavar="CHECKPOINT-or-RUN", type=EXISTING)
-@click.option("--pack", type=EXISTING_FILE, required=True, help="Features of the test videos.")
+@click.argument("runs", metavar="CHECKPOINT-or-RUN...", nargs=-1, required=True, type=EXISTING)
+@click.option(
+    "--pack",
+    "packs",
+    type=EXISTING_FILE,
+    required=True,
+    multiple=True,
+    help="Features of the test videos; with --fuse one for all runs, or one each, in their order.",
+)
 @click.option(
     "--manifest",
     metavar="DATASET-or-FILE",
@@ -59,12 +67,37 @@ if TYPE_CHECKING:
     show_default=True,
     help="Resamples of the test videos, for 95 % confidence intervals; 0 for none.",
 )
-@click.option("--no-plots", is_flag=True, help="Write no pictures.")
+@click.option(
+    "--fuse",
+    metavar="WEIGHT,WEIGHT,...",
+    help="Average the frame scores of several runs with these weights, and evaluate that.",
+)
+@click.option("--no-plots", is_flag=True, help="Write no pictures but those of --figures.")
+@click.option(
+    "--figures",
+    is_flag=True,
+    help="Also measure and draw the similarity of normal and abnormal features before and after "
+    "training, and what the interaction space attends to.",
+)
+@click.option(
+    "--compare",
+    type=EXISTING,
+    metavar="RUN",
+    help="Of --figures: similarity in this run too, as one trained without relative distance.",
+)
+@click.option(
+    "--video",
+    "videos",
+    metavar="ID",
+    multiple=True,
+    help="Of --figures: a video whose interaction is drawn; may be given again.  [default: the "
+    "three longest abnormal ones]",
+)
 @device_option
 @json_option
 def evaluate(
-    run: Path,
-    pack: Path,
+    runs: tuple[Path, ...],
+    packs: tuple[Path, ...],
     manifest: str,
     rule: str | None,
     gt: Path | None,
@@ -72,7 +105,11 @@ def evaluate(
     out: Path | None,
     which: Literal["best", "last"],
     resamples: int,
+    fuse: str | None,
     no_plots: bool,
+    figures: bool,
+    compare: Path | None,
+    videos: tuple[str, ...],
     device: str,
     as_json: bool,
 ) -> None:
@@ -83,41 +120,97 @@ def evaluate(
     of test videos. A run of several seeds gives a row a seed, mean and standard deviation. Metrics,
     scores and plots go into a new folder; see docs/evaluation.md.
 
+    Several runs, as of RGB and of flow, are evaluated as one by --fuse.
+
     \b
     Examples:
       vad eval runs/first --pack test.h5 --manifest test.jsonl
       vad eval runs/first/last.safetensors --pack test.h5 --manifest test.jsonl --out results --json
       vad eval runs/rtfm --pack ucf-rtfm.h5 --manifest ucf-crime --gt gt-ucf.npy --order ucf.list
+      vad eval runs/rgb runs/flow --fuse 0.5,0.5 --pack rgb.h5 --pack flow.h5 \\
+               --manifest test.jsonl --out fused
+      vad eval runs/full --figures --compare runs/no-distance --pack test.h5 --manifest test.jsonl
     """
     from vad_toolkit.evaluation.evaluate import evaluate_runs
+    from vad_toolkit.evaluation.fusion import fuse_runs
     from vad_toolkit.evaluation.ground_truth import TruthSource
 
+    request = _figures(figures, compare, videos)
+    options: dict[str, Any] = {
+        "which": which,
+        "truth": TruthSource(rule, gt, order),
+        "resamples": resamples,
+        "device": device,
+        "plots": not no_plots,
+    }
     with progress_reporter() as progress:
-        summary = evaluate_runs(
-            run,
-            pack,
-            manifest,
-            out,
-            which=which,
-            truth=TruthSource(rule, gt, order),
-            resamples=resamples,
-            device=device,
-            plots=not no_plots,
-            progress=progress,
-        )
+        options["progress"] = progress
+        if fuse is None:
+            run, pack = _single(runs, packs)
+            summary = evaluate_runs(run, pack, manifest, out, figures=request, **options)
+        else:
+            folder = _fused_folder(out, request)
+            summary = fuse_runs(runs, _weights(fuse), packs, manifest, folder, **options)
     if as_json:
         print_json(_json(summary))
     elif len(summary.results) == 1:
         _print_one(summary.results[0])
     else:
         _print_seeds(summary)
-    if summary.results[0].inputs.trained_on_manifest:
+    for note in dict.fromkeys(note for result in summary.results for note in result.notes):
+        click.echo(f"Not drawn: {note}", err=True)
+    if summary.results[0].trained_on_manifest:
         click.echo(
             "Warning: these are the videos that the checkpoint was trained on: the metrics say "
             "nothing of new ones",
             err=True,
         )
     click.echo(f"Metrics, scores and plots: {summary.out}", err=True)
+
+
+def _figures(wanted: bool, compare: Path | None, videos: tuple[str, ...]) -> FigureRequest | None:
+    from vad_toolkit.errors import InputError
+    from vad_toolkit.evaluation.figures import FigureRequest
+
+    if wanted:
+        return FigureRequest(compare, videos)
+    if compare is not None or videos:
+        raise InputError("--compare and --video go with --figures: add it")
+    return None
+
+
+def _single(runs: tuple[Path, ...], packs: tuple[Path, ...]) -> tuple[Path, Path]:
+    from vad_toolkit.errors import InputError
+
+    if len(runs) > 1:
+        even = ",".join([f"{1 / len(runs):.3g}"] * len(runs))
+        raise InputError(
+            f"{len(runs)} runs: evaluate them one by one, or average their scores by --fuse {even}"
+        )
+    if len(packs) > 1:
+        raise InputError(
+            f"{len(packs)} packs for one run: give one, or merge them (vad pack merge)"
+        )
+    return runs[0], packs[0]
+
+
+def _fused_folder(out: Path | None, figures: FigureRequest | None) -> Path:
+    from vad_toolkit.errors import InputError
+
+    if figures is not None:
+        raise InputError("--figures are of one network: evaluate each run without --fuse for them")
+    if out is None:
+        raise InputError("--fuse goes with --out: name the folder, since it belongs to no one run")
+    return out
+
+
+def _weights(text: str) -> list[float]:
+    from vad_toolkit.errors import InputError
+
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--fuse {text!r}: has to be numbers, as in 0.5,0.5") from None
 
 
 def _json(summary: RunsResult) -> dict[str, Any]:
@@ -136,8 +229,7 @@ def _print_one(result: EvaluationResult) -> None:
     metrics, counts = result.metrics, result.metrics.counts
     print_pairs(
         {
-            "checkpoint": f"{result.checkpoint.file} (step {result.checkpoint.step}, "
-            f"seed {result.checkpoint.seed})",
+            **_members(result),
             "videos": f"{counts.normal_videos} normal, {counts.abnormal_videos} abnormal",
             "frames": f"{counts.frames}, {counts.abnormal_frames} abnormal",
             "ground truth": _source(result.inputs.ground_truth),
@@ -154,6 +246,19 @@ def _print_one(result: EvaluationResult) -> None:
                 for name, values in metrics.classes.items()
             ]
         )
+
+
+def _members(result: EvaluationResult) -> dict[str, str]:
+    names = [
+        f"{member.checkpoint.file} (step {member.checkpoint.step}, seed {member.checkpoint.seed})"
+        for member in result.members
+    ]
+    if len(names) == 1:
+        return {"checkpoint": names[0]}
+    return {
+        f"checkpoint {number}": f"{member.weight:.4f} of {name}"
+        for number, (name, member) in enumerate(zip(names, result.members, strict=True), start=1)
+    }
 
 
 def _source(truth: Mapping[str, Any]) -> str:
@@ -192,7 +297,7 @@ def _print_seeds(summary: RunsResult) -> None:
     rows: list[dict[str, Any]] = [
         {
             "seed": result.checkpoint.seed,
-            "step": result.checkpoint.step,
+            "step": ", ".join(str(member.checkpoint.step) for member in result.members),
             **{name: getattr(result.metrics, name) for name in METRIC_NAMES},
         }
         for result in summary.results

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.files import EarlySync, atomic_folder, claim_folder
+from vad_toolkit.files import EarlySync, atomic_folder, claim_folder, write_arrays
 
 
 def test_a_folder_appears_whole(tmp_path: Path) -> None:
@@ -98,3 +99,19 @@ def test_a_folder_with_other_files_is_not_claimed(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="is there and not an empty folder: name another one"):
             claim_folder(place, "record.json", {}, "a dataset")
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_arrays_come_back_and_have_equal_bytes(tmp_path: Path) -> None:
+    arrays = {"numbers": np.arange(6, dtype=np.float32).reshape(2, 3), "ids": np.array(["a", "bc"])}
+    for name in ("a.npz", "b.npz"):
+        write_arrays(tmp_path / name, arrays)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with np.load(tmp_path / "a.npz") as stored:
+        assert stored["numbers"].tolist() == [[0, 1, 2], [3, 4, 5]]
+        assert stored["ids"].tolist() == ["a", "bc"]
+
+
+def test_arrays_that_cannot_be_written_leave_nothing(tmp_path: Path) -> None:
+    with pytest.raises(TypeError):
+        write_arrays(tmp_path / "a.npz", {1: np.zeros(1)})  # type: ignore[dict-item]
+    assert not list(tmp_path.iterdir())

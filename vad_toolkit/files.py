@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vad_toolkit.errors import InputError
 
 TEMPORARY_MARK = ".tmp-"  # in the name of every file that is still being written
@@ -120,6 +123,13 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON with sorted keys, atomically."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write an .npz file, atomically; equal arrays give equal bytes. None of them holds objects."""
+    named: dict[str, Any] = dict(arrays)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **named)
 
 
 def claim_folder(folder: Path, name: str, record: Mapping[str, Any], what: str) -> None:

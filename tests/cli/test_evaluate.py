@@ -13,16 +13,18 @@ from click.testing import CliRunner
 from vad_cli.main import vad
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.evaluation.evaluate import (
-    CheckpointFacts,
-    EvaluationResult,
-    Inputs,
-    RunsResult,
-    Spread,
-)
+from vad_toolkit.evaluation.figures import FigureRequest
 from vad_toolkit.evaluation.ground_truth import TruthSource
 from vad_toolkit.evaluation.metrics import METRIC_NAMES, compute_metrics
 from vad_toolkit.evaluation.pools import ScoredVideo
+from vad_toolkit.evaluation.result import (
+    CheckpointFacts,
+    EvaluationResult,
+    Inputs,
+    Member,
+    RunsResult,
+    Spread,
+)
 
 
 def result(
@@ -32,6 +34,8 @@ def result(
     leak: bool = False,
     resamples: int = 0,
     truth: dict[str, Any] | None = None,
+    weights: tuple[float, ...] = (1.0,),
+    notes: tuple[str, ...] = (),
 ) -> EvaluationResult:
     videos = [ScoredVideo("n", 0, np.array([0.1, 0.6]), np.zeros(2, np.uint8))]
     if abnormal:
@@ -41,16 +45,26 @@ def result(
         videos.append(ScoredVideo("m", 0, np.array([0.1, 0.2]), np.zeros(2, np.uint8)))
     return EvaluationResult(
         out=Path("out") / f"seed-{seed}",
-        checkpoint=CheckpointFacts("best.safetensors", "d" * 64, "sultani", 10, seed, 0.5, "", ""),
-        inputs=Inputs("small", 16, "", "", "", truth or {"kind": "events"}, leak, "cpu", {}),
+        members=tuple(
+            Member(
+                CheckpointFacts("best.safetensors", "d" * 64, "sultani", 10, seed, 0.5, "", ""),
+                Inputs("small", 16, "", "", "", truth or {"kind": "events"}, leak, "cpu", {}),
+                weight,
+            )
+            for weight in weights
+        ),
         metrics=compute_metrics(videos, resamples=resamples),
         videos=(),
+        notes=notes,
     )
 
 
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-    """A function that fixes the results of `evaluate_runs`; it gives the arguments of the call."""
+    """A function that fixes the results of `evaluate_runs` and `fuse_runs`.
+
+    It gives the arguments of the call.
+    """
 
     def fix(*results: EvaluationResult) -> dict[str, Any]:
         call: dict[str, Any] = {}
@@ -62,7 +76,19 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
             spread = {name: Spread(0.5, 0.25) for name in METRIC_NAMES}
             return RunsResult(Path("out"), results, spread)
 
+        def fake_fusion(
+            runs: tuple[Path, ...],
+            weights: list[float],
+            packs: tuple[Path, ...],
+            manifest: str,
+            out: Path,
+            **options: Any,
+        ) -> RunsResult:
+            call.update(runs=runs, weights=weights, packs=packs)
+            return fake(runs[0], packs[0], manifest, out, **options)
+
         monkeypatch.setattr("vad_toolkit.evaluation.evaluate.evaluate_runs", fake)
+        monkeypatch.setattr("vad_toolkit.evaluation.fusion.fuse_runs", fake_fusion)
         return call
 
     return fix
@@ -185,6 +211,61 @@ def test_json(answer: Callable[..., dict[str, Any]], arguments: list[str]) -> No
     assert values["runs"][0]["metrics"]["classes"]["fight"]["auc_abnormal"] == 1.0
     assert values["spread"]["auc"] == {"mean": 0.5, "std": 0.25}
     assert "videos" not in values["runs"][0]
+
+
+def test_a_fusion_names_its_members_and_weights(
+    answer: Callable[..., dict[str, Any]], arguments: list[str], tmp_path: Path
+) -> None:
+    call = answer(result(0, weights=(0.75, 0.25)))
+    run, pack = tmp_path / "run.safetensors", tmp_path / "test.h5"
+    more = [str(run), "--fuse", "3,1", "--pack", str(pack), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(vad, [*arguments, *more], catch_exceptions=False)
+    pairs = [line.split(None, 2) for line in done.stdout.splitlines()[:2]]
+    assert [pair[2] for pair in pairs] == [
+        f"{share} of best.safetensors (step 10, seed 0)" for share in ("0.7500", "0.2500")
+    ]
+    assert (call["runs"], call["weights"], call["packs"]) == ((run, run), [3, 1], (pack, pack))
+    assert "figures" not in call
+
+
+def test_figures_are_asked_for(
+    answer: Callable[..., dict[str, Any]], arguments: list[str], tmp_path: Path
+) -> None:
+    call = answer(result(0, notes=("interaction: no space",)))
+    CliRunner().invoke(vad, arguments, catch_exceptions=False)
+    assert call["figures"] is None
+    run = tmp_path / "run.safetensors"
+    more = ["--figures", "--compare", str(run), "--video", "a", "--video", "b"]
+    done = CliRunner().invoke(vad, [*arguments, *more], catch_exceptions=False)
+    assert call["figures"] == FigureRequest(run, ("a", "b"))
+    assert "Not drawn: interaction: no space" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("runs", "more", "message"),
+    [
+        (2, [], "2 runs: evaluate them one by one, or average their scores by --fuse 0.5,0.5"),
+        (1, ["--pack", "test.h5"], "2 packs for one run"),
+        (2, ["--fuse", "0.5,0.5"], "--fuse goes with --out"),
+        (2, ["--fuse", "0.5;0.5", "--out", "out"], "--fuse '0.5;0.5': has to be numbers"),
+        (2, ["--fuse", "0.5,0.5", "--out", "out", "--figures"], "--figures are of one network"),
+        (1, ["--video", "a"], "--compare and --video go with --figures"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    runs: int,
+    more: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(
+        vad, ["eval", *["run.safetensors"] * (runs - 1), *arguments[1:], *more]
+    )
+    assert isinstance(done.exception, InputError)
+    assert message in str(done.exception)
 
 
 def test_wrong_use_is_refused(arguments: list[str]) -> None:

@@ -74,7 +74,7 @@ def test_everything_that_decides_the_numbers_is_written(
     assert written["videos"][0]["auc"] is None
     assert written["videos"][3]["fps"] is None
     assert files(result.out) == sorted(
-        ["metrics.json", "roc.png", "pr.png"]
+        ["metrics.json", "roc.png", "pr.png", "histogram.png", "histogram.json"]
         + [f"scores/{id}.npy" for id in FRAMES]
         + [f"plots/{id}.png" for id in FRAMES]
     )
@@ -164,7 +164,7 @@ def test_scores_that_are_not_numbers_name_the_video(
     run: Path, pack: Path, manifest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "vad_toolkit.evaluation.evaluate.score_snippets",
+        "vad_toolkit.evaluation.score.score_snippets",
         lambda model, features, device: np.full(features.shape[0], np.nan, np.float32),
     )
     with pytest.raises(VadError, match="video 'normal/a': the score of snippet 0 is nan"):

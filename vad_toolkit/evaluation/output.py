@@ -1,30 +1,37 @@
 """What an evaluation leaves on disk: metrics.json, scores a frame, pictures.
 
-metrics.json       everything that decides the numbers, and the numbers; written last, so that
-                   its presence says that the rest is whole
-scores/<id>.npy    (frames,) float32
-plots/<id>.png     scores against ground truth
-roc.png, pr.png    over all frames
+metrics.json        everything that decides the numbers, and the numbers; written last, so that
+                    its presence says that the rest is whole
+scores/<id>.npy     (frames,) float32
+plots/<id>.png      scores against ground truth
+roc.png, pr.png     over all frames
+histogram.png       scores of normal and of abnormal frames, over all frames
+histogram.json      its counts
+figures/            see `figures`
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vad_toolkit.errors import InputError
+from vad_toolkit.evaluation.figures import FOLDER as FIGURES_FOLDER
+from vad_toolkit.evaluation.figures import Figures, write_figures
 from vad_toolkit.evaluation.metrics import DEFINITIONS
 from vad_toolkit.evaluation.pools import ScoredVideo
 from vad_toolkit.evaluation.ranking import average_precision, rank, roc_auc
+from vad_toolkit.evaluation.result import EvaluationResult
 from vad_toolkit.files import atomic_path, write_json
 from vad_toolkit.reports.curves import plot_curve
+from vad_toolkit.reports.distributions import Distribution, Panel, plot_distributions
 from vad_toolkit.reports.timeline import plot_scores
 
 FORMAT = "vad-evaluation"
 FORMAT_VERSION = 1
+SCORE_EDGES = np.linspace(0, 1, 51)
 
 
 def check_unused(folder: Path) -> None:
@@ -62,21 +69,22 @@ def new_folder(out: Path | None, beside: Path) -> Path:
 
 
 def write_evaluation(
-    folder: Path,
-    result: Mapping[str, Any],
+    result: EvaluationResult,
     videos: Sequence[ScoredVideo],
-    fps: Mapping[str, float | None],
+    figures: Figures | None,
     *,
     plots: bool,
 ) -> None:
-    """Write all files of one evaluation into `folder`.
+    """Write all files of one evaluation into its folder.
 
     Args:
-        result: plain values, the body of metrics.json.
-        videos: frame scores and ground truth.
-        fps: frames a second by video id, None where not known.
+        result: the body of metrics.json, and where to.
+        videos: frame scores and ground truth, in the order of the result's videos.
+        figures: those that were asked for.
+        plots: whether to write the other pictures.
     """
-    for video in videos:
+    folder = result.out
+    for video, row in zip(videos, result.videos, strict=True):
         path = folder / "scores" / f"{video.id}.npy"
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.save(file, video.scores, allow_pickle=False)
@@ -85,18 +93,21 @@ def write_evaluation(
                 folder / "plots" / f"{video.id}.png",
                 video.scores,
                 labels=video.labels,
-                fps=fps[video.id],
+                fps=row.fps,
                 title=video.id,
             )
     if plots:
         _plot_curves(folder, videos)
+        _plot_histogram(folder, videos)
+    if figures is not None:
+        write_figures(folder / FIGURES_FOLDER, figures)
     write_json(
         folder / "metrics.json",
         {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "definitions": dict(DEFINITIONS),
-            **result,
+            **result.to_dict(),
         },
     )
 
@@ -130,4 +141,38 @@ def _plot_curves(folder: Path, videos: Sequence[ScoredVideo]) -> None:
         y_label="precision",
         title=f"Precision-recall of all frames, AP {ap:.4f}",
         chance=((0, share), (1, share)),
+    )
+
+
+def _plot_histogram(folder: Path, videos: Sequence[ScoredVideo]) -> None:
+    """Scores of normal and of abnormal frames, of all videos; scores lie in [0, 1]."""
+    counts = np.zeros((2, len(SCORE_EDGES) - 1), np.int64)
+    for video in videos:
+        for label in (0, 1):
+            counts[label] += np.histogram(video.scores[video.labels == label], SCORE_EDGES)[0]
+    normal, abnormal = counts
+    plot_distributions(
+        folder / "histogram.png",
+        SCORE_EDGES,
+        [
+            Panel(
+                "",
+                "",
+                (
+                    Distribution(f"{normal.sum():,} normal frames", normal),
+                    Distribution(f"{abnormal.sum():,} abnormal frames", abnormal),
+                ),
+            )
+        ],
+        x_label="anomaly score",
+        y_label="share of the frames",
+        log=True,
+    )
+    write_json(
+        folder / "histogram.json",
+        {
+            "edges": SCORE_EDGES.tolist(),
+            "normal_frames": normal.tolist(),
+            "abnormal_frames": abnormal.tolist(),
+        },
     )

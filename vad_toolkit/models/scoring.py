@@ -1,7 +1,8 @@
-"""Scores of one whole video of any length."""
+"""One whole video of any length through a network, and its scores."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, Protocol
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.models.base import MilModel
+from vad_toolkit.models.base import MilModel, Output
 from vad_toolkit.models.blocks import reach, run_in_blocks
 
 # Snippets x crops in one forward pass. The networks take up to 80 kB for each (2,048 numbers are
@@ -52,12 +53,7 @@ def score_snippets(
     Raises:
         InputError: the shape does not fit the model, or features are not finite; names the snippet.
     """
-    if len(features.shape) != 3 or features.shape[1] == 0 or features.shape[2] != model.input_dim:
-        raise InputError(
-            f"features of shape {features.shape}: this model takes "
-            f"(snippets, crops, {model.input_dim})"
-        )
-    snippets, crops, _ = features.shape
+    snippets, crops = _check_shape(model, features)
     if snippets == 0:
         return np.zeros(0, dtype=np.float32)
     model = model.to(device)
@@ -84,6 +80,49 @@ def score_snippets(
         model.train(was_training)
     result: NDArray[np.float32] = (total / crops).clamp(0, 1).cpu().numpy()
     return result
+
+
+def pass_crops(
+    model: MilModel, features: Features, device: torch.device | str = "cpu"
+) -> Iterator[Output]:
+    """A video's forward passes in evaluation mode, in one piece in time, each of c crops.
+
+    For whoever looks inside: `score_snippets` is for scores, and takes videos of any length.
+
+    Yields:
+        `Output` of (1, c, N, ...), all crops in turn; nothing for a video without snippets.
+
+    Raises:
+        InputError: the shape does not fit the model, or features are not finite.
+    """
+    snippets, crops = _check_shape(model, features)
+    if snippets == 0:
+        return
+    model = model.to(device)
+    at_once = max(1, min(crops, ROWS_AT_ONCE // snippets))
+    was_training = model.training
+    model.eval()
+    try:
+        for first in range(0, crops, at_once):
+            part = features[0:snippets, first : first + at_once]
+            _check_finite(part, 0)
+            x = torch.from_numpy(np.ascontiguousarray(part.swapaxes(0, 1))).to(device)[None]
+            with torch.inference_mode():
+                output: Output = model(x)
+            yield output
+            del output  # before the next one is made
+    finally:
+        model.train(was_training)
+
+
+def _check_shape(model: MilModel, features: Features) -> tuple[int, int]:
+    """N and C."""
+    if len(features.shape) != 3 or features.shape[1] == 0 or features.shape[2] != model.input_dim:
+        raise InputError(
+            f"features of shape {features.shape}: this model takes "
+            f"(snippets, crops, {model.input_dim})"
+        )
+    return features.shape[0], features.shape[1]
 
 
 def _check_finite(part: NDArray[Any], start: int) -> None:

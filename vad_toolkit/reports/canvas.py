@@ -18,24 +18,40 @@ from vad_toolkit.files import atomic_path
 SCORE_COLOUR = "#1f4e79"
 GUIDE_COLOUR = "#6b6b6b"
 GRID_COLOUR = "#e6e6e6"
+ABNORMAL_COLOUR = "#d1495b"
 DASHES = (0, (5, 4))
 DOTS_PER_INCH = 120
 TITLE_CHARACTERS = 70
 
 
 def new_figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
-    """A figure of `width` x `height` inches with one pair of axes.
+    """A figure of `width` x `height` inches with one pair of axes, and a title as `set_title`."""
+    figure = blank_figure(width, height)
+    axes = figure.add_subplot()
+    set_look(axes)
+    set_title(axes, title)
+    return figure, axes
 
-    The title may be any text: it is shown on one line, its begin cut off where it is too long, and
-    a character that the font does not have becomes "?".
-    """
+
+def blank_figure(width: float, height: float) -> Figure:
+    """A figure of `width` x `height` inches without axes."""
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    return figure
+
+
+def set_look(axes: Axes) -> None:
+    """The look of all axes that hold curves or bars."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)
+
+
+def set_title(axes: Axes, title: str) -> None:
+    """Any text as title, on one line.
+
+    Its begin is cut off where it is too long; a character that the font does not have becomes "?".
+    """
     axes.set_title(_printable(title), loc="left", fontsize=10, parse_math=False)
-    return figure, axes
 
 
 def save_png(figure: Figure, path: Path) -> None:

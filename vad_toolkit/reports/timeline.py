@@ -56,27 +56,13 @@ def plot_scores(
     if labels is not None and labels.shape != scores.shape:
         raise InputError(f"{len(scores)} scores and {len(labels)} labels: lengths have to be equal")
 
-    unit, name = _time_unit(len(scores), fps)
     figure, axes = new_figure(10.0, 3.0, title)
-    axes.set_xlabel(name)
-    axes.set_ylabel("anomaly score")
-    axes.set_xlim(0, len(scores) * unit)
     low, high = min(0.0, float(scores.min())), max(1.0, float(scores.max()))
     band = 0.05 * (high - low)
-    axes.set_ylim(low - 0.4 * band, high + (3.0 if alarms else 1.0) * band)
-    axes.grid(axis="y", color=GRID_COLOUR, linewidth=0.8)
-
+    unit, name = time_unit(len(scores), fps)
+    axes.set_xlabel(name)
     if labels is not None:
-        axes.broken_barh(
-            _bars(_spans(labels), unit),
-            (0, 1),
-            transform=axes.get_xaxis_transform(),
-            color=EVENT_COLOUR,
-            alpha=0.6,
-            linewidth=0,
-            zorder=0.5,
-            label="ground truth",
-        )
+        shade_events(axes, labels, unit)
     if threshold is not None:
         axes.axhline(
             threshold,
@@ -85,8 +71,8 @@ def plot_scores(
             linewidth=1,
             label=f"threshold {threshold:g}",
         )
-    times, values = _steps(scores)
-    axes.plot(times * unit, values, color=SCORE_COLOUR, linewidth=1.4, label="score")
+    draw_scores(axes, scores, unit)
+    axes.set_ylim(low - 0.4 * band, high + (3.0 if alarms else 1.0) * band)
     if alarms:
         axes.broken_barh(
             _bars(alarms, unit),
@@ -95,11 +81,35 @@ def plot_scores(
             linewidth=0,
             label="alarm",
         )
-    _legend(axes)
+    legend_above(axes)
     save_png(figure, path)
 
 
-def _legend(axes: Axes) -> None:
+def draw_scores(axes: Axes, scores: NDArray[np.floating[Any]], unit: float) -> None:
+    """The staircase of (F,) frame scores; a frame is `unit` long on the axis."""
+    times, values = _steps(scores)
+    axes.plot(times * unit, values, color=SCORE_COLOUR, linewidth=1.4, label="score")
+    axes.set_xlim(0, len(scores) * unit)
+    axes.set_ylabel("anomaly score")
+    axes.grid(axis="y", color=GRID_COLOUR, linewidth=0.8)
+
+
+def shade_events(axes: Axes, labels: NDArray[np.integer[Any]], unit: float) -> None:
+    """Shade the frames of label 1, of (F,), from bottom to top."""
+    axes.broken_barh(
+        _bars(_spans(labels), unit),
+        (0, 1),
+        transform=axes.get_xaxis_transform(),
+        color=EVENT_COLOUR,
+        alpha=0.6,
+        linewidth=0,
+        zorder=0.5,
+        label="ground truth",
+    )
+
+
+def legend_above(axes: Axes) -> None:
+    """The legend in one line above the axes, at their right end."""
     axes.legend(
         loc="lower right",
         bbox_to_anchor=(1.0, 1.0),
@@ -112,7 +122,7 @@ def _legend(axes: Axes) -> None:
     )
 
 
-def _time_unit(frames: int, fps: float | None) -> tuple[float, str]:
+def time_unit(frames: int, fps: float | None) -> tuple[float, str]:
     """What one frame is on the axis, and the axis' name."""
     if fps is None:
         return 1.0, "frame"

@@ -166,6 +166,19 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
     )
 
 
+def initial_model(checkpoint: Checkpoint) -> MilModel:
+    """The network as its training began: drawn again from the run's seed, on the CPU.
+
+    With the checkpoint's input statistics, in evaluation mode, without gradients. It is the very
+    one where torch's version is (`versions`).
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(checkpoint.seed)
+        model = build_model(checkpoint.config, checkpoint.input_dim)
+    model.standardise.load_state_dict(checkpoint.model.standardise.state_dict())
+    return model.eval().requires_grad_(False)
+
+
 def find_runs(path: Path) -> list[Path]:
     """The runs at `path`: itself (run folder or checkpoint file), or its seed-* folders in order.
 
