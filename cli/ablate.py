@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--pack", type=EXISTING_FILE, help="Features of the training videos.")
-@click.option("--manifest", type=EXISTING_FILE, help="Training videos and labels.")
+@click.option("--manifest", metavar="DATASET-or-FILE", help="Training videos and labels.")
 @click.option("--test", metavar="DATASET-or-FILE", help="Test videos and events.")
 @click.option("--test-pack", type=EXISTING_FILE, help="Their features.  [default: --pack]")
 @click.option(
@@ -75,7 +75,7 @@ if TYPE_CHECKING:
 @json_option
 def ablate(
     pack: Path | None,
-    manifest: Path | None,
+    manifest: str | None,
     test: str | None,
     test_pack: Path | None,
     level: str | None,
@@ -142,7 +142,7 @@ def ablate(
 
 def _source(
     pack: Path | None,
-    manifest: Path | None,
+    manifest: str | None,
     test: str | None,
     test_pack: Path | None,
     level: str | None,
@@ -151,6 +151,7 @@ def _source(
 ) -> Source:
     from vad_toolkit.ablation.source import ContextMotionSource, Data, PackSource
     from vad_toolkit.context_motion.plan import Level
+    from vad_toolkit.datasets.shipped import manifest_file
     from vad_toolkit.errors import InputError
 
     given = {"--pack": pack, "--manifest": manifest, "--test": test, "--test-pack": test_pack}
@@ -166,7 +167,7 @@ def _source(
         raise InputError(
             f"{missing} is missing: give --pack, --manifest and --test, or --context-motion LEVEL"
         )
-    return PackSource(Data(pack, manifest, test, test_pack or pack))
+    return PackSource(Data(pack, manifest_file(manifest, "train"), test, test_pack or pack))
 
 
 def _data_seed(text: str | None) -> int | None:

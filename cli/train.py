@@ -21,15 +21,20 @@ from .common import (
 
 @click.command("train")
 @click.option("--pack", type=EXISTING_FILE, required=True, help="Feature pack (vad extract).")
-@click.option("--manifest", type=EXISTING_FILE, required=True, help="Training videos and labels.")
+@click.option(
+    "--manifest",
+    metavar="DATASET-or-FILE",
+    required=True,
+    help="Training videos and labels: a file, or a shipped dataset.",
+)
 @click.option(
     "--out", type=ANY_PATH, required=True, help="Run folder: new, or of this very run, to go on."
 )
 @click.option(
     "--config",
     metavar="NAME-or-FILE",
-    help="clav-como (the default), clav-como-small, sultani, rtfm, ur-dmu, mgfn, or a .toml or "
-    ".json file.",
+    help="clav-como (the default), clav-como-small, ucf-crime, shanghaitech, xd-violence, "
+    "avenue-weak, sultani, rtfm, ur-dmu, mgfn, or a .toml or .json file.",
 )
 @settings_option("A config key, as in head.activate=gate or steps=500; may be repeated.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the run.  [default: 0]")
@@ -49,7 +54,7 @@ from .common import (
 @json_option
 def train(
     pack: Path,
-    manifest: Path,
+    manifest: str,
     out: Path,
     config: str | None,
     settings: tuple[str, ...],
@@ -73,7 +78,9 @@ def train(
       vad train --pack train.h5 --manifest train.jsonl --out runs/first --config clav-como-small
       vad train --pack train.h5 --manifest train.jsonl --out runs/gate --seeds 4 \\
                 --jobs 2 --set head.activate=gate
+      vad train --pack ucf-train.h5 --manifest ucf-crime --out runs/ucf --config ucf-crime
     """
+    from vad_toolkit.datasets.shipped import manifest_file
     from vad_toolkit.errors import InputError
     from vad_toolkit.training.config import load_config
     from vad_toolkit.training.loop import train as train_one
@@ -84,16 +91,17 @@ def train(
     if jobs is not None and seeds is None:
         raise InputError("--jobs is for several seeds: give --seeds N too")
     resolved = load_config(config, parse_settings(settings))
+    listed = manifest_file(manifest, "train")
     with progress_reporter() as progress:
         if seeds is None:
             one = train_one(
-                pack, manifest, out, resolved, seed or 0, device, progress, threads=threads
+                pack, listed, out, resolved, seed or 0, device, progress, threads=threads
             )
             results = [one]
         else:
             results = train_seeds(
                 pack,
-                manifest,
+                listed,
                 out,
                 resolved,
                 range(seeds),

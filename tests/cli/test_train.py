@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from vad_cli.main import vad
+from vad_cli.train import train
 
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.errors import InputError, ManifestError
 from vad_toolkit.features.pack import write_pack
 from vad_toolkit.features.recipe import load_recipe
 from vad_toolkit.features.video import VideoFeatures, VideoMeta
+from vad_toolkit.training.config import PRESETS
 
 QUICK = ["steps=2", "pairs=2", "data.segments=4", "tensorboard=false", "head.hidden=[4, 2]"]
 
@@ -110,13 +112,20 @@ def test_a_note_where_validation_is_not_what_it_should_be(data: Path, tmp_path: 
         (["--set", "steps"], "has to be KEY=VALUE"),
         (["--config", "nothing.toml"], "no config 'nothing.toml'"),
         (["--device", "tpu"], "device 'tpu'"),
+        (["--manifest", "nothing"], "no manifest 'nothing': give a file (.jsonl) or one of "),
+        (["--manifest", "avenue"], "holds no abnormal videos: training needs both kinds"),
     ],
 )
 def test_wrong_options(data: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
     result = run(data, "--out", str(tmp_path / "run"), *arguments)
-    assert isinstance(result.exception, InputError)
+    assert isinstance(result.exception, InputError | ManifestError)
     assert message in str(result.exception)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_help_names_every_preset() -> None:
+    (text,) = (option.help for option in train.params if option.name == "config")
+    assert set(PRESETS) <= set(text.replace(",", "").split())
 
 
 def test_a_manifest_of_other_videos(data: Path, tmp_path: Path) -> None:

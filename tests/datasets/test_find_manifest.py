@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from vad_toolkit.datasets.manifest import Entry, write_manifest
-from vad_toolkit.datasets.shipped import find_manifest, shipped_dataset, shipped_names
+from vad_toolkit.datasets.shipped import (
+    find_manifest,
+    manifest_file,
+    shipped_dataset,
+    shipped_names,
+)
 from vad_toolkit.errors import InputError, ManifestError
 
 
@@ -29,6 +34,8 @@ def test_by_name_or_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     write_manifest(path, [Entry(id="a", path="a.mp4", label=0)])
     assert [entry.id for entry in find_manifest(str(path))] == ["a"]
+    assert manifest_file(str(path), "train") == path
+    assert manifest_file("cctv-fights", "train").name == "train.jsonl"
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:

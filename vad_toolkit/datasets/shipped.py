@@ -76,13 +76,23 @@ def shipped_names() -> tuple[str, ...]:
 def find_manifest(name_or_file: str, side: str = "test") -> Manifest:
     """One side of a shipped dataset, by its name, or the manifest of a file.
 
+    Args and errors are those of `manifest_file`; beside them:
+
+    Raises:
+        ManifestError: the file is no manifest.
+    """
+    return read_manifest(manifest_file(name_or_file, side))
+
+
+def manifest_file(name_or_file: str, side: str = "test") -> Path:
+    """The file of one side of a shipped dataset, by its name, or the file that is named.
+
     Args:
         name_or_file: a name in `shipped_names()`, which comes first, or a path.
         side: "train", "validation" or "test", of a shipped dataset; a file is one side already.
 
     Raises:
         InputError: neither such a dataset nor such a file, or no such side.
-        ManifestError: the file is no manifest.
     """
     if side not in SIDES:
         raise InputError(f"side {side!r}: has to be one of {', '.join(SIDES)}")
@@ -91,13 +101,13 @@ def find_manifest(name_or_file: str, side: str = "test") -> Manifest:
         path = _SHIPPED / name_or_file / SIDES[side]
         if not path.is_file():
             raise InputError(f"dataset {name_or_file} has no {side} side; choose train or test")
-    else:
-        path = Path(name_or_file)
-        if not path.is_file():
-            raise InputError(
-                f"no manifest {name_or_file!r}: give a file (.jsonl) or one of {', '.join(names)}"
-            )
-    return read_manifest(path)
+        return path
+    path = Path(name_or_file)
+    if not path.is_file():
+        raise InputError(
+            f"no manifest {name_or_file!r}: give a file (.jsonl) or one of {', '.join(names)}"
+        )
+    return path
 
 
 def _shipped_folder(name: str) -> Path:
