@@ -40,6 +40,31 @@ def test_parts_are_all_subsets_of_the_three() -> None:
     assert len(seen) == 8
 
 
+def test_parts_are_compared_in_every_company() -> None:
+    pairs = TABLES["parts"].comparisons
+    assert len(set(pairs)) == 12  # the edges of a cube
+    whole = {"none": set(), "full": {"activate", "distance", "como"}}
+    for more, less in pairs:
+        rows = [whole.get(name, set(name.split("+"))) for name in (more, less)]
+        assert len(rows[0] - rows[1]) == 1 and rows[1] < rows[0]
+
+
+BENCHMARK_TABLES = sorted((Path(__file__).parents[2] / "benchmarks" / "tables").glob("*.toml"))
+
+
+@pytest.mark.parametrize("file", BENCHMARK_TABLES, ids=lambda file: file.stem)
+def test_tables_of_the_benchmarks(file: Path) -> None:
+    table = load_table(str(file))
+    configs = {row.name: row.resolve(None, {"steps": 7}) for row in table.rows}
+    assert {config.steps for config in configs.values()} == {7}
+    assert {config.pairs for config in configs.values()} == {configs["full"].pairs}
+    assert len({config.input.model_dump_json() for config in configs.values()}) == 1  # type: ignore[attr-defined]
+    baselines = {row for row, config in configs.items() if config.method != "clav-como"}
+    assert baselines == {"sultani", "rtfm", "ur-dmu", "mgfn"}
+    assert {("full", name) for name in baselines} <= set(table.comparisons)
+    assert set(TABLES["parts"].comparisons) <= set(table.comparisons)
+
+
 def test_all_holds_every_row_once() -> None:
     names = [row.name for row in TABLES["all"].rows]
     assert set(names) == {row.name for table in TABLES.values() for row in table.rows}

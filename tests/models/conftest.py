@@ -47,15 +47,19 @@ SMALL: Mapping[str, tuple[type[ModelConfig], Mapping[str, Any]]] = {
 def make_model() -> Callable[..., MilModel]:
     """make_model("sultani") or make_model(activate="gate"): seeded, small, in evaluation mode.
 
-    `input`: the config's section of that name; everything else is of the head.
+    `input`, `losses`: the config's sections of that name; everything else is of the head.
     """
 
     def make(
-        method: str = "clav-como", seed: int = 0, input: Mapping[str, Any] = {}, **head: Any
+        method: str = "clav-como",
+        seed: int = 0,
+        input: Mapping[str, Any] = {},
+        losses: Mapping[str, Any] = {},
+        **head: Any,
     ) -> MilModel:
         torch.manual_seed(seed)
         kind, small = SMALL[method]
-        fields = {"input": dict(input), "head": {**small, **head}}
+        fields = {"input": dict(input), "losses": dict(losses), "head": {**small, **head}}
         return build_model(kind.model_validate(fields), DIM).eval()
 
     return make

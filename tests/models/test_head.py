@@ -211,3 +211,14 @@ def test_more_components_than_numbers_are_refused(make_model) -> None:
     message = "input.components = 7: features have 6 numbers; at most so many"
     with pytest.raises(InputError, match=re.escape(message)):
         make_model(input={"components": 7})
+
+
+def test_relative_distance_is_of_activated_or_fused_features(make_model, stir, make_input) -> None:
+    activated, fused = make_model(), make_model(losses={"distance_of": "fused"})
+    stir(activated)
+    fused.load_state_dict(activated.state_dict())
+    x = make_input(2, 2, 4)
+    one, other = activated(x), fused(x)
+    assert torch.equal(one.scores, other.scores)
+    assert (one.features >= 0).all()  # H
+    assert not torch.equal(one.features, other.features)

@@ -61,6 +61,11 @@ def test_a_toml_file_and_settings_are_laid_over_the_defaults(tmp_path: Path) -> 
         ({"method": "sultani", "head.activate": "gate"}, "there are hidden, dropout"),
         ({"head.window": 2}, "config key head.window: has to be odd"),
         ({"optimiser.name": "sgd"}, "'adam' or 'adagrad' (given: 'sgd')"),
+        (
+            {"input.components": 8, "data.standardise": False},
+            "config: input.components = 8 needs data.standardise = true",
+        ),
+        ({"input.noise": -1.0}, "config key input.noise: Input should be greater than or equal"),
     ],
 )
 def test_wrong_settings_are_refused_in_one_line(overrides: dict, message: str) -> None:

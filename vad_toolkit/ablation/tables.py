@@ -98,7 +98,7 @@ WITHOUT_ACTIVATE = _parts("distance+como", activate=False, distance=True, como=T
 WITHOUT_DISTANCE = _parts("activate+como", activate=True, distance=False, como=True)
 WITHOUT_COMO = _parts("activate+distance", activate=True, distance=True, como=False)
 
-# Every subset of the three parts: what each adds alone, in the order of the paper, and at the end.
+# Every subset of the three parts, and what each part adds with each of the others there or not.
 PARTS = Table(
     (
         NONE,
@@ -112,13 +112,16 @@ PARTS = Table(
     ),
     (
         ("activate", "none"),
-        ("distance", "none"),
-        ("como", "none"),
-        ("activate+distance", "activate"),
-        ("activate+como", "activate"),
-        ("full", "none"),
+        ("activate+distance", "distance"),
+        ("activate+como", "como"),
         ("full", "distance+como"),
+        ("distance", "none"),
+        ("activate+distance", "activate"),
+        ("distance+como", "como"),
         ("full", "activate+como"),
+        ("como", "none"),
+        ("activate+como", "activate"),
+        ("distance+como", "distance"),
         ("full", "activate+distance"),
     ),
 )
