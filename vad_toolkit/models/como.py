@@ -126,7 +126,8 @@ class GraphStep(nn.Module):
 
     def forward(self, v: Tensor) -> Tensor:
         """(N, S, d_s) -> (N, S, d_s)."""
-        return v + self.adjacency @ self.mix(v)
+        mixed: Tensor = v + self.adjacency @ self.mix(v)
+        return mixed
 
 
 class CrossAttention(nn.Module):
