@@ -28,7 +28,7 @@ Floats = NDArray[np.float32]
 class Interaction:
     """Of one video of N snippets and S nodes a stream, means over crops; by stream.
 
-    assignment: (S, N), B: how much each snippet gives to a node, and takes from it; of either sign.
+    assignment: (S, N), B: with which weight each snippet reads a node; of either sign.
     attention: (S, S): how much each of the stream's nodes takes from each of the other stream's;
         rows sum to 1.
     """

@@ -176,6 +176,8 @@ def initial_model(checkpoint: Checkpoint) -> MilModel:
         torch.manual_seed(checkpoint.seed)
         model = build_model(checkpoint.config, checkpoint.input_dim)
     model.standardise.load_state_dict(checkpoint.model.standardise.state_dict())
+    if model.components is not None and checkpoint.model.components is not None:
+        model.components.load_state_dict(checkpoint.model.components.state_dict())
     return model.eval().requires_grad_(False)
 
 
