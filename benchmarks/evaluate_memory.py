@@ -1,6 +1,6 @@
 """How much memory it takes to score a long video, in blocks and in one piece, and what differs.
 
-    python benchmarks/evaluate_memory.py [--threads 2] [--folder DIR] [--out FOLDER]
+    python benchmarks/evaluate_memory.py [--rows ROW ...] [--threads 2] [--folder DIR] [--out DIR]
 
 Random features are written into packs, block by block: 6,750 snippets of ten crops and 2,048
 numbers, for every method with its default widths, and 70,000 snippets of one crop and 1,024 numbers
@@ -12,12 +12,13 @@ is idle. Each row is measured in two processes:
 
 `peak_mb` is the most memory that the process used above what it had with libraries, network and an
 open pack; `largest_difference` is that between the scores of the two ways, `score_std` how much
-scores differ from snippet to snippet.
+scores differ from snippet to snippet. Rows that are not asked for stay as they are in the file.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import tempfile
 from collections.abc import Iterator
@@ -129,22 +130,27 @@ def compare(method: str, path: Path, shape: Shape, threads: int) -> dict[str, An
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rows", nargs="+", choices=tuple(ROWS), default=tuple(ROWS))
     parser.add_argument("--folder", type=Path, help="for the packs, 420 MB; default: the system's")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        packs = {shape: make_pack(Path(folder), shape) for shape in (WIDE, LONG)}
-        rows = {}
-        for name, (method, shape) in ROWS.items():
-            rows[name] = compare(method, packs[shape], shape, options.threads)
-            print(name, rows[name], flush=True)
-    write_result(
-        options.out / f"evaluate_memory-float32-{slug(processor())}-{options.threads}threads.json",
-        setting={"precision": "float32", "rows_at_once": ROWS_AT_ONCE},
-        machine={"device": processor(), "threads": options.threads},
-        rows=rows,
-        torch=torch.__version__,
+    path = options.out / (
+        f"evaluate_memory-float32-{slug(processor())}-{options.threads}threads.json"
     )
+    kept = json.loads(path.read_text())["rows"] if path.is_file() else {}
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        wanted = {ROWS[name][1] for name in options.rows}
+        packs = {shape: make_pack(Path(folder), shape) for shape in wanted}
+        for name in options.rows:
+            method, shape = ROWS[name]
+            kept[name] = compare(method, packs[shape], shape, options.threads)
+            write_result(
+                path,
+                setting={"precision": "float32", "rows_at_once": ROWS_AT_ONCE},
+                machine={"device": processor(), "threads": options.threads},
+                rows={name: kept[name] for name in ROWS if name in kept},
+                torch=torch.__version__,
+            )
 
 
 if __name__ == "__main__":
