@@ -42,7 +42,8 @@ def other_pack(make_pack: Callable[..., Path]) -> Path:
 def test_scores_are_the_weighted_mean_a_frame(
     run: Path, pack: Path, other_run: Path, other_pack: Path, manifest: Path, tmp_path: Path
 ) -> None:
-    first, second = evaluate(run, pack, manifest), evaluate(other_run, other_pack, manifest)
+    first = evaluate(run, pack, manifest, plots=False)
+    second = evaluate(other_run, other_pack, manifest, plots=False)
     summary = fuse_runs([run, other_run], [3, 1], [pack, other_pack], manifest, tmp_path / "out")
     fused = summary.results[0]
     assert fused.out == summary.out == tmp_path / "out"
@@ -73,7 +74,8 @@ def test_all_of_the_weight_on_one_is_that_one(
 def test_everything_that_decides_the_numbers_is_written(
     run: Path, pack: Path, other_run: Path, other_pack: Path, manifest: Path, tmp_path: Path
 ) -> None:
-    fuse_runs([run, other_run], [1, 3], [pack, other_pack], manifest, tmp_path / "out")
+    packs = [pack, other_pack]
+    fuse_runs([run, other_run], [1, 3], packs, manifest, tmp_path / "out", plots=False)
     written = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert "checkpoint" not in written
     members = written["fusion"]

@@ -272,7 +272,7 @@ def _write_similarity(folder: Path, figures: Figures) -> None:
         panels.append(
             Panel(
                 name,
-                f"{share:.0%} of the pairs: $C_{{top}} < C_n{f' - {margin:g}' if margin else ''}$",
+                f"{share:.1%} of the pairs: $C_{{top}} < C_n{f' - {margin:g}' if margin else ''}$",
                 tuple(
                     Distribution(label, np.histogram(values, SIMILARITY_BINS)[0], median)
                     for label, values, median in zip(

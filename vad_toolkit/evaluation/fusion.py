@@ -17,6 +17,7 @@ import numpy as np
 from vad_toolkit.errors import InputError, ManifestError
 from vad_toolkit.evaluation.bootstrap import RESAMPLES
 from vad_toolkit.evaluation.evaluate import (
+    ALONE,
     Which,
     checkpoint_file,
     runs_by_name,
@@ -108,9 +109,9 @@ def pair_by_seed(runs: Sequence[Path]) -> Mapping[str, list[Path]]:
     named = [runs_by_name(Path(run)) for run in runs]
     first = named[0]
     for run, others in zip(runs, named, strict=True):
-        missing = first.keys() - others.keys() or others.keys() - first.keys()
-        if missing:
-            lacks = f"only one has {min(missing)}" if min(missing) else "one has no seeds"
+        unpaired = first.keys() ^ others.keys()
+        if unpaired:
+            lacks = "one has no seeds" if ALONE in unpaired else f"only one has {min(unpaired)}"
             raise InputError(
                 f"{runs[0]} and {run} do not have the same seeds ({lacks}): runs are fused seed by "
                 "seed; name the folders of single runs, or train the seeds that are missing"
