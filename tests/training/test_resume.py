@@ -156,7 +156,7 @@ def test_a_finished_run_is_kept(dataset, tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("changes", "seed", "threads", "message"),
     [
-        ({"head.window": 5}, 0, 1, r"\(config.head.window is 9 there, 5 here\)"),
+        ({"head.window": 5}, 0, 1, r"\(config.head.window is 3 there, 5 here\)"),
         ({"steps": 13}, 0, 1, r"\(config.steps is 12 there, 13 here\)"),
         ({}, 1, 1, r"\(seed is 0 there, 1 here\)"),
         ({}, 0, 2, r"\(threads is 1 there, 2 here\)"),
