@@ -101,8 +101,9 @@ def test_a_chosen_video_has_the_maps_of_the_network(clav: Path, pack: Path, mani
 
 
 def test_equal_evaluations_draw_equal_files(clav: Path, pack: Path, manifest: Path) -> None:
+    figures = FigureRequest(videos=("fire/a",))
     first, second = (
-        evaluate(clav, pack, manifest, plots=False, figures=FigureRequest()).out for _ in range(2)
+        evaluate(clav, pack, manifest, plots=False, figures=figures).out for _ in range(2)
     )
     for path in sorted((first / "figures").rglob("*.*")):
         assert path.read_bytes() == (second / path.relative_to(first)).read_bytes()
@@ -126,7 +127,7 @@ def test_seeds_are_compared_in_pairs(tmp_path: Path, pack: Path, manifest: Path)
     for name, seeds in (("a", (0, 1)), ("b", (0, 1)), ("c", (0,))):
         for seed in seeds:
             write_run(tmp_path / name / f"seed-{seed}", seed)
-    figures = FigureRequest(tmp_path / "b")
+    figures = FigureRequest(tmp_path / "b", ("fire/a",))
     out = evaluate_runs(tmp_path / "a", pack, manifest, plots=False, figures=figures).out
     facts = json.loads((out / "seed-1" / "figures" / "similarity.json").read_text())
     assert facts["compared_run"]["file"] == str(tmp_path / "b" / "seed-1" / "best.safetensors")
