@@ -100,7 +100,7 @@ def ablate(
     \b
     Examples:
       vad ablate --pack train.h5 --manifest train.jsonl --test test.jsonl --out ablation
-      vad ablate --context-motion far --table parts --config clav-como-small --out far-parts
+      vad ablate --context-motion far --table parts --config context-motion --out far-parts
       vad ablate --pack ucf.h5 --manifest ucf-train.jsonl --test xd-violence --test-pack xd.h5 \\
                  --table methods --seeds 5 --metric ap --out cross
     """

@@ -50,7 +50,7 @@ def vectors(
     \b
     Example:
       vad context-motion vectors --level far --out far
-      vad train --pack far/pack.h5 --manifest far/train.jsonl --out run --config clav-como-small
+      vad train --pack far/pack.h5 --manifest far/train.jsonl --out run --config context-motion
       vad eval run --pack far/pack.h5 --manifest far/test.jsonl
     """
     from vad_toolkit.context_motion.oracles import reach

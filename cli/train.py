@@ -34,7 +34,7 @@ from .common import (
     "--config",
     metavar="NAME-or-FILE",
     help="clav-como (the default), clav-como-small, ucf-crime, shanghaitech, xd-violence, "
-    "avenue-weak, sultani, rtfm, ur-dmu, mgfn, or a .toml or .json file.",
+    "avenue-weak, context-motion, sultani, rtfm, ur-dmu, mgfn, or a .toml or .json file.",
 )
 @settings_option("A config key, as in head.activate=gate or steps=500; may be repeated.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the run.  [default: 0]")
