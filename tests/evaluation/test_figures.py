@@ -93,7 +93,7 @@ def test_a_chosen_video_has_the_maps_of_the_network(clav: Path, pack: Path, mani
         features = opened.features("normal/b", "rgb")
     expected = trace_interaction(load_checkpoint(clav).model, features)
     np.testing.assert_array_equal(stored["attention_of_motion"], expected.attention["motion"])
-    np.testing.assert_array_equal(stored["assignment_context"], expected.assignment["context"])
+    np.testing.assert_array_equal(stored["reading_context"], expected.reading["context"])
     np.testing.assert_array_equal(
         stored["frame_scores"], np.load(out / "scores" / "normal" / "b.npy")
     )

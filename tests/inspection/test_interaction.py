@@ -20,9 +20,9 @@ def test_maps_have_shapes_and_shares(
     make_model: Callable[..., Any], features: Callable[..., Any]
 ) -> None:
     found = trace_interaction(make_model(), features(11))
-    assert list(found.assignment) == list(found.attention) == ["motion", "context"]
-    for name in found.assignment:
-        assert found.assignment[name].shape == (3, 11)
+    assert list(found.reading) == list(found.attention) == ["motion", "context"]
+    for name in found.reading:
+        assert found.reading[name].shape == (3, 11)
         assert found.attention[name].shape == (3, 3)
         np.testing.assert_allclose(found.attention[name].sum(axis=1), 1, atol=1e-6)
 
@@ -57,7 +57,7 @@ def test_crops_are_averaged(
     monkeypatch.setattr(scoring, "ROWS_AT_ONCE", 1)
     apart = trace_interaction(model, x)
     for name in together.attention:
-        for part in ("attention", "assignment"):
+        for part in ("attention", "reading"):
             mean = np.mean([getattr(one, part)[name] for one in alone], axis=0)
             np.testing.assert_allclose(getattr(together, part)[name], mean, atol=1e-6)
             np.testing.assert_allclose(getattr(apart, part)[name], mean, atol=1e-6)

@@ -16,15 +16,15 @@ def draw(
 ) -> None:
     generator = np.random.default_rng(0)
     snippets = -(-frames // 16)
-    assignment = {
+    reading = {
         name: scale * generator.standard_normal((nodes, snippets)) for name in ("motion", "context")
     }
     shares = generator.random((nodes, nodes)) + 0.1
     shares = np.full_like(shares, 1.0) if even else shares
-    attention = {name: shares / shares.sum(axis=1, keepdims=True) for name in assignment}
+    attention = {name: shares / shares.sum(axis=1, keepdims=True) for name in reading}
     labels = (np.arange(frames) < 20).astype(np.uint8)
     scores = np.linspace(0, 1, frames)
-    plot_interaction(path, scores, labels, assignment, attention, fps=25.0, title="a video")
+    plot_interaction(path, scores, labels, reading, attention, fps=25.0, title="a video")
 
 
 @pytest.mark.parametrize(("frames", "nodes"), [(1, 1), (64, 3), (100_000, 16)])

@@ -315,7 +315,7 @@ def _write_interaction(base: Path, shown: Shown) -> None:
             "frame_scores": video.scores,
             "frame_labels": video.labels,
             "snippet_scores": shown.snippet_scores,
-            **{f"assignment_{name}": array for name, array in interaction.assignment.items()},
+            **{f"reading_{name}": array for name, array in interaction.reading.items()},
             **{f"attention_of_{name}": array for name, array in interaction.attention.items()},
         },
     )
@@ -323,7 +323,7 @@ def _write_interaction(base: Path, shown: Shown) -> None:
         base.with_name(f"{base.name}.png"),
         video.scores,
         video.labels,
-        interaction.assignment,
+        interaction.reading,
         interaction.attention,
         fps=shown.fps,
         title=video.id,

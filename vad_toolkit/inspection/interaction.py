@@ -28,12 +28,12 @@ Floats = NDArray[np.float32]
 class Interaction:
     """Of one video of N snippets and S nodes a stream, means over crops; by stream.
 
-    assignment: (S, N), B: with which weight each snippet reads a node; of either sign.
+    reading: (S, N), B: with which weight each snippet reads a node; of either sign.
     attention: (S, S): how much each of the stream's nodes takes from each of the other stream's;
         rows sum to 1.
     """
 
-    assignment: Mapping[str, Floats]
+    reading: Mapping[str, Floats]
     attention: Mapping[str, Floats]
 
 
@@ -66,14 +66,14 @@ def trace_interaction(
     crops = features.shape[1]
     means = {key: (total / crops).cpu().numpy() for key, total in sums.items()}
     return Interaction(
-        {name: array for (kind, name), array in means.items() if kind == "assignment"},
+        {name: array for (kind, name), array in means.items() if kind == "reading"},
         {name: array for (kind, name), array in means.items() if kind == "attention"},
     )
 
 
 @contextmanager
 def _recorded(como: CoMo) -> Iterator[dict[tuple[str, str], Tensor]]:
-    """Sums over all crops that pass: ("assignment", stream) and ("attention", stream)."""
+    """Sums over all crops that pass: ("reading", stream) and ("attention", stream)."""
     sums: dict[tuple[str, str], Tensor] = {}
 
     def add(kind: str, name: str, value: Tensor) -> None:
@@ -81,7 +81,7 @@ def _recorded(como: CoMo) -> Iterator[dict[tuple[str, str], Tensor]]:
         sums[kind, name] = sums[kind, name] + total if (kind, name) in sums else total
 
     def see_projection(name: str, _: Any, inputs: Any, output: tuple[Tensor, Tensor]) -> None:
-        add("assignment", name, output[0])  # B, (N, S, T)
+        add("reading", name, output[0])  # B, (N, S, T)
 
     def see_attention(name: str, module: Any, inputs: tuple[Tensor, Tensor], _: Tensor) -> None:
         add("attention", name, module.weights(*inputs))  # (N, S, S)

@@ -26,7 +26,7 @@ def plot_interaction(
     path: Path,
     scores: Floats,
     labels: NDArray[np.integer[Any]],
-    assignment: Mapping[str, Floats],
+    reading: Mapping[str, Floats],
     attention: Mapping[str, Floats],
     *,
     fps: float | None,
@@ -36,14 +36,14 @@ def plot_interaction(
 
     Args:
         scores, labels: (F,) of each frame.
-        assignment: by stream, (S, N): a node's weight in each snippet, of either sign.
+        reading: by stream, (S, N): a node's weight in each snippet, of either sign.
         attention: by stream, (S, S): how much each of its nodes takes from each of the other's.
         fps: frames a second; the axis counts frames where it is None.
         title: any text.
     """
     figure = blank_figure(10.0, 5.2)
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(2.7, 1))[0]
-    timeline, *rows = left.subplots(1 + len(assignment), 1, sharex=True)
+    timeline, *rows = left.subplots(1 + len(reading), 1, sharex=True)
     unit, x_name = time_unit(len(scores), fps)
     set_look(timeline)
     set_title(timeline, title)
@@ -51,8 +51,8 @@ def plot_interaction(
     draw_scores(timeline, scores, unit)
     timeline.set_ylim(0, max(1.0, float(scores.max())) * 1.03)
     legend_above(timeline)
-    for axes, (name, weights) in zip(rows, assignment.items(), strict=True):
-        _draw_assignment(axes, weights, name, len(scores) * unit)
+    for axes, (name, weights) in zip(rows, reading.items(), strict=True):
+        _draw_reading(axes, weights, name, len(scores) * unit)
     rows[-1].set_xlabel(x_name)
     for axes, name, source in zip(
         right.subplots(len(attention), 1), attention, reversed(list(attention)), strict=True
@@ -61,7 +61,7 @@ def plot_interaction(
     save_png(figure, path)
 
 
-def _draw_assignment(axes: Axes, weights: Floats, stream: str, end: float) -> None:
+def _draw_reading(axes: Axes, weights: Floats, stream: str, end: float) -> None:
     most = float(np.abs(weights).max()) or 1.0
     image = axes.imshow(
         weights,
@@ -74,7 +74,7 @@ def _draw_assignment(axes: Axes, weights: Floats, stream: str, end: float) -> No
     )
     axes.set_ylabel(f"{stream} node")
     axes.yaxis.set_major_locator(_nodes())
-    _bar(axes, image, "assignment $B$")
+    _bar(axes, image, "reading $B$")
 
 
 def _draw_attention(axes: Axes, attention: Floats, stream: str, source: str) -> None:
