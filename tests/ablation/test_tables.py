@@ -56,7 +56,7 @@ BENCHMARK_TABLES = sorted((Path(__file__).parents[2] / "benchmarks" / "tables").
 @pytest.mark.parametrize("file", BENCHMARK_TABLES, ids=lambda file: file.stem)
 def test_tables_of_the_benchmarks(file: Path) -> None:
     table = load_table(str(file))
-    configs = {row.name: row.resolve(None, {"steps": 7}) for row in table.rows}
+    configs = table.resolve(None, {"steps": 7})
     assert {config.steps for config in configs.values()} == {7}
     assert {config.pairs for config in configs.values()} == {configs["full"].pairs}
     assert len({config.input.model_dump_json() for config in configs.values()}) == 1  # type: ignore[attr-defined]
@@ -76,6 +76,26 @@ def test_a_row_s_own_settings_come_before_those_of_all_rows() -> None:
     row = Row("margin=0.5", {"losses.margin": 0.5})
     config = row.resolve("clav-como", {"losses.margin": 0.1, "steps": 3})
     assert (config.losses.margin, config.steps) == (0.5, 3)  # type: ignore[attr-defined]
+
+
+def test_settings_of_a_table_are_of_all_rows(tmp_path: Path) -> None:
+    file = tmp_path / "table.toml"
+    file.write_text(
+        'settings = {steps = 7, pairs = 4}\n[rows.a]\n[rows.b]\nconfig = "sultani"\n'
+        "settings = {pairs = 2}\n"
+    )
+    table = load_table(str(file))
+    found = {name: (c.steps, c.pairs) for name, c in table.resolve(None, {}).items()}
+    assert found == {"a": (7, 4), "b": (7, 2)}
+    found = {name: (c.steps, c.pairs) for name, c in table.resolve(None, {"steps": 9}).items()}
+    assert found == {"a": (9, 4), "b": (9, 2)}
+
+
+def test_settings_of_a_table_that_a_row_does_not_have(tmp_path: Path) -> None:
+    file = tmp_path / "table.toml"
+    file.write_text('settings = {"head.nope" = 1}\n[rows.a]\n')
+    with pytest.raises(InputError, match=r"row a: config key head\.nope: unknown"):
+        load_table(str(file)).resolve(None, {})
 
 
 def test_a_setting_that_a_method_does_not_have_names_the_row() -> None:

@@ -118,7 +118,7 @@ def plan_ablation(
     for name, value in (("threads", threads), ("resamples", resamples)):
         if value < 1:
             raise InputError(f"{name} {value}: has to be at least 1")
-    configs = {row.name: row.resolve(base, overrides or {}) for row in table.rows}
+    configs = table.resolve(base, overrides or {})
     place = str(pick_device(device))
     return Plan(source, table, configs, tuple(seeds), metric, place, threads, resamples)
 

@@ -56,12 +56,24 @@ class Row:
 class Table:
     """Rows in order, each name once, and which of them are compared.
 
+    `settings`: of all rows, where neither the caller nor the row says otherwise.
+
     Raises:
         InputError: no rows, a name twice, or a comparison with a row that is not there.
     """
 
     rows: tuple[Row, ...]
     comparisons: tuple[tuple[str, str], ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def resolve(self, base: str | None, overrides: Mapping[str, Any]) -> dict[str, TrainConfig]:
+        """The whole config of each row; what `overrides` say comes after the table's settings.
+
+        Raises:
+            InputError: see `Row.resolve`.
+        """
+        shared = {**self.settings, **overrides}
+        return {row.name: row.resolve(base, shared) for row in self.rows}
 
     def __post_init__(self) -> None:
         names = [row.name for row in self.rows]
@@ -186,6 +198,7 @@ class _RowFields(BaseModel):
 class _TableFields(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
+    settings: dict[str, Any] = {}
     rows: Annotated[dict[str, _RowFields], Field(min_length=1)]
     reference: str | None = None
     compare: list[Annotated[list[str], Field(min_length=2, max_length=2)]] | None = None
@@ -195,7 +208,7 @@ def load_table(name_or_file: str) -> Table:
     """A built-in table by its name, or one of a .toml or .json file.
 
     A file has `[rows.NAME]` with `config` (a preset or file) and `settings` (config keys and
-    values), and either `reference`, a row that all others are compared with (by default the first
+    values), perhaps `[settings]` that all rows share, and either `reference`, a row that all others are compared with (by default the first
     one), or `compare`, a list of [row, reference].
 
     Raises:
@@ -211,7 +224,7 @@ def load_table(name_or_file: str) -> Table:
         where = ".".join(map(str, first["loc"]))
         raise InputError(
             f"{name_or_file}: {where}: {first['msg']}; a table has [rows.NAME] with config and "
-            "settings, and reference or compare"
+            "settings, [settings] of all rows, and reference or compare"
         ) from error
     if given.reference is not None and given.compare is not None:
         raise InputError(f"{name_or_file}: reference and compare: give one of them")
@@ -219,6 +232,6 @@ def load_table(name_or_file: str) -> Table:
         rows = [Row(name, row.settings, row.config) for name, row in given.rows.items()]
         reference = given.reference or rows[0].name
         pairs = given.compare or [[row.name, reference] for row in rows if row.name != reference]
-        return Table(tuple(rows), tuple((one, other) for one, other in pairs))
+        return Table(tuple(rows), tuple((one, other) for one, other in pairs), given.settings)
     except InputError as error:
         raise InputError(f"{name_or_file}: {error}") from error
