@@ -28,11 +28,11 @@ from typing import Any
 import numpy as np
 import torch
 from machine import RESULTS, memory_mb, processor, slug, write_result
+from synthetic import video_meta
 
 from vad_toolkit.features.pack import FeaturePack, write_pack
 from vad_toolkit.features.recipe import Recipe
 from vad_toolkit.features.stream import SnippetBlocks, StreamedVideo, block_snippets
-from vad_toolkit.features.video import VideoMeta
 from vad_toolkit.models.base import MilModel
 from vad_toolkit.models.registry import METHODS, build_model
 from vad_toolkit.models.scoring import ROWS_AT_ONCE, score_snippets
@@ -58,17 +58,7 @@ def make_pack(folder: Path, shape: Shape) -> Path:
             size = (min(rows, snippets - start), crops, width)
             yield generator.standard_exponential(size, np.float32).astype(np.float16)
 
-    meta = VideoMeta(
-        frames=recipe.step * snippets,
-        frames_reported=recipe.step * snippets,
-        frames_duplicated=0,
-        fps=30.0,
-        width=0,
-        height=0,
-        source_sha256="0" * 64,
-        decoder="none",
-        decoder_version="0",
-    )
+    meta = video_meta(recipe.step * snippets)
     video = StreamedVideo({"rgb": SnippetBlocks(shape, blocks())}, lambda: meta)
     path = folder / f"{'x'.join(map(str, shape))}.h5"
     write_pack(path, recipe, [(VIDEO, video)], dataset="synthetic")

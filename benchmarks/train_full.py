@@ -35,6 +35,7 @@ import numpy as np
 import torch
 from machine import RESULTS, processor, slug, write_result
 from pack_io import set_cache
+from synthetic import video_meta
 
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.datasets.shipped import find_manifest
@@ -42,7 +43,6 @@ from vad_toolkit.device import pick_device
 from vad_toolkit.features.pack import write_pack
 from vad_toolkit.features.recipe import load_recipe
 from vad_toolkit.features.stream import SnippetBlocks, StreamedVideo, block_snippets
-from vad_toolkit.features.video import VideoMeta
 from vad_toolkit.progress import ProgressEvent
 from vad_toolkit.training.config import TrainConfig, load_config
 from vad_toolkit.training.loop import train
@@ -82,17 +82,7 @@ def _videos(entries: list[Entry], crops: int) -> Iterator[tuple[str, StreamedVid
     for entry in entries:
         frames = entry.frames or 0
         snippets = -(-frames // 16)
-        meta = VideoMeta(
-            frames=frames,
-            frames_reported=frames,
-            frames_duplicated=0,
-            fps=30.0,
-            width=320,
-            height=240,
-            source_sha256="0" * 64,
-            decoder="made by a benchmark",
-            decoder_version="1",
-        )
+        meta = video_meta(frames)
         blocks = (
             base[start : start + min(rows, snippets - done)]
             for done in range(0, snippets, rows)

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vad_toolkit.models.base import Standardise
 from vad_toolkit.models.config import ClavComoConfig, ModelConfig, SultaniConfig
 from vad_toolkit.models.head import ClavComo
+from vad_toolkit.models.inputs import Standardise
 from vad_toolkit.models.registry import METHODS, build_model
 from vad_toolkit.models.sultani import Sultani
 

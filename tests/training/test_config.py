@@ -49,7 +49,7 @@ def test_a_toml_file_and_settings_are_laid_over_the_defaults(tmp_path: Path) -> 
     [
         ({"head.activate": "x"}, "config key head.activate: Input should be 'bank', 'gate' or"),
         ({"head.nope": 1}, "config key head.nope: unknown; there are width, kernel, "),
-        ({"nope": 1}, "config key nope: unknown; there are method, steps, "),
+        ({"nope": 1}, "config key nope: unknown; there are method, input, "),
         ({"steps": 0}, "config key steps: Input should be greater than or equal to 1 (given: 0)"),
         ({"steps": "many"}, "(given: 'many')"),
         ({"head": 3}, "config key head: "),

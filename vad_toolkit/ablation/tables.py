@@ -208,8 +208,8 @@ def load_table(name_or_file: str) -> Table:
     """A built-in table by its name, or one of a .toml or .json file.
 
     A file has `[rows.NAME]` with `config` (a preset or file) and `settings` (config keys and
-    values), perhaps `[settings]` that all rows share, and either `reference`, a row that all others are compared with (by default the first
-    one), or `compare`, a list of [row, reference].
+    values), perhaps `[settings]` that all rows share, and either `reference`, a row that all others
+    are compared with (by default the first one), or `compare`, a list of [row, reference].
 
     Raises:
         InputError: no such table or file, or what is in it is not a table.

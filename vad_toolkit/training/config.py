@@ -16,9 +16,8 @@ from vad_toolkit.errors import InputError
 from vad_toolkit.files import read_settings
 from vad_toolkit.models.config import (
     ClavComoConfig,
-    InputConfig,
+    MethodConfig,
     MgfnConfig,
-    ModelConfig,
     RtfmConfig,
     Strict,
     SultaniConfig,
@@ -63,7 +62,7 @@ class ValidationConfig(Strict):
     every: Count = 50  # steps
 
 
-class TrainConfig(ModelConfig):
+class TrainConfig(MethodConfig):
     """What all methods share: steps, batches, data, validation, logs."""
 
     steps: Count = 3_000
@@ -78,10 +77,10 @@ class TrainConfig(ModelConfig):
 
     @model_validator(mode="after")
     def _components_are_of_standardised_inputs(self) -> Self:
-        given = getattr(self, "input", InputConfig())
-        if given.components and not self.data.standardise:
+        count = self.input.components
+        if count and not self.data.standardise:
             raise ValueError(
-                f"input.components = {given.components} needs data.standardise = true: components "
+                f"input.components = {count} needs data.standardise = true: components "
                 "are those of standardised features"
             )
         return self
