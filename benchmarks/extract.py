@@ -28,7 +28,8 @@ from plain_inception_i3d import unfolded
 
 from vad_toolkit.backbones.store import get_weights, load_backbone
 from vad_toolkit.device import pick_device
-from vad_toolkit.features.extract import BATCH_CLIPS, Extractor
+from vad_toolkit.extraction.batches import BATCH_CLIPS
+from vad_toolkit.extraction.extractor import Extractor
 from vad_toolkit.features.recipe import load_recipe
 from vad_toolkit.video.encode import write_video
 
@@ -71,28 +72,28 @@ def measure(device: torch.device, rounds: int, folder: Path) -> dict[str, dict[s
     a, b = torch.rand((2, MATRIX, MATRIX), generator=generator).to(device)
     path = video(folder / "video.mp4")
 
-    with Extractor(recipe, str(device)) as extractor:
-        ways: dict[str, tuple[Callable[[], object], float, float]] = {  # call, GFLOP, frames
-            "matmul": (lambda: a @ b, 2 * MATRIX**3 / 1e9, 0),
-            "plain": (lambda: plain(plain_input), CLIP_GFLOP * PLAIN_BATCH, 16 * PLAIN_BATCH),
-            "plain-small": (
-                lambda: plain(plain_input[:batch]),
-                CLIP_GFLOP * min(batch, PLAIN_BATCH),
-                16 * min(batch, PLAIN_BATCH),
-            ),
-            "network": (lambda: network(ours_input), CLIP_GFLOP * batch, 16 * batch),
-            "extraction": (
-                lambda: extractor.extract(path),
-                CLIP_GFLOP * VIDEO_FRAMES / 16,
-                VIDEO_FRAMES,
-            ),
-        }
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
-        for call, _, _ in ways.values():
-            call()  # warm up: memory, kernels, the decoder's process
-        for _ in range(rounds):
-            for name, (call, _, _) in ways.items():
-                seconds[name].append(timed(call, device))
+    extractor = Extractor(recipe, str(device))
+    ways: dict[str, tuple[Callable[[], object], float, float]] = {  # call, GFLOP, frames
+        "matmul": (lambda: a @ b, 2 * MATRIX**3 / 1e9, 0),
+        "plain": (lambda: plain(plain_input), CLIP_GFLOP * PLAIN_BATCH, 16 * PLAIN_BATCH),
+        "plain-small": (
+            lambda: plain(plain_input[:batch]),
+            CLIP_GFLOP * min(batch, PLAIN_BATCH),
+            16 * min(batch, PLAIN_BATCH),
+        ),
+        "network": (lambda: network(ours_input), CLIP_GFLOP * batch, 16 * batch),
+        "extraction": (
+            lambda: extractor.extract(path),
+            CLIP_GFLOP * VIDEO_FRAMES / 16,
+            VIDEO_FRAMES,
+        ),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for call, _, _ in ways.values():
+        call()  # warm up: memory, kernels, the decoder's process
+    for _ in range(rounds):
+        for name, (call, _, _) in ways.items():
+            seconds[name].append(timed(call, device))
 
     rows: dict[str, dict[str, float]] = {}
     for name, (_, gflop, frames) in ways.items():

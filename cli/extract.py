@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from vad_toolkit.errors import InputError
 
 from .common import (
     ANY_PATH,
@@ -22,7 +24,12 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from vad_toolkit.features.extract import ExtractSummary, VideoSource
+    from vad_toolkit.extraction.run import ExtractSummary
+    from vad_toolkit.extraction.sources import VideoSource
+    from vad_toolkit.features.recipe import Recipe
+
+DEFAULT_RECIPE = "i3d-rgb-tencrop"
+PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 @click.command()
@@ -37,29 +44,52 @@ if TYPE_CHECKING:
 @click.option("--root", type=EXISTING_FOLDER, help="The folder that a manifest's paths start from.")
 @click.option(
     "--recipe",
-    default="i3d-rgb-tencrop",
-    show_default=True,
-    help="i3d-rgb-tencrop, i3d-rgb-fivecrop, i3d-rgb-center, or a .toml or .json file.",
+    help="A name, or a .toml or .json file. Names: i3d-rgb-tencrop (default), i3d-rgb-fivecrop, "
+    "i3d-rgb-center, i3d-rgb-flow-tencrop, i3d-rgb-flow-center, and those of published features: "
+    "rtfm, gowtham, deepmil, xd-violence, video-features.",
 )
-@settings_option("Change a field of the recipe: --set crops=center. May be given again.")
+@click.option("--like", type=EXISTING_FILE, help="Take the recipe of this pack.")
+@settings_option(
+    "Change a field of the recipe: --set crops=center, --set flow.algorithm=raft-large. May be "
+    "given again."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    help="Short for --set precision=...; tf32 is for GPUs.",
+)
 @click.option("--out", required=True, type=ANY_PATH, help="The pack to write (.h5).")
 @click.option("--dataset", default=None, help="Name of the dataset, kept in the pack.")
 @click.option("--license", "licence", default="not stated", help="Licence, kept in the pack.")
 @decoder_options
 @device_option
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Decoder processes.  [default: 1 on a CPU, up to 8 on a GPU]",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    help="Clips a forward pass; halved where memory is short.  [default: 2 on a CPU, 64 on a GPU]",
+)
 @json_option
 def extract(
     videos: tuple[Path, ...],
     manifests: tuple[Path, ...],
     root: Path | None,
-    recipe: str,
+    recipe: str | None,
+    like: Path | None,
     settings: tuple[str, ...],
+    precision: str | None,
     out: Path,
     dataset: str | None,
     licence: str,
     decoder: str,
     timeout: float,
     device: str,
+    jobs: int | None,
+    batch: int | None,
     as_json: bool,
 ) -> None:
     """Make features of VIDEOS (files or folders), or of a manifest's videos, into a pack.
@@ -73,26 +103,51 @@ def extract(
       vad extract videos/ --recipe i3d-rgb-center --out features.h5
       vad extract testing/frames/01_0014 --out features.h5
       vad extract --manifest train.jsonl --manifest test.jsonl --root videos/ --out features.h5
+      vad extract new-videos/ --like features.h5 --out new-features.h5
     """
-    from vad_toolkit.features.extract import extract_pack
-    from vad_toolkit.features.recipe import load_recipe
+    from vad_toolkit.extraction.run import extract_pack
 
+    made_by = _recipe(recipe, like, parse_settings(settings), precision)
     sources, name = _sources(videos, manifests, root)
     with progress_reporter() as progress:
         summary = extract_pack(
             sources,
-            load_recipe(recipe, parse_settings(settings)),
+            made_by,
             out,
             dataset=dataset or name,
             licence=licence,
             device=device,
             decoder=decoder,
             timeout_seconds=timeout,
+            jobs=jobs,
+            batch=batch,
             progress=progress,
         )
     _print_summary(summary, as_json)
     if summary.failures:
         raise SystemExit(1)
+
+
+def _recipe(
+    name: str | None, like: Path | None, settings: dict[str, Any], precision: str | None
+) -> Recipe:
+    """The recipe by name or file, or that of a pack, with the fields that were given."""
+    from vad_toolkit.features.pack import FeaturePack
+    from vad_toolkit.features.recipe import Recipe, change_recipe, load_recipe
+
+    if precision is not None:
+        settings = {**settings, "precision": precision}
+    if like is None:
+        return load_recipe(name or DEFAULT_RECIPE, settings)
+    if name is not None:
+        raise click.UsageError("give either --recipe or --like")
+    with FeaturePack.open(like) as pack:
+        if not isinstance(pack.recipe, Recipe):
+            raise InputError(
+                f"{like} holds imported features ({pack.recipe.layout}), which no recipe here "
+                "makes: give --recipe, a preset of published features perhaps"
+            )
+        return change_recipe(pack.recipe, settings)
 
 
 def _sources(
@@ -101,7 +156,7 @@ def _sources(
     """The videos to extract, and a name for the dataset."""
     from vad_toolkit.datasets.fit import video_paths
     from vad_toolkit.datasets.manifest import read_manifest
-    from vad_toolkit.features.extract import VideoSource, list_sources
+    from vad_toolkit.extraction.sources import VideoSource, list_sources
 
     if bool(videos) == bool(manifests):
         raise click.UsageError("give either videos or folders, or --manifest FILE --root DIR")
@@ -111,7 +166,7 @@ def _sources(
         raise click.UsageError("--manifest needs --root, the folder that its paths start from")
     loaded = [read_manifest(path) for path in manifests]
     sources = [
-        VideoSource(entry.id, path)
+        VideoSource(entry.id, path, entry.frames, entry.fps)
         for file, manifest in zip(manifests, loaded, strict=True)
         for entry, path in zip(manifest, video_paths(manifest, root, file), strict=True)
     ]

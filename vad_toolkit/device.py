@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from vad_toolkit.errors import InputError
@@ -26,3 +29,18 @@ def pick_device(name: str = "auto") -> torch.device:
         if (device.index or 0) >= count:
             raise InputError(f"device {name!r}: this machine has {count} CUDA devices; try cpu")
     return device
+
+
+@contextmanager
+def tensor_float32(allowed: bool) -> Iterator[None]:
+    """Whether a GPU may round the factors of float32 products to 10 bits (TF32), for a while.
+
+    PyTorch allows it in convolutions unless told otherwise; then float32 is not float32.
+    """
+    convolutions, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = convolutions.allow_tf32, products.allow_tf32
+    convolutions.allow_tf32 = products.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        convolutions.allow_tf32, products.allow_tf32 = before

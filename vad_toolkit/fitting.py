@@ -18,10 +18,11 @@ def pack_problems(manifest: Manifest, pack: FeaturePack, *, needs_events: bool =
     Returns:
         Lines that each name a video (`datasets.fit.check_fit`); empty when all fits.
     """
+    videos = {id: pack.meta(id) for id in pack.ids}
     return check_fit(
         manifest,
-        {id: pack.meta(id).frames for id in pack.ids},
-        {id: pack.shape(id)[0] for id in pack.ids},
-        pack.recipe.snippet_count,
+        {id: meta.frames for id, meta in videos.items()},
+        {id: pack.shape(id)[0] for id in videos},
+        {id: pack.recipe.snippet_count(meta.frames, meta.fps) for id, meta in videos.items()},
         needs_events=needs_events,
     )

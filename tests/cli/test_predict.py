@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from vad_cli.main import vad
 
-from vad_toolkit.features.extract import Failure
+from vad_toolkit.extraction.failures import Failure
 from vad_toolkit.prediction.alarms import Alarm
 from vad_toolkit.prediction.predict import Prediction, PredictSummary
 

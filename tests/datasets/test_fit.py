@@ -21,8 +21,9 @@ def count(frames: int) -> int:
 def problems(
     *entries: Entry, frames: int = 40, snippets: int = 3, events: bool = True
 ) -> list[str]:
+    by_recipe = {"a": count(frames)}
     return check_fit(
-        Manifest(entries, "x"), {"a": frames}, {"a": snippets}, count, needs_events=events
+        Manifest(entries, "x"), {"a": frames}, {"a": snippets}, by_recipe, needs_events=events
     )
 
 

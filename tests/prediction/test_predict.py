@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import pytest
@@ -16,12 +15,14 @@ import torch
 from vad_toolkit.backbones.catalogue import CATALOGUE
 from vad_toolkit.backbones.store import get_weights
 from vad_toolkit.errors import DecodeError, InputError, WeightsError
+from vad_toolkit.extraction.extractor import Extracted, OnFrames
+from vad_toolkit.extraction.sources import VideoSource
 from vad_toolkit.features.recipe import Recipe
 from vad_toolkit.features.video import VideoFeatures, VideoMeta
 from vad_toolkit.files import sha256_file
 from vad_toolkit.models.registry import build_model
 from vad_toolkit.prediction.predict import predict
-from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
+from vad_toolkit.progress import ProgressEvent
 from vad_toolkit.training.checkpoint import describe_checkpoint, save_checkpoint
 from vad_toolkit.training.config import load_config
 from vad_toolkit.video.encode import write_video
@@ -37,16 +38,18 @@ class FakeExtractor:
     def __init__(self, recipe: Recipe, device: str, decoder: str, timeout_seconds: float) -> None:
         self.recipe = recipe
 
-    def __enter__(self) -> Self:
-        return self
+    def extract_many(
+        self, videos: Sequence[VideoSource], on_frames: OnFrames
+    ) -> Iterator[Extracted]:
+        for video in videos:
+            if video.path.name.startswith("bad"):
+                error = DecodeError(f"{video.path} cannot be decoded: no frames")
+                yield Extracted(video, None, error)
+            else:
+                on_frames(video, FRAMES, FRAMES)
+                yield Extracted(video, self.features(video.path), None)
 
-    def __exit__(self, *error: object) -> None:
-        pass
-
-    def extract(self, path: Path, progress: ProgressCallback = silent) -> VideoFeatures:
-        if path.name.startswith("bad"):
-            raise DecodeError(f"{path} cannot be decoded: no frames")
-        progress(ProgressEvent("frames", FRAMES, FRAMES, "frames"))
+    def features(self, path: Path) -> VideoFeatures:
         rng = np.random.default_rng(zlib.crc32(path.name.encode()))
         meta = VideoMeta(
             frames=FRAMES,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from vad_toolkit.datasets.manifest import Entry, Manifest, places
@@ -15,7 +15,7 @@ def check_fit(
     manifest: Manifest,
     frames: Mapping[str, int],
     snippets: Mapping[str, int],
-    snippet_count: Callable[[int], int | None],
+    by_recipe: Mapping[str, int | None],
     *,
     needs_events: bool = True,
 ) -> list[str]:
@@ -25,7 +25,7 @@ def check_fit(
         manifest: the videos that are wanted; what a pack holds beside them does not matter.
         frames: decoded frames of each video of the pack, by id.
         snippets: snippets N of each video of the pack, by id.
-        snippet_count: the recipe's rule, from frames to snippets; None where it has none.
+        by_recipe: snippets that the recipe makes of each video, by id; None where it has no rule.
         needs_events: whether abnormal videos need known events: yes for a test, no for training.
 
     Returns:
@@ -39,7 +39,7 @@ def check_fit(
         problems.extend(
             f"video {entry.id!r}: {problem}"
             for problem in _video_problems(
-                entry, frames[entry.id], snippets[entry.id], snippet_count, needs_events
+                entry, frames[entry.id], snippets[entry.id], by_recipe[entry.id], needs_events
             )
         )
     return problems
@@ -90,13 +90,12 @@ def _video_problems(
     entry: Entry,
     frames: int,
     snippets: int,
-    snippet_count: Callable[[int], int | None],
+    wanted: int | None,
     needs_events: bool,
 ) -> list[str]:
     problems: list[str] = []
     if entry.frames is not None and entry.frames != frames:
         problems.append(f"{entry.frames} frames in the manifest, {frames} in the pack")
-    wanted = snippet_count(frames)
     if wanted is not None and wanted != snippets:
         problems.append(
             f"{snippets} snippets in the pack, where its recipe makes {wanted} of {frames} frames"

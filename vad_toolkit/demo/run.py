@@ -24,7 +24,8 @@ from vad_toolkit.demo.render import DATASET, DemoDataset, render_dataset
 from vad_toolkit.errors import VadError
 from vad_toolkit.evaluation.evaluate import evaluate_runs
 from vad_toolkit.evaluation.metrics import METRIC_NAMES
-from vad_toolkit.features.extract import VideoSource, extract_pack
+from vad_toolkit.extraction.run import extract_pack
+from vad_toolkit.extraction.sources import VideoSource
 from vad_toolkit.features.pack import FeaturePack
 from vad_toolkit.features.recipe import load_recipe
 from vad_toolkit.files import canonical_json, fsync_folder, sha256_text

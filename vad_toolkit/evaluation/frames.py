@@ -10,7 +10,7 @@ from vad_toolkit.features.recipe import AnyRecipe
 
 
 def frame_scores(
-    snippet_scores: NDArray[np.float32], recipe: AnyRecipe, frames: int
+    snippet_scores: NDArray[np.float32], recipe: AnyRecipe, frames: int, fps: float = 0.0
 ) -> NDArray[np.float32]:
     """Give each frame the score of its snippet.
 
@@ -19,12 +19,13 @@ def frame_scores(
         recipe: of the features; says which frames a snippet covers (`frame_snippets`).
         frames: frames of the video, >= 1. Scores are cut there; where the snippets end earlier
             (recipes that drop a short tail), the last score goes on to the last frame.
+        fps: of the video; used by recipes that resample.
 
     Returns:
         (frames,) float32.
 
     Raises:
-        InputError: no snippets, or `frames` below 1.
+        InputError: no snippets, `frames` below 1, or a recipe that resamples and no `fps`.
         VadError: a score is NaN or infinite.
     """
     if frames < 1:
@@ -40,4 +41,4 @@ def frame_scores(
             f"the score of snippet {bad} is {snippet_scores[bad]}; check the features and the "
             "checkpoint"
         )
-    return snippet_scores[recipe.frame_snippets(len(snippet_scores), frames)]
+    return snippet_scores[recipe.frame_snippets(len(snippet_scores), frames, fps)]

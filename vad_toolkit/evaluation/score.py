@@ -177,13 +177,14 @@ def _score_video(
     features = PackFeatures(pack, entry.id, checkpoint.config.data.streams)  # (N, C, D)
     try:
         snippet_scores = score_snippets(checkpoint.model, features, device)
-        scores = frame_scores(snippet_scores, checkpoint.recipe, len(labels))
+        fps = pack.meta(entry.id).fps
+        scores = frame_scores(snippet_scores, checkpoint.recipe, len(labels), fps)
     except VadError as error:
         raise VadError(f"video {entry.id!r}: {error}") from error
     scored = ScoredVideo(
         entry.id, entry.label, scores, labels, entry.classes, truth.class_labels[entry.id]
     )
-    row = describe_video(scored, features.shape[0], pack.meta(entry.id).fps or None)
+    row = describe_video(scored, features.shape[0], fps or None)
     if inspector is not None:
         inspector.see(scored, pack.video(entry.id).streams, snippet_scores, row.fps)
     return scored, row

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from vad_toolkit.errors import InputError
 
 CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right", "center")
-MIRRORED = tuple(f"{name} mirrored" for name in CORNERS)
+MIRRORED_SUFFIX = " mirrored"
+MIRRORED = tuple(name + MIRRORED_SUFFIX for name in CORNERS)
 CENTER = ("center",)
 
 
 def _with_mirrored(*places: str) -> tuple[str, ...]:
-    return places + tuple(f"{place} mirrored" for place in places)
+    return places + tuple(place + MIRRORED_SUFFIX for place in places)
 
 
 _GOWTHAM = ("top-left", "top-right", "center", "bottom-left", "bottom-right")
@@ -30,7 +31,7 @@ TEN_CROP_ORDERS: Mapping[str, tuple[str, ...]] = {
     "torchvision": _with_mirrored(*CORNERS),  # RTFM too
     "gowtham": _with_mirrored(*_GOWTHAM),  # UR-DMU's extractor and Finspire too
     "deepmil": _with_mirrored(*_DEEPMIL),  # XD-Violence too
-    "mmaction2": tuple(name for place in CORNERS for name in (place, f"{place} mirrored")),
+    "mmaction2": tuple(name for place in CORNERS for name in (place, place + MIRRORED_SUFFIX)),
 }
 # The first, unmirrored half of each; MMAction2 has none of its own.
 FIVE_CROP_ORDERS: Mapping[str, tuple[str, ...]] = {

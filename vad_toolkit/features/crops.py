@@ -1,87 +1,87 @@
-"""Frames to what the network reads: resize, crops, mirror, normalise, all on the frames' device.
+"""Snippets and crops: which frames, which pixels, in which order, all on the frames' device.
 
-Crops and their order are torchvision's (`five_crop`, `ten_crop`): the second five of ten are the
-same five places in the mirrored frame. Frames stay uint8 until the crops are cut, so that what
-crosses to a device and what waits there is a quarter of the float size.
+Crops are named by their place, as torchvision cuts them (`five_crop`): a mirrored crop is that
+place in the mirrored frame. Frames stay uint8 until the network reads them, so that what crosses to
+a device and what waits there is a quarter of the float size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
-from torchvision.transforms import v2
-from torchvision.transforms.v2 import functional as tv
 
-from vad_toolkit.features.crop_order import CORNERS
+from vad_toolkit.features.crop_order import MIRRORED_SUFFIX
 from vad_toolkit.features.recipe import Recipe
 
 
-def resize_frames(frames: Tensor, short_side: int) -> Tensor:
-    """Resize so that the short side is `short_side` pixels and the aspect is kept.
+class SnippetCutter:
+    """Cuts a stream of frames into snippets, holding no more than a snippet and a chunk.
+
+    Frames are tensors (n, channels, height, width), of any n; snippets are (snippet_frames, ...),
+    `recipe.snippet_count(frames)` of them in all.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self._held: list[Tensor] = []
+        self._count = 0
+
+    def push(self, frames: Tensor) -> Iterator[Tensor]:
+        """Take the next frames; the snippets that are complete with them."""
+        length, step = self.recipe.snippet_frames, self.recipe.step
+        needed = length + (self.recipe.tail == "drop-next")
+        self._held.append(frames)
+        self._count += len(frames)
+        while self._count >= needed:
+            held = torch.cat(self._held) if len(self._held) > 1 else self._held[0]
+            yield held[:length]
+            self._held = [held[step:]]
+            self._count -= step
+
+    def finish(self) -> Iterator[Tensor]:
+        """What the tail rule makes of the frames that are left: `loop` repeats them."""
+        length, step = self.recipe.snippet_frames, self.recipe.step
+        if self.recipe.tail != "loop" or not self._count:
+            return
+        frames = torch.cat(self._held)
+        self._held, self._count = [], 0
+        while len(frames):
+            yield frames[torch.arange(length, device=frames.device) % len(frames)]
+            frames = frames[step:]
+
+
+def crop_views(snippet: Tensor, crop_order: Sequence[str], size: int) -> Tensor:
+    """Cut a snippet (frames, channels, height, width) into crops (C, frames, channels, size, size).
 
     Args:
-        frames: uint8 (n, height, width, 3), as decoders give them.
-
-    Returns:
-        uint8 (n, 3, height, width), bilinear with antialiasing.
+        snippet: at least `size` pixels high and wide.
+        crop_order: the crops by name, as `crop_order.CORNERS` and `MIRRORED` have them.
+        size: pixels of a crop's side.
     """
-    resized: Tensor = tv.resize(
-        frames.permute(0, 3, 1, 2),
-        [short_side],
-        interpolation=v2.InterpolationMode.BILINEAR,
-        antialias=True,
-    )
-    return resized
-
-
-def iter_snippets(chunks: Iterable[Tensor], recipe: Recipe) -> Iterator[Tensor]:
-    """Cut a stream of frames into snippets, holding no more than a snippet and a chunk.
-
-    Args:
-        chunks: uint8 (n, 3, height, width), any n, in order.
-
-    Yields:
-        (snippet_frames, 3, height, width), `recipe.snippet_count(frames)` times. Under the tail
-        rule `loop` a last snippet that is short repeats its own frames.
-    """
-    length, step = recipe.snippet_frames, recipe.step
-    held: list[Tensor] = []
-    for chunk in chunks:
-        held.append(chunk)
-        while sum(map(len, held)) >= length:
-            frames = torch.cat(held) if len(held) > 1 else held[0]
-            yield frames[:length]
-            held = [frames[step:]]
-    if recipe.tail == "drop" or not held:
-        return
-    frames = torch.cat(held)
-    while len(frames):
-        yield frames[torch.arange(length, device=frames.device) % len(frames)]
-        frames = frames[step:]
-
-
-def crop_views(snippet: Tensor, recipe: Recipe) -> Tensor:
-    """Cut a snippet (frames, 3, height, width) into crops (C, frames, 3, size, size).
-
-    C and the order are `recipe.crop_order`.
-    """
-    size = recipe.crop_size
-    if recipe.crops == "center":
-        center: Tensor = tv.center_crop(snippet, [size, size])
-        return center.unsqueeze(0)
-    views = [*tv.five_crop(snippet, [size, size])]
-    assert len(views) == len(CORNERS)
-    if recipe.crops == "ten":
-        views += tv.five_crop(tv.horizontal_flip(snippet), [size, size])
+    height, width = snippet.shape[-2:]
+    down, right = height - size, width - size
+    places = {
+        "top-left": (0, 0),
+        "top-right": (0, right),
+        "bottom-left": (down, 0),
+        "bottom-right": (down, right),
+        "center": (round(down / 2), round(right / 2)),  # halves to even, as torchvision has it
+    }
+    views = []
+    for name in crop_order:
+        top, left = places[name.removesuffix(MIRRORED_SUFFIX)]
+        if name.endswith(MIRRORED_SUFFIX):  # a place in the mirrored frame, seen from this one
+            left = width - size - left
+        view = snippet[..., top : top + size, left : left + size]
+        views.append(view.flip(-1) if name.endswith(MIRRORED_SUFFIX) else view)
     return torch.stack(views)
 
 
-def network_input(crops: Tensor, dtype: torch.dtype) -> Tensor:
-    """Crops (n, frames, 3, size, size) uint8 to clips (n, 3, frames, size, size) in [-1, 1].
-
-    x * 2 / 255 - 1 is computed in float32 and rounded once; memory is channels-last-3d.
-    """
-    clips = crops.permute(0, 2, 1, 3, 4).float().mul_(2).div_(255).sub_(1)
-    return clips.to(dtype=dtype, memory_format=torch.channels_last_3d)
+def mirror_flow(crops: Tensor, crop_order: Sequence[str]) -> Tensor:
+    """Change the sign of horizontal flow in mirrored crops (C, frames, 2, size, size), in place."""
+    for crop, name in zip(crops, crop_order, strict=True):
+        if name.endswith(MIRRORED_SUFFIX):
+            crop[:, 0].neg_()
+    return crops

@@ -85,10 +85,10 @@ class ImportedRecipe(BaseModel):
         """The recipe's identity."""
         return sha256_text(self.canonical_json())
 
-    def snippet_count(self, frames: int) -> None:
+    def snippet_count(self, frames: int, fps: float = 0.0) -> None:
         """Not derived: None for any video."""
 
-    def frame_snippets(self, snippets: int, frames: int) -> NDArray[np.intp]:
+    def frame_snippets(self, snippets: int, frames: int, fps: float = 0.0) -> NDArray[np.intp]:
         """The snippet of each frame, (frames,): `step` frames each, or N equal parts.
 
         Equal parts are those of the code of Sultani et al. (CVPR 2018): bounds between the video's

@@ -100,7 +100,7 @@ class PackFit:
             found = ", ".join(map(hdf5.shown, sorted(shapes))) or "none"
             wanted = ", ".join(map(repr, self.recipe.streams))
             raise PackError(f"its streams are {found}, the recipe's {wanted}")
-        snippets = self.recipe.snippet_count(meta.frames)
+        snippets = self.recipe.snippet_count(meta.frames, meta.fps)
         if snippets is None:  # published features: whatever they have, but all streams the same
             snippets = next(iter(shapes.values()))[0]
         if not snippets:

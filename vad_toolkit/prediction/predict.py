@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,21 +26,24 @@ from vad_toolkit.device import pick_device
 from vad_toolkit.errors import InputError, VadError
 from vad_toolkit.evaluation.frames import frame_scores
 from vad_toolkit.evaluation.output import check_unused
-from vad_toolkit.features.extract import FAILURES, Extractor, Failure, VideoSource, list_sources
+from vad_toolkit.extraction.extractor import Extractor
+from vad_toolkit.extraction.failures import FAILURES, Failure
+from vad_toolkit.extraction.meter import Meter
+from vad_toolkit.extraction.sources import VideoSource, list_sources
 from vad_toolkit.features.imported import ImportedRecipe
 from vad_toolkit.features.pack import creator_versions
 from vad_toolkit.features.video import VideoMeta
 from vad_toolkit.files import atomic_path, sha256_file, write_json, write_text
 from vad_toolkit.models.scoring import score_snippets
 from vad_toolkit.prediction.alarms import Alarm, AlarmRule, find_alarms, known_fps
-from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
+from vad_toolkit.progress import ProgressCallback, silent
 from vad_toolkit.reports.timeline import plot_scores
 from vad_toolkit.training.checkpoint import Checkpoint, load_checkpoint
+from vad_toolkit.training.streams import join
 from vad_toolkit.video.reader import check_decoder
 
 FORMAT = "vad-prediction"
 FORMAT_VERSION = 1
-STREAM = "rgb"
 NO_FRAME_RATE = "the video states no frame rate: seconds are left out (give it with --fps)"
 GIVEN_FRAME_RATE = "the video states no frame rate: {:g} frames a second were given"
 NOTHING_MERGED = "without a frame rate, merge_seconds and min_seconds were not applied"
@@ -121,21 +125,28 @@ def predict(
 
     predictions: list[Prediction] = []
     failures: list[Failure] = []
-    with Extractor(recipe, device, decoder, timeout_seconds) as extractor:
-        done = 0
-        for number, source in enumerate(sources, start=1):
-            note = f"video {number} of {len(sources)}, {source.id}"
+    extractor = Extractor(recipe, device, decoder, timeout_seconds)
+    meter = Meter(sources, progress, "predict")
+    with closing(extractor.extract_many(sources, meter.frames)) as results:
+        for result in results:
+            source, video = result.source, result.features
             try:
-                video = extractor.extract(source.path, _after(done, note, progress))
-                snippet_scores = score_snippets(loaded.model, video.streams[STREAM], place)
-                scores = frame_scores(snippet_scores, recipe, video.meta.frames)
+                if video is None:
+                    assert result.error is not None
+                    raise result.error
+                features = join(video.streams, loaded.config.data.streams)
+                snippet_scores = score_snippets(loaded.model, features, place)
+                meta = video.meta
+                scores = frame_scores(snippet_scores, recipe, meta.frames, meta.fps)
             except (VadError, OSError) as error:
                 failures.append(Failure(source.id, str(source.path), str(error)))
                 _write_failures(out / FAILURES, failures)
+                meter.finished(source, 0)
                 continue
-            done += video.meta.frames
-            predictions.append(writer.write(source, video.meta, scores))
-    progress(ProgressEvent("predict", done, done, "frames", f"{len(sources)} videos"))
+            meter.finished(source, meta.frames)
+            predictions.append(writer.write(source, meta, scores))
+    order = {source.id: place for place, source in enumerate(sources)}
+    predictions.sort(key=lambda prediction: order[prediction.name])
     return PredictSummary(out, tuple(predictions), tuple(failures))
 
 
@@ -231,20 +242,6 @@ class _Writer:
             "alarms": [asdict(alarm) for alarm in prediction.alarms],
             "notes": list(prediction.notes),
         }
-
-
-def _after(done: int, note: str, progress: ProgressCallback) -> ProgressCallback:
-    """A callback for one video that goes on where the videos before it ended.
-
-    Its total is never reached, since other videos may follow and a container may not say how many
-    frames it has.
-    """
-
-    def report(event: ProgressEvent) -> None:
-        total = done + max(event.total, event.done + 1)
-        progress(ProgressEvent("predict", done + event.done, total, "frames", note))
-
-    return report
 
 
 def _write_csv(path: Path, scores: NDArray[np.float32], fps: float | None) -> None:

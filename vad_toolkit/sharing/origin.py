@@ -12,9 +12,11 @@ from vad_toolkit.backbones.catalogue import (
     WeightsEntry,
     name_of,
 )
+from vad_toolkit.errors import WeightsError
 from vad_toolkit.features.crop_order import order_name
 from vad_toolkit.features.imported import NOT_STATED, ImportedRecipe
-from vad_toolkit.features.recipe import PRESETS, AnyRecipe, Recipe, load_recipe
+from vad_toolkit.features.presets import PRESETS
+from vad_toolkit.features.recipe import AnyRecipe, Recipe, load_recipe
 
 RECIPE_FILE = "RECIPE.json"
 
@@ -33,13 +35,16 @@ def command(recipe: AnyRecipe, out: str) -> str:
 def _preset_options(recipe: Recipe) -> str | None:
     """The options that name a preset and change it to `recipe`; None where they cannot."""
     for preset in PRESETS:
-        usual = load_recipe(preset).model_dump(mode="json")
+        try:
+            usual = load_recipe(preset).model_dump(mode="json")
+        except WeightsError:  # weights that only their owners give out, and which are not here
+            continue
         changes = {
             name: value
             for name, value in recipe.model_dump(mode="json").items()
             if value != usual[name]
         }
-        if "crops" in changes:
+        if "crops" in changes or "crop_order" in changes:
             continue
         if "weights" in changes:
             changes["weights"] = name_of(recipe.weights.get("rgb", ""))

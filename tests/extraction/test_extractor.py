@@ -1,0 +1,158 @@
+"""The features themselves, of one video and of many."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vad_toolkit.errors import DecodeError, InputError
+from vad_toolkit.extraction.extractor import Extractor
+from vad_toolkit.extraction.sources import list_sources
+from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.video.files import source_sha256
+from vad_toolkit.video.reader import open_video
+from vad_toolkit.video.worker import DecodeWorker, FrameStream
+
+
+def test_features_are_the_networks_mean_over_a_snippet(
+    videos: Path, recipe: Recipe, home: Path
+) -> None:
+    """The loop against the same steps done by hand, in float64."""
+    from vad_toolkit.backbones.store import load_backbone
+    from vad_toolkit.features.crops import crop_views
+    from vad_toolkit.features.resize import resize_frames
+
+    path = videos / "good" / "1.mp4"
+    made = Extractor(recipe).extract(path).streams["rgb"]
+    reader = open_video(path)
+    decoded = torch.from_numpy(np.concatenate(list(reader.chunks(100))))
+    reader.close()
+    network = load_backbone(recipe.weights["rgb"], dtype=torch.float64)
+    for index in range(3):
+        own = torch.arange(index * 16, min(index * 16 + 16, 33))
+        snippet = resize_frames(decoded[own[torch.arange(16) % len(own)]], 64)
+        clip = crop_views(snippet, ("center",), 64).double().permute(0, 2, 1, 3, 4) * 2 / 255 - 1
+        with torch.inference_mode():
+            expected = network(clip)[0].numpy()
+        np.testing.assert_allclose(made[index, 0], expected, rtol=2e-3, atol=1e-4)
+
+
+def test_bfloat16_is_close(videos: Path, recipe: Recipe) -> None:
+    half = Recipe.model_validate({**recipe.model_dump(), "precision": "bfloat16"})
+    path = videos / "good" / "0.mp4"
+    exact, quick = Extractor(recipe), Extractor(half)
+    a = exact.extract(path).streams["rgb"].astype(np.float64).ravel()
+    b = quick.extract(path).streams["rgb"].astype(np.float64).ravel()
+    assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) > 0.999
+    assert not np.array_equal(a, b)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("precision", "least"), [("float32", 0.9999), ("bfloat16", 0.999)])
+def test_gpu_agrees_with_the_cpu(
+    videos: Path, recipe: Recipe, gpu: str, precision: str, least: float
+) -> None:
+    """The reference is float32 on the CPU; the bounds are the exactness that the docs state."""
+    on_gpu = Recipe.model_validate({**recipe.model_dump(), "precision": precision})
+    path = videos / "good" / "1.mp4"
+    reference, quick = Extractor(recipe, "cpu"), Extractor(on_gpu, gpu)
+    a = reference.extract(path).streams["rgb"].astype(np.float64)
+    b = quick.extract(path).streams["rgb"].astype(np.float64)
+    cosine = (a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
+    assert cosine.min() >= least
+
+
+def test_too_short_under_drop(videos: Path, recipe: Recipe) -> None:
+    drop = Recipe.model_validate({**recipe.model_dump(), "tail": "drop", "snippet_frames": 40})
+    with pytest.raises(DecodeError, match="33 frames, fewer than one"):
+        Extractor(drop).extract(videos / "good" / "1.mp4")
+
+
+def test_second_decoder_is_tried(
+    videos: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the first has given frames already, which are then void."""
+    path = videos / "good" / "0.mp4"
+    extractor = Extractor(recipe)
+    expected = extractor.extract(path)
+    stream, end = DecodeWorker.stream, FrameStream.__next__
+
+    def failing(self: FrameStream) -> object:
+        chunk = end(self)
+        if self.info.decoder == "decord" and len(chunk) < 16:
+            raise DecodeError("lost some frames", retry="pyav")
+        return chunk
+
+    monkeypatch.setattr(FrameStream, "__next__", failing)
+    made = extractor.extract(path)
+    assert (expected.meta.decoder, made.meta.decoder) == ("decord", "pyav")
+    np.testing.assert_array_equal(made.streams["rgb"], expected.streams["rgb"])
+
+    def refusing(self: DecodeWorker, path: Path, decoder: str, size: int) -> object:
+        if decoder == "auto":
+            raise DecodeError("cannot open it", retry="pyav")
+        return stream(self, path, decoder, size)
+
+    monkeypatch.setattr(DecodeWorker, "stream", refusing)
+    with pytest.raises(DecodeError, match=r"empty.*before, with another decoder: cannot open it"):
+        extractor.extract(videos / "bad" / "empty.mp4")
+
+
+@pytest.mark.parametrize(("jobs", "batch"), [(1, 2), (3, 2), (3, 5)])
+def test_company_changes_nothing(videos: Path, recipe: Recipe, jobs: int, batch: int) -> None:
+    """A video's features are the same bits, whatever else is decoded or in its batch with it."""
+    sources = list_sources([videos])
+    alone = Extractor(recipe, batch=batch)
+    together = Extractor(recipe, jobs=jobs, batch=batch)
+    found = {item.source.id: item for item in together.extract_many(sources)}
+    assert set(found) == {source.id for source in sources}
+    for source in sources:
+        item = found[source.id]
+        if source.id.startswith("bad"):
+            assert isinstance(item.error, DecodeError)
+            continue
+        assert item.features is not None
+        expected = alone.extract(source.path)
+        assert item.features.meta == expected.meta
+        np.testing.assert_array_equal(item.features.streams["rgb"], expected.streams["rgb"])
+
+
+def test_leaving_early_leaves_no_decoder(videos: Path, recipe: Recipe) -> None:
+    before = set(threading.enumerate())
+    results = Extractor(recipe, jobs=2).extract_many(list_sources([videos / "good"]))
+    next(results)
+    results.close()
+    assert set(threading.enumerate()) <= before
+
+
+def test_tf32_is_for_gpus(recipe: Recipe) -> None:
+    half = Recipe.model_validate({**recipe.model_dump(), "precision": "tf32"})
+    with pytest.raises(InputError, match="tf32 needs a CUDA device"):
+        Extractor(half, "cpu")
+
+
+def test_frames_as_files_give_the_features_of_the_video(
+    videos: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    video, folder = videos / "good" / "1.mp4", tmp_path / "01.02"
+    folder.mkdir()
+    reader = open_video(video)
+    for index, frame in enumerate(np.concatenate(list(reader.chunks(16)))):
+        Image.fromarray(frame).save(folder / f"{index}.png")
+    reader.close()
+    extractor = Extractor(recipe)
+    expected, made = extractor.extract(video), extractor.extract(folder)
+    np.testing.assert_array_equal(made.streams["rgb"], expected.streams["rgb"])
+    meta = made.meta
+    assert (meta.frames, meta.frames_reported, meta.fps) == (33, 33, 0.0)
+    assert (meta.width, meta.height, meta.decoder) == (96, 64, "pillow")
+    assert meta.source_sha256 == source_sha256(folder)
+    (folder / "20.png").unlink()
+    with pytest.raises(DecodeError, match="frame 20 is missing") as caught:
+        extractor.extract(folder)
+    assert "another decoder" not in str(caught.value)

@@ -1,0 +1,1 @@
+"""Raw videos to feature packs: decode ahead, resize, flow, crops, network, parts, pack."""

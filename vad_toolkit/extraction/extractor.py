@@ -1,0 +1,264 @@
+"""Features of videos: frames cross to the device once, as uint8; everything else happens there.
+
+Several videos may be in hand at once, since decoders run ahead and snippets of different videos
+share a batch. What a video's features are does not depend on that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vad_toolkit.backbones.store import load_backbone
+from vad_toolkit.device import pick_device, tensor_float32
+from vad_toolkit.errors import DecodeError, InputError, PackError, VadError
+from vad_toolkit.extraction.batches import BATCH_CLIPS, Batcher
+from vad_toolkit.extraction.decoding import DecodeAhead, Ended, Failed, Frames, Opened
+from vad_toolkit.extraction.sources import VideoSource
+from vad_toolkit.extraction.streams import ClipStream, FlowClips, RgbClips, network_input
+from vad_toolkit.features.recipe import Recipe, Stream
+from vad_toolkit.features.resample import FrameTaker
+from vad_toolkit.features.resize import resize_frames
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
+from vad_toolkit.flow.registry import FlowEstimator, load_flow
+from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
+from vad_toolkit.video.reader import VideoInfo, check_decoder
+
+DTYPES = {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16}
+
+OnFrames = Callable[[VideoSource, int, int], None]  # video, frames decoded, frames reported
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """One video's features, or why there are none."""
+
+    source: VideoSource
+    features: VideoFeatures | None
+    error: Exception | None
+
+
+class Extractor:
+    """One recipe's networks on one device.
+
+    Raises WeightsError when the recipe's weights are not in the cache, and InputError for a device
+    that is not there.
+
+    Args:
+        recipe: how features are made.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        decoder: `auto`, `decord` or `pyav`.
+        jobs: decoder processes; None: one on a CPU, up to eight on a GPU.
+        batch: clips a forward pass; None: `BATCH_CLIPS`.
+        timeout_seconds: the longest wait for a video to open, and for each chunk of it.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        device: str = "auto",
+        decoder: str = "auto",
+        timeout_seconds: float = 60.0,
+        *,
+        jobs: int | None = None,
+        batch: int | None = None,
+    ) -> None:
+        check_decoder(decoder)
+        self.recipe = recipe
+        self.device = pick_device(device)
+        if recipe.precision == "tf32" and self.device.type != "cuda":
+            raise InputError("precision tf32 needs a CUDA device: use float32 or bfloat16 on a CPU")
+        self.decoder = decoder
+        self.timeout_seconds = timeout_seconds
+        self.jobs = jobs or (1 if self.device.type == "cpu" else min(8, os.cpu_count() or 1))
+        self.dtype = DTYPES[recipe.precision]
+        self._size = batch or BATCH_CLIPS[self.device.type]
+        self._batchers = {stream: self._batcher(stream) for stream in recipe.streams}
+        self._estimator: FlowEstimator | None = None
+        if recipe.flow is not None:
+            self._estimator = load_flow(recipe.flow.algorithm, self.device)
+        self._copies: torch.cuda.Stream | None = None
+        if self.device.type == "cuda":
+            self._copies = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+
+    def extract(self, path: Path, progress: ProgressCallback = silent) -> VideoFeatures:
+        """Features, float16 (N, C, D) a stream, of one video; `progress` counts its frames.
+
+        Raises:
+            DecodeError: the video cannot be decoded, is damaged, or has too few frames.
+            PackError: its features are not finite, or too large for float16.
+            OSError: the file cannot be read.
+        """
+
+        def report(_: VideoSource, done: int, reported: int) -> None:
+            progress(ProgressEvent("frames", done, max(done, reported), "frames"))
+
+        (found,) = self.extract_many([VideoSource(path.name, path)], report)
+        if found.error is not None:
+            raise found.error
+        assert found.features is not None
+        return found.features
+
+    @torch.inference_mode()
+    def extract_many(
+        self, videos: Sequence[VideoSource], on_frames: OnFrames | None = None
+    ) -> Generator[Extracted, None, None]:
+        """Features of videos, as they are finished: in about the order given.
+
+        A video that cannot be used is one `Extracted` with its error, and the others go on. Closing
+        the iterator ends the decoders.
+        """
+        hand: dict[int, _Video] = {}
+        ended: list[_Video] = []  # all frames seen; features still to come
+        with DecodeAhead(
+            [video.path for video in videos],
+            jobs=min(self.jobs, len(videos)),
+            decoder=self.decoder,
+            chunk_frames=self.recipe.snippet_frames,
+            timeout_seconds=self.timeout_seconds,
+            pinned=self.device.type == "cuda",
+        ) as events:
+            for event in events:
+                source = videos[event.index]
+                try:
+                    if isinstance(event, Opened):
+                        hand[event.index] = self._begin(source, event.info)
+                    elif isinstance(event, Failed):
+                        hand.pop(event.index, None)
+                        yield Extracted(source, None, event.error)
+                    elif event.index not in hand:
+                        continue  # it has failed before its end
+                    elif isinstance(event, Frames):
+                        video = hand[event.index]
+                        self._push(video, event.frames)
+                        if on_frames is not None:
+                            on_frames(source, video.decoded, video.info.frames_reported)
+                    else:
+                        video = hand.pop(event.index)
+                        self._finish(video, event)
+                        ended.append(video)
+                except VadError as error:
+                    hand.pop(event.index, None)
+                    yield Extracted(source, None, error)
+                while ended and ended[0].complete:
+                    yield ended.pop(0).result()
+        for batcher in self._batchers.values():
+            batcher.flush()
+        for video in ended:
+            yield video.result()
+
+    def _batcher(self, stream: Stream) -> Batcher:
+        network = load_backbone(self.recipe.weights[stream], self.device, self.dtype)
+        prepare = partial(network_input, recipe=self.recipe, stream=stream, dtype=self.dtype)
+
+        def features(clips: Tensor) -> Tensor:
+            with tensor_float32(self.recipe.precision == "tf32"):
+                found: Tensor = network(prepare(clips))
+            return found.half()
+
+        return Batcher(features, self._size)
+
+    def _begin(self, source: VideoSource, info: VideoInfo) -> _Video:
+        streams: dict[Stream, ClipStream] = {}
+        for name in self.recipe.streams:
+            if name == "rgb":
+                streams[name] = RgbClips(self.recipe)
+            else:
+                assert self._estimator is not None
+                streams[name] = FlowClips(self.recipe, self._estimator)
+        taker = FrameTaker(self.recipe, info.fps)
+        return _Video(source, info, self.recipe, taker, streams)
+
+    def _push(self, video: _Video, frames: Tensor) -> None:
+        video.decoded += len(frames)
+        on_device = self._upload(video.taker.take(frames))
+        if not len(on_device):
+            return
+        resized = resize_frames(on_device, self.recipe.resize, self.recipe.resize_method)
+        for stream, clips in video.clips.items():
+            self._add(video, stream, clips.push(resized))
+
+    def _upload(self, frames: Tensor) -> Tensor:
+        """Copy beside the computation, which waits for this copy and for no other."""
+        if self._copies is None:
+            return frames
+        current = torch.cuda.current_stream(self.device)
+        with torch.cuda.stream(self._copies):
+            on_device = frames.to(self.device, non_blocking=True)
+        current.wait_stream(self._copies)
+        on_device.record_stream(current)
+        return on_device
+
+    def _finish(self, video: _Video, event: Ended) -> None:
+        for stream, clips in video.clips.items():
+            self._add(video, stream, clips.finish())
+        video.ended = event
+        if not any(video.asked.values()):
+            raise DecodeError(
+                f"{video.source.path} has {event.stats.frames_decoded} frames, fewer than one "
+                f"snippet takes ({self.recipe.snippet_frames} frames, tail rule "
+                f"{self.recipe.tail!r})"
+            )
+
+    def _add(self, video: _Video, stream: Stream, clips: Iterator[Tensor]) -> None:
+        for clip in clips:
+            video.asked[stream] += 1
+            self._batchers[stream].add(clip, video.rows[stream].append)
+
+
+@dataclass
+class _Video:
+    """A video in hand."""
+
+    source: VideoSource
+    info: VideoInfo
+    recipe: Recipe
+    taker: FrameTaker
+    clips: dict[Stream, ClipStream]
+    decoded: int = 0
+    ended: Ended | None = None
+    asked: dict[Stream, int] = field(default_factory=dict)  # clips given to the networks
+    rows: dict[Stream, list[Tensor]] = field(default_factory=dict)  # features (D,), as they come
+
+    def __post_init__(self) -> None:
+        self.asked = dict.fromkeys(self.clips, 0)
+        self.rows = {stream: [] for stream in self.clips}
+
+    @property
+    def complete(self) -> bool:
+        """Whether all clips have their features."""
+        return all(len(self.rows[stream]) == count for stream, count in self.asked.items())
+
+    def result(self) -> Extracted:
+        """The features, or what keeps them from being any."""
+        assert self.ended is not None
+        stats = self.ended.stats
+        try:
+            features = VideoFeatures(
+                meta=VideoMeta(
+                    frames=stats.frames_decoded,
+                    frames_reported=stats.frames_reported,
+                    frames_duplicated=stats.frames_duplicated,
+                    fps=self.info.fps,
+                    width=self.info.width,
+                    height=self.info.height,
+                    source_sha256=self.ended.source_sha256,
+                    decoder=self.info.decoder,
+                    decoder_version=self.info.decoder_version,
+                ),
+                streams={stream: self._array(stream) for stream in self.clips},
+            )
+        except PackError as error:
+            return Extracted(self.source, None, PackError(f"{self.source.path}: {error}"))
+        return Extracted(self.source, features, None)
+
+    def _array(self, stream: Stream) -> np.ndarray[tuple[int, int, int], np.dtype[np.float16]]:
+        flat = torch.stack(self.rows[stream])  # (N * C, D)
+        return flat.reshape(-1, self.recipe.crop_count, flat.shape[1]).cpu().numpy()
