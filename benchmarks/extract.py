@@ -1,15 +1,17 @@
-"""How fast a device extracts, against the same network run plainly and the matrix-multiply limit.
+"""Whole extraction, against popular scripts and the matrix-multiply limit of the same run.
 
-    python benchmarks/extract.py [--device cpu] [--rounds 7] [--out benchmarks/results]
+    python benchmarks/extract.py [--device cpu] [--crops tencrop] [--frames 64] [--rounds 5]
 
-Every row is measured in one run, the ways taking turns, so that ratios mean something on a busy
-machine. Weights do not change the speed: random ones serve. Rows:
+From a file to features on disk-ready arrays, ten-crop Inception-I3D RGB of a rendered video of
+320x240. Every row is measured in one run, the ways taking turns, so that ratios mean something on a
+busy machine. Weights do not change the speed: random ones serve. Rows:
 
-- matmul: square float32 matrices, the limit that a row's `share_of_matmul` refers to;
-- plain: eager, float32, contiguous, batch norm apart (`plain_inception_i3d.py`), ten clips a pass,
-  as scripts for ten-crop features run it; plain-small is the same at the batch size of `network`;
-- network: this toolkit's network at the batch size that extraction uses;
-- extraction: a whole `Extractor.extract` of a rendered video, centre crop, decoding included.
+- matmul: square matrices in float32, the limit that `share_of_matmul` refers to; matmul-bfloat16
+  where the device has it;
+- popular: what popular scripts do (`popular_scripts.py`); on a GPU its network runs there;
+- decode, prepare, network: the stages of `extraction`, each alone: frames out of the decoder's
+  process; resize, crops and normalisation; the network on as many clips as the video has;
+- extraction: `Extractor.extract`; extraction-bfloat16 where the device has it.
 """
 
 from __future__ import annotations
@@ -23,20 +25,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from machine import RESULTS, processor, slug, write_result
+from machine import RESULTS, memory_mb, processor, slug, write_result
 from plain_inception_i3d import unfolded
+from popular_scripts import extract as popular
 
 from vad_toolkit.backbones.store import get_weights, load_backbone
 from vad_toolkit.device import pick_device
-from vad_toolkit.extraction.batches import BATCH_CLIPS
 from vad_toolkit.extraction.extractor import Extractor
-from vad_toolkit.features.recipe import load_recipe
+from vad_toolkit.extraction.streams import RgbClips, network_input
+from vad_toolkit.features.recipe import Recipe, load_recipe
+from vad_toolkit.features.resize import resize_frames
 from vad_toolkit.video.encode import write_video
+from vad_toolkit.video.worker import DecodeWorker
 
 CLIP_GFLOP = 55.6  # of 16 frames at 224x224: 27.8 G multiply-adds
-MATRIX = 4096
-PLAIN_BATCH = 10
-VIDEO_FRAMES = 320
+MATRIX = {"cpu": 4096, "cuda": 8192}
+HEIGHT, WIDTH = 240, 320
 
 
 def timed(function: Callable[[], object], device: torch.device) -> float:
@@ -48,89 +52,166 @@ def timed(function: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def video(path: Path) -> Path:
-    """A video of moving noise blocks, 340x256: more to decode than most surveillance has."""
+def video(path: Path, frames: int) -> Path:
+    """A video of moving noise blocks: more to decode than most surveillance has."""
     generator = np.random.default_rng(0)
     texture = generator.integers(0, 256, (40, 60, 3), np.uint8).repeat(8, 0).repeat(8, 1)
-    frames = (np.roll(texture, (2 * i, 3 * i), (0, 1))[:256, :340] for i in range(VIDEO_FRAMES))
-    write_video(path, frames, fps=25)
+    pictures = (np.roll(texture, (2 * i, 3 * i), (0, 1))[:HEIGHT, :WIDTH] for i in range(frames))
+    write_video(path, pictures, fps=25)
     return path
 
 
-@torch.inference_mode()
-def measure(device: torch.device, rounds: int, folder: Path) -> dict[str, dict[str, float]]:
-    """Medians and quartiles of seconds, and what follows from them, a row a way."""
-    weights = get_weights("i3d-rgb-random").published_sha256
-    recipe = load_recipe("i3d-rgb-center", {"weights": "i3d-rgb-random"})
-    network = load_backbone(weights, device)
-    plain = unfolded(load_backbone(weights)).to(device)
-    generator = torch.Generator().manual_seed(0)
-    batch = BATCH_CLIPS[device.type]
-    clips = torch.rand((max(batch, PLAIN_BATCH), 3, 16, 224, 224), generator=generator) * 2 - 1
-    plain_input = clips[:PLAIN_BATCH].to(device)
-    ours_input = clips[:batch].to(device, memory_format=torch.channels_last_3d)
-    a, b = torch.rand((2, MATRIX, MATRIX), generator=generator).to(device)
-    path = video(folder / "video.mp4")
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is faster than float32 there, in hardware."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    flags = Path("/proc/cpuinfo")
+    return flags.is_file() and "avx512_bf16" in flags.read_text()
 
-    extractor = Extractor(recipe, str(device))
-    ways: dict[str, tuple[Callable[[], object], float, float]] = {  # call, GFLOP, frames
-        "matmul": (lambda: a @ b, 2 * MATRIX**3 / 1e9, 0),
-        "plain": (lambda: plain(plain_input), CLIP_GFLOP * PLAIN_BATCH, 16 * PLAIN_BATCH),
-        "plain-small": (
-            lambda: plain(plain_input[:batch]),
-            CLIP_GFLOP * min(batch, PLAIN_BATCH),
-            16 * min(batch, PLAIN_BATCH),
-        ),
-        "network": (lambda: network(ours_input), CLIP_GFLOP * batch, 16 * batch),
-        "extraction": (
-            lambda: extractor.extract(path),
-            CLIP_GFLOP * VIDEO_FRAMES / 16,
-            VIDEO_FRAMES,
-        ),
+
+class Stages:
+    """The ways to be measured, over one video."""
+
+    def __init__(self, device: torch.device, recipe: Recipe, path: Path, folder: Path) -> None:
+        self.device = device
+        self.recipe = recipe
+        self.path = path
+        self.folder = folder
+        self.extractor = Extractor(recipe, str(device))
+        self.network = load_backbone(recipe.weights["rgb"], device)
+        self.plain = unfolded(load_backbone(recipe.weights["rgb"])).to(device)
+        self.worker = DecodeWorker()
+        self.batch = self.extractor._batchers["rgb"].size
+        self.frames = list(self.decode())
+        self.clips = sum(len(list(clips)) for clips in self.prepare())
+
+    def decode(self) -> list[np.ndarray]:
+        with self.worker.stream(self.path) as stream:
+            return list(stream)
+
+    @torch.inference_mode()
+    def prepare(self) -> list[list[torch.Tensor]]:
+        stream, made = RgbClips(self.recipe), []
+        for chunk in self.frames:
+            frames = torch.from_numpy(chunk).to(self.device)
+            resized = resize_frames(frames, self.recipe.resize, self.recipe.resize_method)
+            clips = list(stream.push(resized))
+            for first in range(0, len(clips), self.batch):
+                batch = torch.stack(clips[first : first + self.batch])
+                network_input(batch, self.recipe, "rgb", torch.float32)
+            made.append(clips)
+        made.append(list(stream.finish()))
+        return made
+
+    @torch.inference_mode()
+    def run_network(self, clips: torch.Tensor) -> None:
+        for _ in range(-(-self.clips // self.batch)):
+            self.network(clips)
+
+    def popular(self) -> None:
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            popular(self.path, Path(folder), self._plain, batch=self.batch)
+
+    def _plain(self, clips: torch.Tensor) -> torch.Tensor:
+        return self.plain(clips.to(self.device)).cpu()
+
+
+@torch.inference_mode()
+def measure(
+    device: torch.device, crops: str, frames: int, rounds: int, folder: Path
+) -> dict[str, dict[str, float]]:
+    """Medians and quartiles of seconds, and what follows from them, a row a way."""
+    get_weights("i3d-rgb-random")
+    recipe = load_recipe(f"i3d-rgb-{crops}", {"weights": "i3d-rgb-random"})
+    stages = Stages(device, recipe, video(folder / "video.mp4", frames), folder)
+    generator = torch.Generator().manual_seed(0)
+    size = MATRIX[device.type]
+    a, b = torch.rand((2, size, size), generator=generator).to(device)
+    input_shape = (stages.batch, 3, 16, 224, 224)
+    clips = (torch.rand(input_shape, generator=generator) * 2 - 1).to(
+        device, memory_format=torch.channels_last_3d
+    )
+    video_gflop = CLIP_GFLOP * stages.clips
+    matmul_gflop = 2 * size**3 / 1e9
+    ways: dict[str, tuple[Callable[[], object], float]] = {
+        "matmul": (lambda: a @ b, matmul_gflop),
+        "decode": (stages.decode, 0),
+        "prepare": (stages.prepare, 0),
+        "network": (lambda: stages.run_network(clips), video_gflop),
+        "extraction": (lambda: stages.extractor.extract(stages.path), video_gflop),
     }
+    if crops == "tencrop":
+        ways["popular"] = (stages.popular, video_gflop)
+    if has_bfloat16(device):
+        half_a, half_b = a.bfloat16(), b.bfloat16()
+        half = Extractor(
+            Recipe.model_validate({**recipe.model_dump(), "precision": "bfloat16"}), str(device)
+        )
+        ways["matmul-bfloat16"] = (lambda: half_a @ half_b, matmul_gflop)
+        ways["extraction-bfloat16"] = (lambda: half.extract(stages.path), video_gflop)
+
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for call, _, _ in ways.values():
+    for call, _ in ways.values():
         call()  # warm up: memory, kernels, the decoder's process
     for _ in range(rounds):
-        for name, (call, _, _) in ways.items():
+        for name, (call, _) in ways.items():
             seconds[name].append(timed(call, device))
+    return rows_of({name: gflop for name, (_, gflop) in ways.items()}, seconds, frames)
 
+
+def rows_of(
+    gflop: dict[str, float], seconds: dict[str, list[float]], frames: int
+) -> dict[str, dict[str, float]]:
+    """What the seconds say."""
     rows: dict[str, dict[str, float]] = {}
-    for name, (_, gflop, frames) in ways.items():
-        low, middle, high = statistics.quantiles(seconds[name], n=4)
-        rows[name] = {
+    limit = gflop["matmul"] / statistics.median(seconds["matmul"])
+    for name, values in seconds.items():
+        low, middle, high = statistics.quantiles(values, n=4)
+        row = {
             "seconds_median": round(middle, 4),
             "seconds_quartile_1": round(low, 4),
             "seconds_quartile_3": round(high, 4),
-            "gflop_per_second": round(gflop / middle, 1),
         }
-        if frames:
-            rows[name]["frames_per_second"] = round(frames / middle, 2)
-    for row in rows.values():
-        row["share_of_matmul"] = round(
-            row["gflop_per_second"] / rows["matmul"]["gflop_per_second"], 3
-        )
-    for name in ("network", "extraction"):
-        fastest = max(rows[plain]["frames_per_second"] for plain in ("plain", "plain-small"))
-        speed = rows[name]["frames_per_second"] / fastest
-        rows[name]["times_fastest_plain"] = round(speed, 2)
+        if gflop[name]:
+            row["gflop_per_second"] = round(gflop[name] / middle, 1)
+            row["share_of_matmul"] = round(gflop[name] / middle / limit, 3)
+        if not name.startswith("matmul"):
+            row["frames_per_second"] = round(frames / middle, 2)
+        rows[name] = row
+    whole = rows["extraction"]
+    for stage in ("decode", "prepare", "network"):
+        share = rows[stage]["seconds_median"] / whole["seconds_median"]
+        whole[f"share_{stage}"] = round(share, 3)
+    whole["peak_memory_mb"] = round(memory_mb("VmHWM"))
+    if "popular" in rows:
+        for name in ("extraction", "extraction-bfloat16"):
+            if name in rows:
+                speed = rows[name]["frames_per_second"] / rows["popular"]["frames_per_second"]
+                rows[name]["times_popular"] = round(speed, 2)
     return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--crops", choices=("tencrop", "center"), default="tencrop")
+    parser.add_argument("--frames", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     device = pick_device(options.device)
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     with tempfile.TemporaryDirectory() as folder:
-        rows = measure(device, options.rounds, Path(folder))
+        rows = measure(device, options.crops, options.frames, options.rounds, Path(folder))
     threads = f"{torch.get_num_threads()}threads" if device.type == "cpu" else "gpu"
     write_result(
-        options.out / f"extract-float32-{slug(machine)}-{threads}.json",
-        setting={"precision": "float32", "crops": "center", "rounds": options.rounds},
+        options.out / f"extract-{options.crops}-{slug(machine)}-{threads}.json",
+        setting={
+            "crops": options.crops,
+            "frames": options.frames,
+            "size": [WIDTH, HEIGHT],
+            "rounds": options.rounds,
+        },
         machine={"device": machine, "threads": torch.get_num_threads()},
         rows=rows,
         torch=torch.__version__,
