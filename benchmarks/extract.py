@@ -32,7 +32,7 @@ from popular_scripts import extract as popular
 from vad_toolkit.backbones.store import get_weights, load_backbone
 from vad_toolkit.device import pick_device
 from vad_toolkit.extraction.extractor import Extractor
-from vad_toolkit.extraction.streams import RgbClips, network_input
+from vad_toolkit.extraction.streams import RgbClips
 from vad_toolkit.features.recipe import Recipe, load_recipe
 from vad_toolkit.features.resize import resize_frames
 from vad_toolkit.video.encode import write_video
@@ -91,14 +91,13 @@ class Stages:
 
     @torch.inference_mode()
     def prepare(self) -> list[list[torch.Tensor]]:
-        stream, made = RgbClips(self.recipe), []
+        stream, made = RgbClips(self.recipe, torch.float32), []
         for chunk in self.frames:
             frames = torch.from_numpy(chunk).to(self.device)
             resized = resize_frames(frames, self.recipe.resize, self.recipe.resize_method)
             clips = list(stream.push(resized))
             for first in range(0, len(clips), self.batch):
-                batch = torch.stack(clips[first : first + self.batch])
-                network_input(batch, self.recipe, "rgb", torch.float32)
+                torch.stack(clips[first : first + self.batch])
             made.append(clips)
         made.append(list(stream.finish()))
         return made

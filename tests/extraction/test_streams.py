@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vad_toolkit.extraction.streams import ClipStream, FlowClips, RgbClips, network_input
+from vad_toolkit.extraction.streams import ClipStream, FlowClips, RgbClips
+from vad_toolkit.features.normalise import normalise
 from vad_toolkit.features.recipe import Recipe, load_recipe
+from vad_toolkit.flow.quantise import QUANTISATIONS
 
 TWO = {
     "streams": ["rgb", "flow"],
@@ -51,45 +53,59 @@ def clips(stream: ClipStream, video: Tensor, chunk: int) -> list[Tensor]:
 def test_both_streams_have_equal_snippets(count: int, chunk: int, step: int, tail: str) -> None:
     made = recipe(step=step, tail=tail)
     video = frames(count)
-    rgb = clips(RgbClips(made), video, chunk)
-    flow = clips(FlowClips(made, differences), video, chunk)
+    rgb = clips(RgbClips(made, torch.float32), video, chunk)
+    flow = clips(FlowClips(made, torch.float32, differences), video, chunk)
     assert len(rgb) == len(flow) == made.snippet_count(count)
-    assert all(clip.shape == (16, 3, 32, 32) and clip.dtype == torch.uint8 for clip in rgb)
-    assert all(clip.shape == (16, 2, 32, 32) for clip in flow)
+    assert all(clip.shape == (16, 32, 32, 3) for clip in rgb)
+    assert all(clip.shape == (16, 32, 32, 2) for clip in flow)
 
 
 def test_the_last_frame_repeats_the_flow_before_it() -> None:
-    (clip,) = clips(FlowClips(recipe(), differences), frames(4), chunk=3)
-    assert clip[:, 0, 0, 0].tolist() == [1, 3, 5, 5] * 4
-    (still,) = clips(FlowClips(recipe(), differences), frames(1), chunk=3)
+    (clip,) = clips(FlowClips(recipe(), torch.float32, differences), frames(4), chunk=3)
+    assert (clip[:, 0, 0, 0] * 20).tolist() == [1, 3, 5, 5] * 4
+    (still,) = clips(FlowClips(recipe(), torch.float32, differences), frames(1), chunk=3)
     assert not still.any()
 
 
 def test_chunks_do_not_change_flow() -> None:
-    made = [clips(FlowClips(recipe(), differences), frames(40), chunk) for chunk in (1, 7, 40)]
+    made = [
+        clips(FlowClips(recipe(), torch.float32, differences), frames(40), chunk)
+        for chunk in (1, 7, 40)
+    ]
     for other in made[1:]:
         assert all(torch.equal(a, b) for a, b in zip(made[0], other, strict=True))
 
 
-def test_mirrored_crops_of_flow_change_sign_before_quantisation() -> None:
-    ten = recipe(crops="ten")
-    made = clips(FlowClips(ten, differences), frames(16), chunk=16)
+def lopsided(frames: Tensor) -> Tensor:
+    """Flow that differs from place to place, to the right and down."""
+    _, _, height, width = frames.shape
+    across = torch.arange(width).expand(len(frames) - 1, height, width)
+    down = torch.arange(height).reshape(-1, 1).expand_as(across)
+    return torch.stack((across, down), dim=1) / 4 + 0.06
+
+
+@pytest.mark.parametrize("quantisation", ["clamp20", "video-features"])
+def test_mirrored_crops_of_flow_change_sign_before_quantisation(quantisation: str) -> None:
+    ten = recipe(crops="ten", **{"flow.quantisation": quantisation})
+    quantise = QUANTISATIONS[quantisation]
+    made = clips(FlowClips(ten, torch.float32, lopsided), frames(16), chunk=16)
+    flow = lopsided(frames(17))
+    plain = quantise(flow)
+    mirrored = quantise(torch.stack((-flow[:, 0], flow[:, 1]), dim=1)).flip(-1)
     assert len(made) == 10
-    for plain, mirrored in zip(made[:5], made[5:], strict=True):
-        assert torch.equal(mirrored[:, 0], -plain[:, 0])
-        assert torch.equal(mirrored[:, 1], plain[:, 1])
+    assert torch.equal(made[0], plain[..., :32, :32].permute(0, 2, 3, 1))
+    assert torch.equal(made[5], mirrored[..., :32, :32].permute(0, 2, 3, 1))
+    assert not torch.equal(made[5], made[1].flip(2))  # what a sign that stays would give
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_network_input(dtype: torch.dtype) -> None:
-    pixels = torch.tensor([0, 255, 51], dtype=torch.uint8).reshape(1, 1, 3, 1, 1)
-    made = network_input(pixels, recipe(), "rgb", dtype)
-    assert made.shape == (1, 3, 1, 1, 1)
-    assert made.dtype == dtype
-    torch.testing.assert_close(
-        made.flatten().float(), torch.tensor([-1, 1, -0.6]), atol=2e-3, rtol=0
+def test_pixels_are_normalised_and_rounded_once(dtype: torch.dtype) -> None:
+    made = recipe(normalisation="kinetics")
+    (clip,) = clips(RgbClips(made, dtype), frames(16), chunk=16)
+    expected = normalise(frames(16)[..., :32, 4:36], "kinetics").permute(0, 2, 3, 1).to(dtype)
+    assert torch.equal(clip, expected)
+    assert (
+        torch.stack([clip, clip])
+        .permute(0, 4, 1, 2, 3)
+        .is_contiguous(memory_format=torch.channels_last_3d)
     )
-    flow = torch.tensor([-30.0, 10.0]).reshape(1, 1, 2, 1, 1)
-    made = network_input(flow, recipe(), "flow", torch.float32)
-    torch.testing.assert_close(made.flatten(), torch.tensor([-1.0, 0.5]))
-    assert flow.flatten().tolist() == [-30, 10]

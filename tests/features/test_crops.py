@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional as tv
 
 from vad_toolkit.features.crop_order import CORNERS, MIRRORED, TEN_CROP_ORDERS
-from vad_toolkit.features.crops import SnippetCutter, crop_views, mirror_flow
+from vad_toolkit.features.crops import SnippetCutter, crop_views
 from vad_toolkit.features.recipe import Recipe
 
 
@@ -47,42 +47,44 @@ def test_a_snippet_is_there_as_soon_as_its_frames_are() -> None:
     assert len(list(cutter.push(numbered(1)))) == 1
 
 
+def views(frame: torch.Tensor, order: tuple[str, ...], size: int) -> list[torch.Tensor]:
+    return crop_views(frame, frame.flip(2), order, size)
+
+
 def places(height: int, width: int) -> torch.Tensor:
     """A frame whose two channels say which row and column a pixel was at."""
-    rows = torch.arange(height).reshape(1, 1, height, 1).expand(1, 1, height, width)
-    columns = torch.arange(width).reshape(1, 1, 1, width).expand(1, 1, height, width)
-    return torch.cat((rows, columns), dim=1)
+    rows = torch.arange(height).reshape(1, height, 1, 1).expand(1, height, width, 1)
+    columns = torch.arange(width).reshape(1, 1, width, 1).expand(1, height, width, 1)
+    return torch.cat((rows, columns), dim=3)
 
 
 def test_ten_crops_in_torchvisions_order() -> None:
-    views = crop_views(places(8, 10).byte(), CORNERS + MIRRORED, 4)
-    assert views.shape == (10, 1, 2, 4, 4)
-    corners = [tuple(view[0, :, 0, 0].tolist()) for view in views]
+    made = views(places(8, 10), CORNERS + MIRRORED, 4)
+    assert [view.shape for view in made] == [(1, 4, 4, 2)] * 10
+    corners = [tuple(view[0, 0, 0].tolist()) for view in made]
     assert corners[:5] == [(0, 0), (0, 6), (4, 0), (4, 6), (2, 3)]
     assert corners[5:] == [(0, 9), (0, 3), (4, 9), (4, 3), (2, 6)]  # columns count down here
-    assert views[5, 0, 1, 0].tolist() == [9, 8, 7, 6]
+    assert made[5][0, 0, :, 1].tolist() == [9, 8, 7, 6]
 
 
 @pytest.mark.parametrize(("height", "width"), [(256, 341), (341, 256), (257, 258), (224, 224)])
 def test_crops_are_torchvisions(height: int, width: int) -> None:
     generator = torch.Generator().manual_seed(0)
-    snippet = torch.randint(0, 256, (2, 3, height, width), dtype=torch.uint8, generator=generator)
-    expected = torch.stack(tv.ten_crop(snippet, [224, 224]))
-    assert torch.equal(crop_views(snippet, CORNERS + MIRRORED, 224), expected)
+    snippet = torch.randint(0, 256, (2, height, width, 3), dtype=torch.uint8, generator=generator)
+    expected = tv.ten_crop(snippet.permute(0, 3, 1, 2), [224, 224])
+    for view, other in zip(views(snippet, CORNERS + MIRRORED, 224), expected, strict=True):
+        assert torch.equal(view.permute(0, 3, 1, 2), other)
 
 
 @pytest.mark.parametrize("name", TEN_CROP_ORDERS)
 def test_orders_hold_the_same_crops(name: str) -> None:
     frame, order = places(8, 10), TEN_CROP_ORDERS[name]
-    ten = dict(zip(CORNERS + MIRRORED, crop_views(frame, CORNERS + MIRRORED, 4), strict=True))
-    for view, place in zip(crop_views(frame, order, 4), order, strict=True):
+    ten = dict(zip(CORNERS + MIRRORED, views(frame, CORNERS + MIRRORED, 4), strict=True))
+    for view, place in zip(views(frame, order, 4), order, strict=True):
         assert torch.equal(view, ten[place])
 
 
-def test_mirrored_flow_changes_its_horizontal_sign() -> None:
-    flow = torch.randn(3, 2, 8, 10, generator=torch.Generator().manual_seed(0))
-    order = ("center", "center mirrored")
-    plain, mirrored = mirror_flow(crop_views(flow, order, 4), order)
-    assert torch.equal(plain, flow[..., 2:6, 3:7])
-    assert torch.equal(mirrored[:, 0], -flow[:, 0, 2:6, 3:7].flip(-1))
-    assert torch.equal(mirrored[:, 1], flow[:, 1, 2:6, 3:7].flip(-1))
+def test_without_mirrored_crops_no_mirrored_frame_is_needed() -> None:
+    assert len(crop_views(places(8, 10), None, CORNERS, 4)) == 5
+    with pytest.raises(AssertionError):
+        crop_views(places(8, 10), None, CORNERS + MIRRORED, 4)

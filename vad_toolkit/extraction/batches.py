@@ -22,7 +22,8 @@ class Batcher:
     """Collects clips for one network.
 
     Args:
-        network: clips as they were added, stacked, (size, ...), to features (size, D).
+        network: clips as they were added, stacked, (size, frames, height, width, channels), to
+            features (size, D).
         size: clips a batch. Halved for good when the device's memory does not hold one.
     """
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from vad_toolkit.errors import DecodeError, InputError, PackError, VadError
 from vad_toolkit.extraction.batches import BATCH_CLIPS, Batcher
 from vad_toolkit.extraction.decoding import DecodeAhead, Ended, Failed, Frames, Opened
 from vad_toolkit.extraction.sources import VideoSource
-from vad_toolkit.extraction.streams import ClipStream, FlowClips, RgbClips, network_input
+from vad_toolkit.extraction.streams import ClipStream, FlowClips, RgbClips
 from vad_toolkit.features.recipe import Recipe, Stream
 from vad_toolkit.features.resample import FrameTaker
 from vad_toolkit.features.resize import resize_frames
@@ -156,11 +155,10 @@ class Extractor:
 
     def _batcher(self, stream: Stream) -> Batcher:
         network = load_backbone(self.recipe.weights[stream], self.device, self.dtype)
-        prepare = partial(network_input, recipe=self.recipe, stream=stream, dtype=self.dtype)
 
         def features(clips: Tensor) -> Tensor:
             with tensor_float32(self.recipe.precision == "tf32"):
-                found: Tensor = network(prepare(clips))
+                found: Tensor = network(clips.permute(0, 4, 1, 2, 3))
             return found.half()
 
         return Batcher(features, self._size)
@@ -169,10 +167,10 @@ class Extractor:
         streams: dict[Stream, ClipStream] = {}
         for name in self.recipe.streams:
             if name == "rgb":
-                streams[name] = RgbClips(self.recipe)
+                streams[name] = RgbClips(self.recipe, self.dtype)
             else:
                 assert self._estimator is not None
-                streams[name] = FlowClips(self.recipe, self._estimator)
+                streams[name] = FlowClips(self.recipe, self.dtype, self._estimator)
         taker = FrameTaker(self.recipe, info.fps)
         return _Video(source, info, self.recipe, taker, streams)
 

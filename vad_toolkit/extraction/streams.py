@@ -1,9 +1,13 @@
-"""The streams of a recipe: what each makes of frames, clip by clip, before its network reads them.
+"""The streams of a recipe: what each makes of frames, clip by clip.
 
-RGB is cut from resized frames. Flow is computed once on the whole resized frame, then cut the same
-way, the horizontal component changing its sign in mirrored crops. The flow of a frame leads to the
-next one; a video's last frame repeats the flow before it, so that both streams have equal frames
-and equal snippets.
+RGB is normalised pixels. Flow is computed once on the whole resized frame, then cut the same way,
+the horizontal component changing its sign in mirrored crops. The flow of a frame leads to the next
+one; a video's last frame repeats the flow before it, so that both streams have equal frames and
+equal snippets.
+
+Values are made once a frame, in float32, and rounded to the network's type once; crops are views of
+them. Memory is frame by frame, channels last, so that a batch is one copy and already lies as
+convolutions want it (channels-last-3d).
 """
 
 from __future__ import annotations
@@ -14,18 +18,21 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from vad_toolkit.features.crops import SnippetCutter, crop_views, mirror_flow
+from vad_toolkit.features.crop_order import MIRRORED_SUFFIX
+from vad_toolkit.features.crops import SnippetCutter, crop_views
 from vad_toolkit.features.normalise import normalise
-from vad_toolkit.features.recipe import Recipe, Stream
+from vad_toolkit.features.recipe import Recipe
 from vad_toolkit.flow.quantise import QUANTISATIONS
 from vad_toolkit.flow.registry import FlowEstimator
+
+ACROSS = 2  # the axis of (frames, height, width, channels) that mirroring turns around
 
 
 class ClipStream(Protocol):
     """Resized frames of one video in, crops of its snippets out, C clips a snippet."""
 
     def push(self, frames: Tensor) -> Iterator[Tensor]:
-        """Take frames, uint8 (n, 3, height, width); clips (snippet_frames, channels, size, size)
+        """Take frames, uint8 (n, 3, height, width); clips (snippet_frames, size, size, channels)
         in the order of snippets, then crops."""
 
     def finish(self) -> Iterator[Tensor]:
@@ -33,30 +40,39 @@ class ClipStream(Protocol):
 
 
 class RgbClips:
-    """Clips of pixels, uint8, 3 channels."""
+    """Clips of normalised pixels, 3 channels."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, dtype: torch.dtype) -> None:
         self._recipe = recipe
+        self._dtype = dtype
         self._cutter = SnippetCutter(recipe)
+        self._mirrors = _has_mirrored(recipe)
 
     def push(self, frames: Tensor) -> Iterator[Tensor]:
-        yield from self._crops(self._cutter.push(frames))
+        values = normalise(frames, self._recipe.normalisation)
+        yield from self._crops(self._cutter.push(_channels_last(values, self._dtype)))
 
     def finish(self) -> Iterator[Tensor]:
         yield from self._crops(self._cutter.finish())
 
     def _crops(self, snippets: Iterator[Tensor]) -> Iterator[Tensor]:
+        recipe = self._recipe
         for snippet in snippets:
-            yield from crop_views(snippet, self._recipe.crop_order, self._recipe.crop_size)
+            mirrored = snippet.flip(ACROSS) if self._mirrors else None
+            yield from crop_views(snippet, mirrored, recipe.crop_order, recipe.crop_size)
 
 
 class FlowClips:
-    """Clips of flow in pixels, float32, 2 channels."""
+    """Clips of quantised flow, 2 channels: to the right, down."""
 
-    def __init__(self, recipe: Recipe, estimator: FlowEstimator) -> None:
+    def __init__(self, recipe: Recipe, dtype: torch.dtype, estimator: FlowEstimator) -> None:
+        assert recipe.flow is not None
         self._recipe = recipe
+        self._dtype = dtype
         self._estimator = estimator
+        self._quantise = QUANTISATIONS[recipe.flow.quantisation]
         self._cutter = SnippetCutter(recipe)
+        self._mirrors = _has_mirrored(recipe)
         self._frame: Tensor | None = None  # the last one, whose flow is not known yet
         self._flow: Tensor | None = None  # the flow before it
 
@@ -67,7 +83,7 @@ class FlowClips:
         if len(frames) > 1:
             flow = self._estimator(frames)
             self._flow = flow[-1:]
-            yield from self._crops(self._cutter.push(flow))
+            yield from self._push_flow(flow)
 
     def finish(self) -> Iterator[Tensor]:
         if self._frame is not None:
@@ -75,25 +91,27 @@ class FlowClips:
             if last is None:  # a video of one frame, which goes nowhere
                 _, _, height, width = self._frame.shape
                 last = torch.zeros((1, 2, height, width), device=self._frame.device)
-            yield from self._crops(self._cutter.push(last))
+            yield from self._push_flow(last)
         yield from self._crops(self._cutter.finish())
 
+    def _push_flow(self, flow: Tensor) -> Iterator[Tensor]:
+        values = [self._quantise(flow)]
+        if self._mirrors:  # the sign changes before quantisation, which need not be even
+            signs = flow.new_tensor([-1, 1]).reshape(1, 2, 1, 1)
+            values.append(self._quantise(flow * signs))
+        yield from self._crops(self._cutter.push(_channels_last(torch.cat(values, 1), self._dtype)))
+
     def _crops(self, snippets: Iterator[Tensor]) -> Iterator[Tensor]:
-        order = self._recipe.crop_order
+        recipe = self._recipe
         for snippet in snippets:
-            yield from mirror_flow(crop_views(snippet, order, self._recipe.crop_size), order)
+            mirrored = snippet[..., 2:].flip(ACROSS) if self._mirrors else None
+            yield from crop_views(snippet[..., :2], mirrored, recipe.crop_order, recipe.crop_size)
 
 
-def network_input(clips: Tensor, recipe: Recipe, stream: Stream, dtype: torch.dtype) -> Tensor:
-    """Clips (n, frames, channels, size, size) to (n, channels, frames, size, size).
+def _has_mirrored(recipe: Recipe) -> bool:
+    return any(name.endswith(MIRRORED_SUFFIX) for name in recipe.crop_order)
 
-    Pixels are normalised and flow quantised in float32, and rounded to `dtype` once; memory is
-    channels-last-3d.
-    """
-    planes = clips.transpose(1, 2)
-    if stream == "rgb":
-        values = normalise(planes, recipe.normalisation)
-    else:
-        assert recipe.flow is not None
-        values = QUANTISATIONS[recipe.flow.quantisation](planes)
-    return values.to(dtype=dtype, memory_format=torch.channels_last_3d)
+
+def _channels_last(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """(n, channels, height, width) to (n, height, width, channels), as it lies in memory."""
+    return values.permute(0, 2, 3, 1).to(dtype, memory_format=torch.contiguous_format)

@@ -1,8 +1,7 @@
 """Snippets and crops: which frames, which pixels, in which order, all on the frames' device.
 
 Crops are named by their place, as torchvision cuts them (`five_crop`): a mirrored crop is that
-place in the mirrored frame. Frames stay uint8 until the network reads them, so that what crosses to
-a device and what waits there is a quarter of the float size.
+place in the mirrored frame.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from vad_toolkit.features.recipe import Recipe
 class SnippetCutter:
     """Cuts a stream of frames into snippets, holding no more than a snippet and a chunk.
 
-    Frames are tensors (n, channels, height, width), of any n; snippets are (snippet_frames, ...),
+    Frames are tensors (n, ...), of any n; snippets are (snippet_frames, ...), and there are
     `recipe.snippet_count(frames)` of them in all.
     """
 
@@ -52,15 +51,18 @@ class SnippetCutter:
             frames = frames[step:]
 
 
-def crop_views(snippet: Tensor, crop_order: Sequence[str], size: int) -> Tensor:
-    """Cut a snippet (frames, channels, height, width) into crops (C, frames, channels, size, size).
+def crop_views(
+    snippet: Tensor, mirrored: Tensor | None, crop_order: Sequence[str], size: int
+) -> list[Tensor]:
+    """The crops of a snippet, each a view (frames, size, size, channels).
 
     Args:
-        snippet: at least `size` pixels high and wide.
+        snippet: (frames, height, width, channels), at least `size` pixels high and wide.
+        mirrored: the same, mirrored; None where no crop is.
         crop_order: the crops by name, as `crop_order.CORNERS` and `MIRRORED` have them.
         size: pixels of a crop's side.
     """
-    height, width = snippet.shape[-2:]
+    height, width = snippet.shape[1:3]
     down, right = height - size, width - size
     places = {
         "top-left": (0, 0),
@@ -71,17 +73,8 @@ def crop_views(snippet: Tensor, crop_order: Sequence[str], size: int) -> Tensor:
     }
     views = []
     for name in crop_order:
+        source = mirrored if name.endswith(MIRRORED_SUFFIX) else snippet
+        assert source is not None
         top, left = places[name.removesuffix(MIRRORED_SUFFIX)]
-        if name.endswith(MIRRORED_SUFFIX):  # a place in the mirrored frame, seen from this one
-            left = width - size - left
-        view = snippet[..., top : top + size, left : left + size]
-        views.append(view.flip(-1) if name.endswith(MIRRORED_SUFFIX) else view)
-    return torch.stack(views)
-
-
-def mirror_flow(crops: Tensor, crop_order: Sequence[str]) -> Tensor:
-    """Change the sign of horizontal flow in mirrored crops (C, frames, 2, size, size), in place."""
-    for crop, name in zip(crops, crop_order, strict=True):
-        if name.endswith(MIRRORED_SUFFIX):
-            crop[:, 0].neg_()
-    return crops
+        views.append(source[:, top : top + size, left : left + size])
+    return views
