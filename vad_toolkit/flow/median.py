@@ -18,8 +18,8 @@ Comparators = list[tuple[int, int]]  # wires: the first gets the smaller value, 
 
 SIZES = (1, 3, 5)
 
-# Images are filtered in strips whose temporaries stay in the processor's cache.
-STRIP_ELEMENTS = {"cpu": 1 << 15, "cuda": 1 << 24}
+# Images are filtered in blocks whose temporaries stay in the processor's cache.
+BLOCK_ELEMENTS = {"cpu": 1 << 15, "cuda": 1 << 24}
 
 
 def median_filter(images: Tensor, size: int) -> Tensor:
@@ -34,27 +34,31 @@ def median_filter(images: Tensor, size: int) -> Tensor:
     """
     if size == 1:
         return images
-    height, width = images.shape[2:]
     padded = F.pad(images, (size // 2,) * 4, mode="replicate")
-    rows = max(1, STRIP_ELEMENTS[images.device.type] // (images[:, :, 0].numel()))
-    result = torch.empty_like(images)
-    for top in range(0, height, rows):
-        bottom = min(top + rows, height)
-        result[:, :, top:bottom] = _strip(padded[:, :, top : bottom + size - 1], size, width)
-    return result
+    stride = padded.size(3)
+    flat = padded.flatten()
+    result = torch.empty_like(flat)
+    # A window's values lie at fixed distances in the flat tensor. Windows that would reach over a
+    # border have their corner in the last columns or rows, which are cut off at the end.
+    reach = (size - 1) * (stride + 1)
+    block = BLOCK_ELEMENTS[images.device.type]
+    for start in range(0, len(flat) - reach, block):
+        stop = min(start + block, len(flat) - reach)
+        result[start:stop] = _medians(flat[start : stop + reach], size, stride)
+    return result.view_as(padded)[:, :, : images.size(2), : images.size(3)]
 
 
-def _strip(padded: Tensor, size: int, width: int) -> Tensor:
-    """Medians of windows whose top left corners are in the first `width` columns of `padded`."""
-    height, half = padded.size(2) - size + 1, size // 2
-    columns = _run(_sorting(size), [padded[:, :, i : i + height] for i in range(size)])
+def _medians(flat: Tensor, size: int, stride: int) -> Tensor:
+    """Medians of the windows that begin at each element of rows of `stride` elements, laid out flat."""
+    half, count = size // 2, len(flat) - (size - 1) * (stride + 1)
+    rows = [flat[i * stride : i * stride + count + size - 1] for i in range(size)]
+    columns = _run(_sorting(size), rows)
     sides = columns
     if size == 5:
-        neighbours = [c[..., :-1] for c in columns] + [c[..., 1:] for c in columns]
-        sides = _run(_merging(5, 5), neighbours)
-    left = [side[..., :width] for side in sides]
-    right = [side[..., half + 1 : half + 1 + width] for side in sides]
-    centre = [column[..., half : half + width] for column in columns]
+        sides = _run(_merging(5, 5), [c[:-1] for c in columns] + [c[1:] for c in columns])
+    left = [side[:count] for side in sides]
+    right = [side[half + 1 : half + 1 + count] for side in sides]
+    centre = [column[half : half + count] for column in columns]
 
     # The r-th smallest of two sorted lists is the least of max(a_i, b_(r - i)) over i, where a_0
     # and b_0 stand for nothing: only the ranks of the sides near the middle matter.

@@ -100,9 +100,8 @@ def load_raft(algorithm: str, device: torch.device, dtype: torch.dtype = torch.f
 
 def weights_file(algorithm: str) -> Path:
     """Where torchvision keeps these weights; the name ends with the start of their sha256."""
-    name = WEIGHTS[algorithm].url.rsplit("/", 1)[-1]
-    folder: str = torch.hub.get_dir()
-    return Path(folder) / "checkpoints" / name
+    url: str = WEIGHTS[algorithm].url
+    return Path(torch.hub.get_dir(), "checkpoints", url.rsplit("/", 1)[-1])
 
 
 def download(algorithm: str) -> Path:
