@@ -1,1 +1,1 @@
-"""Optical flow."""
+"""Optical flow between consecutive frames: TV-L1 and RAFT behind one interface."""

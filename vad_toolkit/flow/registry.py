@@ -1,21 +1,39 @@
-"""Optical flow by the names that recipes have."""
+"""Flow algorithms by name; importing this imports none of them."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
-from torch import Tensor
 
 from vad_toolkit.errors import InputError
+from vad_toolkit.flow.estimator import FlowEstimator
+
+ALGORITHMS: tuple[str, ...] = ("tvl1", "tvl1-opencv", "raft-large", "raft-small")
 
 
-class FlowEstimator(Protocol):
-    """Frames uint8 (n + 1, 3, height, width) to flow (n, 2, height, width), in pixels."""
+def load_flow(
+    algorithm: str, device: torch.device, dtype: torch.dtype = torch.float32
+) -> FlowEstimator:
+    """The estimator of that name, ready on `device`.
 
-    def __call__(self, frames: Tensor) -> Tensor: ...
+    Args:
+        algorithm: one of `ALGORITHMS`.
+        device: where frames will lie. `tvl1-opencv` takes them from there and computes on the CPU.
+        dtype: of a network's convolutions; TV-L1 is always computed in float32.
 
+    Raises:
+        InputError: no such algorithm, or OpenCV is needed and not installed.
+        WeightsError: RAFT's weights are not there, or damaged.
+    """
+    if algorithm == "tvl1":
+        from vad_toolkit.flow.tvl1 import TVL1
 
-def load_flow(algorithm: str, device: torch.device) -> FlowEstimator:
-    """The estimator of that name."""
-    raise InputError(f"no flow {algorithm!r} on {device}")
+        return TVL1()
+    if algorithm == "tvl1-opencv":
+        from vad_toolkit.flow.opencv import OpenCVTVL1
+
+        return OpenCVTVL1()
+    if algorithm in ("raft-large", "raft-small"):
+        from vad_toolkit.flow.raft import load_raft
+
+        return load_raft(algorithm, device, dtype)
+    raise InputError(f"unknown flow algorithm {algorithm!r}; allowed: {', '.join(ALGORITHMS)}")

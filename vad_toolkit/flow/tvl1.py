@@ -1,0 +1,260 @@
+"""TV-L1 optical flow, many pairs of frames at once, on the CPU and on GPUs.
+
+Source: C. Zach, T. Pock, H. Bischof, "A Duality Based Approach for Realtime TV-L1 Optical Flow",
+DAGM 2007, with the discretisation of J. Sánchez Pérez, E. Meinhardt-Llopis, G. Facciolo, "TV-L1
+Optical Flow Estimation", IPOL 2013. Pyramid, median filter and stopping rule are those of OpenCV's
+DualTVL1OpticalFlow (opencv_contrib, modules/optflow), with gamma = 0: the flow on which
+Kinetics-I3D was trained is this algorithm's.
+
+From the coarsest image of a pyramid to the finest, and several times ("warps") on each, the second
+image is warped by the flow u so far and linearised there. Then these three steps alternate until u
+moves less than epsilon a pixel (root mean square):
+
+    v = u + f grad I1,  where f = clip(-rho(u) / |grad I1|^2, -lambda theta, lambda theta)
+    u = v + theta div p
+    p = (p + tau / theta grad u) / (1 + tau / theta |grad u|)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vad_toolkit.errors import InputError
+from vad_toolkit.flow.estimator import check_frames
+from vad_toolkit.flow.median import SIZES, median_filter
+
+SMALLEST_SIDE = 3  # pixels, below which there is no gradient
+SMALLEST_LEVEL = 16  # pixels, below which the pyramid ends
+
+# Pixels of a chunk of pairs. On the CPU a chunk is one pair: what an iteration touches then fits
+# the cache, and no pair iterates longer for another's sake. A pixel takes about 150 bytes.
+CHUNK_PIXELS = {"cpu": 1, "cuda": 1 << 24}
+# Iterations between looks at whether all pairs of a chunk have converged: each makes a GPU wait.
+CHECK_EVERY = {"cpu": 1, "cuda": 10}
+
+
+@dataclass(frozen=True)
+class TVL1Parameters:
+    """Names and defaults are OpenCV's.
+
+    `tau`: time step of the dual variable, stable up to 0.25. `lambda_`: weight of the data term,
+    smaller is smoother. `theta`: how tightly the two are coupled. `scales`: images of the pyramid,
+    fewer for small frames. `scale_step`: side of an image of it to the one below. `warps`: on each.
+    `epsilon`: pixels. `inner_iterations`: between median filters, `outer_iterations`: times that.
+    `median_filtering`: side of the filter, 1 for none.
+
+    Raises:
+        InputError: a value that makes no sense.
+    """
+
+    tau: float = 0.25
+    lambda_: float = 0.15
+    theta: float = 0.3
+    scales: int = 5
+    warps: int = 5
+    epsilon: float = 0.01
+    inner_iterations: int = 30
+    outer_iterations: int = 10
+    scale_step: float = 0.8
+    median_filtering: int = 5
+
+    def __post_init__(self) -> None:
+        for name in ("tau", "lambda_", "theta", "epsilon"):
+            if not (value := getattr(self, name)) > 0:
+                raise InputError(f"TV-L1 {name.rstrip('_')} {value}: has to be above 0")
+        for name in ("scales", "warps", "inner_iterations", "outer_iterations"):
+            if (value := getattr(self, name)) < 1:
+                raise InputError(f"TV-L1 {name} {value}: has to be at least 1")
+        if not 0 < self.scale_step < 1:
+            raise InputError(f"TV-L1 scale_step {self.scale_step}: has to lie between 0 and 1")
+        if self.median_filtering not in SIZES:
+            allowed = ", ".join(map(str, SIZES))
+            raise InputError(f"TV-L1 median_filtering {self.median_filtering}; allowed: {allowed}")
+
+
+class TVL1:
+    """A `FlowEstimator`. A pair's flow does not depend on the pairs beside it."""
+
+    def __init__(self, parameters: TVL1Parameters | None = None) -> None:
+        self.parameters = parameters or TVL1Parameters()
+
+    @torch.inference_mode()
+    def __call__(self, frames: Tensor) -> Tensor:
+        check_frames(frames, SMALLEST_SIDE)
+        images = grey(frames)
+        pairs, (height, width) = len(frames) - 1, frames.shape[2:]
+        chunk = max(1, CHUNK_PIXELS[frames.device.type] // (height * width))
+        flow = images.new_empty((pairs, 2, height, width))
+        for start in range(0, pairs, chunk):
+            stop = min(start + chunk, pairs)
+            flow[start:stop] = _estimate(
+                images[start:stop], images[start + 1 : stop + 1], self.parameters
+            )
+        return flow
+
+
+def grey(frames: Tensor) -> Tensor:
+    """Grey values as OpenCV's RGB2GRAY gives them: 0.299 R + 0.587 G + 0.114 B, rounded.
+
+    Args:
+        frames: uint8 (N, 3, H, W), RGB.
+
+    Returns:
+        float32 (N, 1, H, W), whole numbers in 0..255.
+    """
+    red, green, blue = frames.to(torch.int32).unbind(dim=1)
+    grey: Tensor = (9798 * red + 19235 * green + 3735 * blue + (1 << 14)) >> 15
+    return grey.float()[:, None]
+
+
+def _estimate(first: Tensor, second: Tensor, parameters: TVL1Parameters) -> Tensor:
+    """Flow (B, 2, H, W) of pairs of grey images (B, 1, H, W), coarse to fine."""
+    step = parameters.scale_step
+    levels = [(first, second)]
+    while len(levels) < parameters.scales:
+        size = [round(side * step) for side in levels[-1][0].shape[2:]]
+        if min(size) < SMALLEST_LEVEL:
+            break
+        smaller = [_resize(image, size, (step, step)) for image in levels[-1]]
+        levels.append((smaller[0], smaller[1]))
+
+    flow = first.new_zeros((len(first), 2, *levels[-1][0].shape[2:]))
+    for first, second in reversed(levels):
+        old, new = flow.shape[2:], first.shape[2:]
+        if old != new:
+            flow = _resize(flow, list(new), (new[0] / old[0], new[1] / old[1])) / step
+        flow = _refine(first, second, flow, parameters)
+    return flow
+
+
+def _refine(first: Tensor, second: Tensor, flow: Tensor, parameters: TVL1Parameters) -> Tensor:
+    """The flow after all warps of one level."""
+    channels = torch.cat([second, *_central_differences(second)], dim=1)
+    dual = _Dual(flow)
+    for _ in range(parameters.warps):
+        warped = _warp(channels, flow)
+        image, gradient = warped[:, :1], warped[:, 1:]
+        residual = image - first - (gradient * flow).sum(1, keepdim=True)
+        flow = _minimise(flow, gradient, residual, dual, parameters)
+    return flow
+
+
+class _Dual:
+    """The dual variable p, times theta, of the x and y derivatives of both components of the flow.
+
+    Each has one column, or row, of zeros before its first, and its last one stays zero: so
+    backward differences are one slice less another, borders included.
+    """
+
+    def __init__(self, flow: Tensor) -> None:
+        pairs, components, height, width = flow.shape
+        self.x = flow.new_zeros((pairs, components, height, width + 1))
+        self.y = flow.new_zeros((pairs, components, height + 1, width))
+
+
+def _minimise(
+    flow: Tensor, gradient: Tensor, residual: Tensor, dual: _Dual, parameters: TVL1Parameters
+) -> Tensor:
+    """The flow that minimises the energy linearised at a warp, from `flow`; `dual` goes on with it.
+
+    Every line of the loop is a pass over memory, in place: that is what the time goes into. Pairs
+    that have converged are held, by factors of 0 on all that would change them.
+
+    Args:
+        flow: (B, 2, H, W).
+        gradient: (B, 2, H, W), of the warped second image.
+        residual: (B, 1, H, W), its difference to the first one where the flow is 0.
+    """
+    bound = parameters.lambda_ * parameters.theta
+    ratio = parameters.tau / parameters.theta
+    pairs, _, height, width = flow.shape
+    threshold = parameters.epsilon * (height * width) ** 0.5
+    together = pairs > 1
+    check_every = CHECK_EVERY[flow.device.type]
+
+    # -rho / |grad|^2 = offset + slope . u
+    norm = gradient.square().sum(1, keepdim=True).clamp_(min=torch.finfo(torch.float32).eps)
+    slope, offset = gradient / -norm, residual / -norm
+
+    flow = flow.clone()
+    change, scale = torch.empty_like(flow), torch.empty_like(flow)
+    dx, dy = torch.zeros_like(flow), torch.zeros_like(flow)
+    factor, one = torch.empty_like(residual), torch.ones((), device=flow.device)
+    moving = torch.ones((pairs, 1, 1, 1), device=flow.device)
+
+    # Views, once: making them takes as long as a pass over a small image.
+    u, v, slope_u, slope_v = flow[:, :1], flow[:, 1:], slope[:, :1], slope[:, 1:]
+    px, px_before = dual.x[..., 1:], dual.x[..., :-1]
+    py, py_before = dual.y[:, :, 1:], dual.y[:, :, :-1]
+    dx_inner, flow_right, flow_left = dx[..., :-1], flow[..., 1:], flow[..., :-1]
+    dy_inner, flow_below, flow_above = dy[:, :, :-1], flow[:, :, 1:], flow[:, :, :-1]
+
+    iteration = 0
+    for _ in range(parameters.outer_iterations):
+        filtered = median_filter(flow, parameters.median_filtering)
+        flow.copy_(torch.where(moving > 0, filtered, flow) if together else filtered)
+        for _ in range(parameters.inner_iterations):
+            torch.addcmul(offset, slope_u, u, out=factor).addcmul_(slope_v, v)
+            factor.clamp_(-bound, bound)
+            torch.sub(px, px_before, out=change).add_(py).sub_(py_before)
+            change.addcmul_(gradient, factor)
+            if together:
+                change.mul_(moving)
+            flow.add_(change)
+
+            torch.sub(flow_right, flow_left, out=dx_inner)
+            torch.sub(flow_below, flow_above, out=dy_inner)
+            if together:
+                dx.mul_(moving)
+                dy.mul_(moving)
+            torch.mul(dx, dx, out=scale).addcmul_(dy, dy).sqrt_()
+            torch.add(one, scale, alpha=ratio, out=scale)
+            px.add_(dx, alpha=parameters.tau).div_(scale)
+            py.add_(dy, alpha=parameters.tau).div_(scale)
+
+            moved = torch.linalg.vector_norm(change, dim=(1, 2, 3), keepdim=True)
+            moving = moving * (moved > threshold)
+            iteration += 1
+            if iteration % check_every == 0 and not moving.any():
+                return flow
+    return flow
+
+
+def _warp(channels: Tensor, flow: Tensor) -> Tensor:
+    """`channels` (B, C, H, W) at x + flow(x): bicubic with a = -0.75, zero beyond the border."""
+    height, width = flow.shape[2:]
+    x = torch.arange(width, device=flow.device) + flow[:, 0]
+    y = torch.arange(height, device=flow.device)[:, None] + flow[:, 1]
+    grid = torch.stack((x * (2 / (width - 1)) - 1, y * (2 / (height - 1)) - 1), dim=-1)
+    return F.grid_sample(channels, grid, "bicubic", "zeros", align_corners=True)
+
+
+def _central_differences(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Half the difference of a pixel's neighbours, to the right and down; borders replicated."""
+    padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
+    x = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]) / 2
+    y = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]) / 2
+    return x, y
+
+
+def _resize(images: Tensor, size: list[int], scale: tuple[float, float]) -> Tensor:
+    """Bilinear, without smoothing, pixel centres at halves; (height, width) each.
+
+    OpenCV's sampling positions follow from the scale that was asked for, not from the rounded size:
+    torch's own resize takes one of the two.
+    """
+    for dim, side, factor in ((2, size[0], scale[0]), (3, size[1], scale[1])):
+        last = images.size(dim) - 1
+        centres = torch.arange(side, dtype=torch.float64, device=images.device) + 0.5
+        position = (centres / factor - 0.5).clamp(0, last)
+        lower = position.floor().clamp(max=max(last - 1, 0))
+        weight = (position - lower).float().view(-1, *(1,) * (3 - dim))
+        index = lower.long()
+        before = images.index_select(dim, index)
+        after = images.index_select(dim, (index + 1).clamp(max=last))
+        images = before * (1 - weight) + after * weight
+    return images
