@@ -19,7 +19,7 @@ def test_equals_the_plain_network(
     file = tmp_path / "rgb.pt"
     torch.save(plain.state_dict(), file)
     network = InceptionI3D()
-    network.load_state_dict(read_weights(file))
+    network.load_state_dict(read_weights(file).tensors)
     clips = torch.rand((2, 3, *size), generator=torch.Generator().manual_seed(1)) * 2 - 1
     with torch.inference_mode():
         ours = network.double().eval()(clips.double())
@@ -36,7 +36,7 @@ def test_a_wrong_weight_is_seen(plain: PlainInceptionI3D, tmp_path: Path) -> Non
     state["Mixed_4e.b2a.bn.running_mean"] = state["Mixed_4e.b2a.bn.running_mean"] + 0.1
     torch.save(state, file)
     network = InceptionI3D()
-    network.load_state_dict(read_weights(file))
+    network.load_state_dict(read_weights(file).tensors)
     clips = torch.rand((1, 3, 9, 64, 64), generator=torch.Generator().manual_seed(1)) * 2 - 1
     with torch.inference_mode():
         assert not torch.allclose(network.eval()(clips), plain(clips), rtol=1e-5, atol=1e-6)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
+from vad_toolkit.backbones.registry import Stream
 from vad_toolkit.errors import WeightsError
 
 
@@ -60,8 +60,8 @@ class WeightsEntry:
     """One set of weights; `sha256` or `git_blob` names the file that its owners published."""
 
     name: str
-    backbone: Literal["inception-i3d"]
-    stream: Literal["rgb", "flow"]
+    backbone: str  # of `registry.ARCHITECTURES`
+    stream: Stream
     title: str
     licence: str
     source: PipSource | OwnerSource | RandomSource
@@ -115,6 +115,25 @@ CATALOGUE: Mapping[str, WeightsEntry] = {
             licence="Apache-2.0",
             source=RandomSource(seed=0),
             sha256="d0aca1d036506c358779b9a90671988c2b5c5490dbcbbbadccca855d85273f90",
+        ),
+        WeightsEntry(
+            name="i3d-flow-imagenet",
+            backbone="inception-i3d",
+            stream="flow",
+            title="Inception-I3D flow, ImageNet then Kinetics-400: published two-stream features",
+            licence="Apache-2.0",
+            source=OwnerSource(f"flow_imagenet.pt of {PYTORCH_I3D}"),
+            git_blob="ef0e7c282a102f76b14b52643574b80acba4e475",
+            known_answer=KnownAnswer(227, "playing cricket", 15.957031, 63.252754),
+        ),
+        WeightsEntry(
+            name="i3d-flow-random",
+            backbone="inception-i3d",
+            stream="flow",
+            title="Inception-I3D flow with random numbers: no features, for tests of plumbing only",
+            licence="Apache-2.0",
+            source=RandomSource(seed=0),
+            sha256="21d38beda47d7603ad0234171db81a8ef192f9f139cd45180e13107b262c91b9",
         ),
     )
 }

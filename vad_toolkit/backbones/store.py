@@ -26,6 +26,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from vad_toolkit.backbones.backbone import Backbone
 from vad_toolkit.backbones.catalogue import (
     CATALOGUE,
     OwnerSource,
@@ -35,13 +36,12 @@ from vad_toolkit.backbones.catalogue import (
     find_entry,
     name_of,
 )
-from vad_toolkit.backbones.convert import random_weights, read_weights
-from vad_toolkit.backbones.inception_i3d import InceptionI3D
+from vad_toolkit.backbones.convert import ReadWeights, random_weights, read_weights
+from vad_toolkit.backbones.registry import ARCHITECTURES, CHANNELS
 from vad_toolkit.errors import InputError, WeightsError
 from vad_toolkit.files import TEMPORARY_MARK, atomic_path, sha256_file
 
 DOWNLOAD_TIMEOUT_SECONDS = 1800.0
-CHANNELS = {"rgb": 3, "flow": 2}
 
 
 @dataclass(frozen=True)
@@ -93,23 +93,26 @@ def get_weights(name: str) -> InstalledWeights:
                 f"then run `vad weights import FILE --as {name}`"
             )
         if isinstance(entry.source, RandomSource):
-            tensors = random_weights(entry.source.seed, CHANNELS[entry.stream])
+            tensors = random_weights(entry.source.seed, entry.backbone, entry.stream)
             if (digest := tensors_digest(tensors)) != entry.sha256:
                 raise WeightsError(
                     f"the random numbers of {name} have sha256 {digest}, expected {entry.sha256}: "
                     "this numpy draws others; features made with them would not compare"
                 )
-            return _save(name, entry, digest, tensors)
+            return _save(name, digest, ReadWeights(entry.backbone, entry.stream, tensors))
         with tempfile.TemporaryDirectory(prefix=TEMPORARY_MARK, dir=_folder()) as folder:
             file = _download(entry, entry.source, Path(folder))
-            return _save(name, entry, sha256_file(file), read_weights(file, CHANNELS[entry.stream]))
+            return _save(name, sha256_file(file), read_weights(file, entry.backbone, entry.stream))
 
 
-def import_weights(file: Path, name: str, stream: str = "rgb") -> InstalledWeights:
+def import_weights(
+    file: Path, name: str, stream: str | None = None, backbone: str | None = None
+) -> InstalledWeights:
     """Bring a file into the cache under `name`.
 
     Under a name of the catalogue the file has to be the published one; under any other it may be
-    anybody's Inception-I3D.
+    anybody's, of a network in the registry. Network and stream are told by the file's structure;
+    where `backbone` or `stream` is given, the file has to hold that.
 
     Raises:
         WeightsError: an unreadable file, another network, or not the file that `name` stands for.
@@ -122,16 +125,16 @@ def import_weights(file: Path, name: str, stream: str = "rgb") -> InstalledWeigh
     entry = CATALOGUE.get(name)
     digest = sha256_file(file)
     if entry is not None:
-        stream = entry.stream
+        backbone, stream = entry.backbone, entry.stream
         _check_published(entry, file, digest)
-    tensors = read_weights(file, CHANNELS[stream])
+    weights = read_weights(file, backbone, stream)
     with _lock():
         path = _folder() / f"{name}.safetensors"
         if entry is None and path.exists() and _read_header(path).published_sha256 != digest:
             raise InputError(
                 f"other weights are named {name!r}: choose another name, or delete {path}"
             )
-        return _save(name, entry, digest, tensors, stream)
+        return _save(name, digest, weights)
 
 
 def check_weights(name: str) -> InstalledWeights:
@@ -169,7 +172,7 @@ def load_backbone(
     published_sha256: str,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
-) -> InceptionI3D:
+) -> Backbone:
     """The network that a recipe names, ready for inference: eval mode, channels-last-3d.
 
     Raises:
@@ -182,7 +185,9 @@ def load_backbone(
         raise WeightsError(
             f"the weights {name or published_sha256} are not in {_folder()}: run `{command}`"
         )
-    network = InceptionI3D(CHANNELS[found.stream])
+    if found.backbone not in ARCHITECTURES:
+        raise WeightsError(f"{found.path} holds {found.backbone!r}, which this version has not")
+    network = ARCHITECTURES[found.backbone].build(CHANNELS[found.stream])
     network.load_state_dict(_load(found))
     network.requires_grad_(False).eval()
     network.to(device=device, dtype=dtype)
@@ -294,23 +299,17 @@ def _git_blob(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _save(
-    name: str,
-    entry: WeightsEntry | None,
-    published_sha256: str,
-    tensors: Mapping[str, Tensor],
-    stream: str = "rgb",
-) -> InstalledWeights:
+def _save(name: str, published_sha256: str, weights: ReadWeights) -> InstalledWeights:
     path = _folder() / f"{name}.safetensors"
     header = {
         "published_sha256": published_sha256,
-        "tensors_sha256": tensors_digest(tensors),
-        "backbone": entry.backbone if entry else "inception-i3d",
-        "stream": entry.stream if entry else stream,
-        "licence": entry.licence if entry else "not stated",
+        "tensors_sha256": tensors_digest(weights.tensors),
+        "backbone": weights.backbone,
+        "stream": weights.stream,
+        "licence": CATALOGUE[name].licence if name in CATALOGUE else "not stated",
     }
     with atomic_path(path) as temporary:
-        safetensors.torch.save_file(dict(tensors), temporary, metadata=header)
+        safetensors.torch.save_file(weights.tensors, temporary, metadata=header)
         temporary.chmod(0o644)  # safetensors writes 0600; a cache may be shared
     return _read_header(path)
 
