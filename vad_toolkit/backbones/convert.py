@@ -55,8 +55,10 @@ def read_weights(path: Path, backbone: str | None = None, stream: str | None = N
     return ReadWeights(found.name, stream, _checked(tensors, found, stream, path))
 
 
-def random_weights(seed: int, backbone: str = "inception-i3d", stream: str = "rgb") -> Tensors:
-    """He-uniform weights from PCG64's uniform draws: the same on every machine.
+def random_weights(
+    seed: int, backbone: str = "inception-i3d", stream: str = "rgb", variance: float = 2.0
+) -> Tensors:
+    """Uniform weights from PCG64's draws, the same on every machine; see `RandomSource`.
 
     Biases and means are 0, the scales of norms and variances 1; whole numbers are the network's
     own.
@@ -69,7 +71,7 @@ def random_weights(seed: int, backbone: str = "inception-i3d", stream: str = "rg
         if not tensor.is_floating_point():
             tensors[name] = tensor
             continue
-        bound = np.sqrt(6.0 / np.prod(shape[1:])) if len(shape) > 1 else 0.0
+        bound = np.sqrt(3.0 * variance / np.prod(shape[1:])) if len(shape) > 1 else 0.0
         values = (generator.random(shape) * 2 - 1) * bound
         if len(shape) == 1 and name.endswith((".weight", ".running_var")):
             values = np.ones(shape)

@@ -157,9 +157,12 @@ def convert(name: str, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     weight, bias, gamma, beta, mean, variance = SUFFIXES[layout]
 
     def lookup(tensor: str) -> Tensor:
-        if tensor not in published:
-            raise WeightsError(f"no tensor {tensor!r}: this is not the I3D-ResNet50 of {layout}")
-        return published[tensor]
+        if tensor in published:
+            return published[tensor]
+        why = "this is not a whole I3D-ResNet50"
+        if layout == "caffe2" and tensor.endswith(mean):
+            why = "files with frozen batch norm (32x4, 128x1) are of other networks; 32x2 is ours"
+        raise WeightsError(f"no tensor {tensor!r}: {why}")
 
     tensors: dict[str, Tensor] = {}
     with torch.device("meta"):
