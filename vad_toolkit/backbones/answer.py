@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vad_toolkit.backbones.catalogue import find_entry
 from vad_toolkit.backbones.store import check_weights, load_backbone
@@ -32,25 +33,25 @@ class Answer:
 def known_answer(name: str, clip: Path) -> Answer:
     """Classify DeepMind's preview clip with cached weights, in float32 on the CPU.
 
+    `clip` is a video of its frames, or its array as DeepMind gives it out: an .npy of
+    (1, 79, 224, 224, channels) in [-1, 1], the only form that flow has.
+
     Raises:
         WeightsError: the weights are not in the cache, or damaged.
-        InputError: no answer is known for these weights, or the clip is not 224x224.
+        InputError: no answer is known for these weights, or the clip is not one of their stream at
+            224x224.
         DecodeError: the clip cannot be decoded.
     """
     expected = find_entry(name).known_answer
     if expected is None:
         raise InputError(f"no known answer for {name!r}: leave out --clip")
     network = load_backbone(check_weights(name).published_sha256)
-    reader = open_video(clip)
-    try:
-        frames = np.concatenate(list(reader.chunks(64)))  # (T, 224, 224, 3)
-    finally:
-        reader.close()
-    if frames.shape[1:3] != (SIZE, SIZE):
+    clips = _read_array(clip) if clip.suffix == ".npy" else _read_video(clip)
+    if clips.shape[1] != network.channels or clips.shape[3:] != (SIZE, SIZE):
+        found = f"{clips.shape[1]} channels of {clips.shape[4]}x{clips.shape[3]}"
         raise InputError(
-            f"{clip} is {frames.shape[2]}x{frames.shape[1]}: the clip is {SIZE}x{SIZE}"
+            f"{clip} has {found}: the clip is {SIZE}x{SIZE}, with {network.channels} channels"
         )
-    clips = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() * 2 / 255 - 1
     with torch.inference_mode():
         logits = network.logits(clips)[0]
     index = int(logits.argmax())
@@ -65,3 +66,26 @@ def known_answer(name: str, clip: Path) -> Answer:
         and abs(logit - expected.logit) <= TOLERANCE
         and abs(norm - expected.logits_norm) <= TOLERANCE,
     )
+
+
+def _read_video(clip: Path) -> Tensor:
+    """Frames of a video, (1, 3, T, height, width) in [-1, 1]."""
+    reader = open_video(clip)
+    try:
+        frames = np.concatenate(list(reader.chunks(64)))  # (T, height, width, 3)
+    finally:
+        reader.close()
+    return torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() * 2 / 255 - 1
+
+
+def _read_array(clip: Path) -> Tensor:
+    """An array (1, T, height, width, channels), channels first: (1, channels, T, height, width)."""
+    try:
+        array = np.load(clip, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{clip} is not a readable .npy of numbers: {error}") from error
+    if array.ndim != 5 or array.dtype.kind not in "fiu":
+        raise InputError(
+            f"{clip} is {array.shape} {array.dtype}: expected (1, T, {SIZE}, {SIZE}, C)"
+        )
+    return torch.from_numpy(array).permute(0, 4, 1, 2, 3).float()

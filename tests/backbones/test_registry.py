@@ -1,0 +1,81 @@
+"""The registry's plain data is true of the networks that it names."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from vad_toolkit.backbones.backbone import published_parameters
+from vad_toolkit.backbones.catalogue import CATALOGUE
+from vad_toolkit.backbones.convert import random_weights
+from vad_toolkit.backbones.registry import ARCHITECTURES, CHANNELS, find_architecture
+from vad_toolkit.errors import InputError
+
+# With each one's 400-way classifier, gamma and beta of each batch norm, and each published bias.
+PARAMETERS = {
+    ("inception-i3d", "rgb"): 12_697_264,
+    ("inception-i3d", "flow"): 12_675_312,
+    ("i3d-resnet50", "rgb"): 28_043_472,
+    ("i3d-resnet50-nonlocal", "rgb"): 35_401_936,
+}
+
+
+def test_names_come_without_torch() -> None:
+    code = (
+        "import sys; from vad_toolkit.backbones.registry import ARCHITECTURES as a; "
+        "print(len(a), 'torch' in sys.modules, 'torchvision' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(len(ARCHITECTURES)), "False", "False"]
+
+
+@pytest.mark.parametrize(("name", "stream"), PARAMETERS)
+def test_published_parameter_counts(name: str, stream: str) -> None:
+    with torch.device("meta"):
+        network = ARCHITECTURES[name].build(CHANNELS[stream])
+    assert published_parameters(network) == PARAMETERS[name, stream]
+    folded = sum(parameter.numel() for parameter in network.parameters())
+    assert folded < PARAMETERS[name, stream]
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_each_network_is_what_its_row_says(name: str) -> None:
+    row = ARCHITECTURES[name]
+    for stream in row.streams:
+        with torch.device("meta"):
+            network = row.build(CHANNELS[stream])
+        assert (network.feature_dim, network.channels) == (row.feature_dim, CHANNELS[stream])
+        assert row.load_module().recognise(network.state_dict()) == name
+
+
+@pytest.mark.parametrize("name", ["inception-i3d", "i3d-resnet50-nonlocal"])
+def test_the_smallest_clip_is_taken_and_a_shorter_one_is_not(name: str) -> None:
+    row = ARCHITECTURES[name]
+    network = row.build()
+    network.load_state_dict(random_weights(1, name))
+    with torch.inference_mode():
+        features = network.eval()(torch.ones(1, 3, row.min_frames, row.min_size, row.min_size))
+    assert features.shape == (1, row.feature_dim)
+    with pytest.raises(InputError, match=f"{name} takes no snippets of {row.min_frames - 1} frame"):
+        row.check_clip(row.min_frames - 1, row.crop_size)
+
+
+def test_clips_that_a_network_takes() -> None:
+    ARCHITECTURES["mvit_v2_s"].check_clip(16, 224)
+    with pytest.raises(InputError, match=r"no snippets of 17 frames: it takes 16$"):
+        ARCHITECTURES["mvit_v2_s"].check_clip(17, 224)
+    with pytest.raises(InputError, match=r"no crops of size 112 pixels: it takes 224 or more$"):
+        ARCHITECTURES["s3d"].check_clip(16, 112)
+
+
+def test_every_set_of_weights_is_of_a_network_and_a_stream_of_its() -> None:
+    assert all(e.stream in ARCHITECTURES[e.backbone].streams for e in CATALOGUE.values())
+    assert {entry.backbone for entry in CATALOGUE.values()} == set(ARCHITECTURES)
+
+
+def test_no_such_network() -> None:
+    with pytest.raises(InputError, match="no network 'i3d': there are inception-i3d, "):
+        find_architecture("i3d")

@@ -1,0 +1,65 @@
+"""What every network that makes features is, and the convolution that holds its batch norm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class Backbone(nn.Module):
+    """Clips (n, channels, frames, height, width), normalised, to features (n, feature_dim)."""
+
+    feature_dim: int
+    channels: int
+
+    def logits(self, clips: Tensor) -> Tensor:
+        """What the published classifier says of clips, (n, 400)."""
+        raise NotImplementedError
+
+
+class FoldedConv3d(nn.Conv3d):
+    """A convolution that does the batch norm after it too: its bias is what both leave.
+
+    `own_bias` says that the published convolution had a bias before its batch norm.
+    """
+
+    def __init__(self, *arguments: Any, own_bias: bool = False, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.own_bias = own_bias
+
+
+def fold(
+    kernel: Tensor,
+    gamma: Tensor | None,
+    beta: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    epsilon: float,
+    bias: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the one convolution that does a convolution and its batch norm.
+
+    Computed in float64, given in float32. `gamma` None is 1, `bias` (the convolution's own) None
+    is 0.
+    """
+    scale = (variance.double().flatten() + epsilon).rsqrt()
+    if gamma is not None:
+        scale = scale * gamma.double()
+    offset = -mean.double().flatten() if bias is None else bias.double() - mean.double().flatten()
+    folded = beta.double().flatten() + offset * scale
+    return (kernel.double() * scale.reshape(-1, 1, 1, 1, 1)).float(), folded.float()
+
+
+def published_parameters(network: nn.Module) -> int:
+    """How many parameters the published form of `network` has, batch norm apart.
+
+    Where we have one bias a channel, a batch norm has two numbers to train (gamma and beta), and
+    the convolution before it may have a bias of its own. Running means and variances are no
+    parameters.
+    """
+    count = sum(parameter.numel() for parameter in network.parameters())
+    for module in network.modules():
+        if isinstance(module, FoldedConv3d):
+            count += module.out_channels * (2 if module.own_bias else 1)
+    return count
