@@ -11,10 +11,13 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional as tv
 
-from vad_toolkit.errors import DecodeError, InputError
+from vad_toolkit.backbones.store import get_weights, load_backbone
+from vad_toolkit.errors import DecodeError, InputError, WeightsError
 from vad_toolkit.extraction.extractor import Extractor
 from vad_toolkit.extraction.sources import list_sources
-from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.features.recipe import Recipe, load_recipe
+from vad_toolkit.features.resize import resize_frames
+from vad_toolkit.flow.tvl1 import TVL1
 from vad_toolkit.video.files import source_sha256
 from vad_toolkit.video.reader import open_video
 from vad_toolkit.video.worker import DecodeWorker, FrameStream
@@ -24,9 +27,6 @@ def test_features_are_the_networks_mean_over_a_snippet(
     videos: Path, recipe: Recipe, home: Path
 ) -> None:
     """The loop against the same steps done by hand, in float64."""
-    from vad_toolkit.backbones.store import load_backbone
-    from vad_toolkit.features.resize import resize_frames
-
     path = videos / "good" / "1.mp4"
     made = Extractor(recipe).extract(path).streams["rgb"]
     reader = open_video(path)
@@ -102,6 +102,58 @@ def test_second_decoder_is_tried(
     monkeypatch.setattr(DecodeWorker, "stream", refusing)
     with pytest.raises(DecodeError, match=r"empty.*before, with another decoder: cannot open it"):
         extractor.extract(videos / "bad" / "empty.mp4")
+
+
+@pytest.fixture(scope="session")
+def two_streams(home: Path) -> Recipe:
+    get_weights("i3d-flow-random")
+    small = {
+        "weights": {"rgb": "i3d-rgb-random", "flow": "i3d-flow-random"},
+        "resize": 64,
+        "crop_size": 64,
+    }
+    return load_recipe("i3d-rgb-flow-center", small)
+
+
+def test_flow_beside_rgb(videos: Path, recipe: Recipe, two_streams: Recipe) -> None:
+    """One pass over a video gives both; RGB is what it is alone, flow is TV-L1 of whole frames."""
+    path = videos / "good" / "0.mp4"
+    made = Extractor(two_streams).extract(path)
+    alone = Extractor(recipe).extract(path)
+    np.testing.assert_array_equal(made.streams["rgb"], alone.streams["rgb"])
+    assert made.streams["flow"].shape == (2, 1, 1024)
+
+    reader = open_video(path)
+    decoded = torch.from_numpy(np.concatenate(list(reader.chunks(100))))
+    reader.close()
+    flow = TVL1()(resize_frames(decoded, 64))  # (19, 2, 64, 96)
+    flow = torch.cat((flow, flow[-1:])).clamp(-20, 20) / 20
+    network = load_backbone(two_streams.weights["flow"], dtype=torch.float64)
+    for index, own in enumerate((range(16), [16, 17, 18, 19] * 4)):
+        view = tv.center_crop(flow[list(own)], [64, 64])
+        with torch.inference_mode():
+            expected = network(view.double().permute(1, 0, 2, 3)[None])[0].numpy()
+        np.testing.assert_allclose(made.streams["flow"][index, 0], expected, rtol=2e-3, atol=1e-4)
+
+
+def test_another_network(videos: Path, home: Path) -> None:
+    get_weights("i3d-resnet50-random")
+    fields = {"weights": "i3d-resnet50-random", "resize": 64, "crop_size": 64, "crops": "five"}
+    made = Extractor(load_recipe("rtfm", fields)).extract(videos / "good" / "0.mp4")
+    assert made.streams["rgb"].shape == (2, 5, 2048)
+    wrong = load_recipe("i3d-rgb-center", {"weights": "i3d-resnet50-random"})
+    with pytest.raises(WeightsError, match="are of i3d-resnet50, the recipe's backbone is incep"):
+        Extractor(wrong)
+
+
+def test_a_frame_rate(videos: Path, recipe: Recipe) -> None:
+    """The videos have 8 frames a second: at 4, every other one is taken."""
+    path = videos / "good" / "1.mp4"
+    slow = load_recipe("i3d-rgb-center", {**recipe.model_dump(), "frame_rate": 4})
+    made = Extractor(slow).extract(path)
+    assert made.meta.frames == 33
+    assert made.streams["rgb"].shape == (2, 1, 1024)  # of 17 frames
+    assert not np.array_equal(made.streams["rgb"], Extractor(recipe).extract(path).streams["rgb"])
 
 
 @pytest.mark.parametrize(("jobs", "batch"), [(1, 2), (3, 2), (3, 5)])

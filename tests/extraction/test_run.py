@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vad_toolkit.backbones.registry import Stream
 from vad_toolkit.errors import InputError, PackError, WeightsError
 from vad_toolkit.extraction.extractor import _Video
 from vad_toolkit.extraction.run import extract_pack
 from vad_toolkit.extraction.sources import VideoSource, list_sources
 from vad_toolkit.features.pack import FeaturePack
-from vad_toolkit.features.recipe import Recipe, Stream, load_recipe
+from vad_toolkit.features.recipe import Recipe, load_recipe
 from vad_toolkit.progress import ProgressEvent
 
 

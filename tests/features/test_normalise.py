@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from vad_toolkit.backbones.registry import Normalisation
 from vad_toolkit.features.normalise import STATISTICS, normalise
-from vad_toolkit.features.recipe import Normalisation
 
 PIXELS = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 256).repeat(1, 3, 1)
 

@@ -91,6 +91,13 @@ def test_overrides() -> None:
         ({"flow": {"algorithm": "guess"}}, r"flow.algorithm: .*'tvl1', 'tvl1-opencv'"),
         ({"streams": ["rgb", "flow"], "flow": TVL1}, "one sha256 for each stream"),
         ({"normalisation": "none"}, "normalisation"),
+        ({"backbone": "c3d"}, "no network 'c3d': there are inception-i3d, i3d-resnet50"),
+        ({"snippet_frames": 8, "step": 8}, "inception-i3d takes no snippets of 8 frames"),
+        ({"backbone": "mvit_v2_s", "crop_size": 112}, "mvit_v2_s takes no crops of size 112"),
+        (
+            {"backbone": "i3d-resnet50", "streams": ["flow"], "flow": TVL1},
+            "i3d-resnet50 has no weights for flow",
+        ),
         ({"weights": {}}, "one sha256 for each stream"),
         ({"snippet_frames": "16"}, "snippet_frames"),
         ({"crop_order": ["center", "top-left"], "crops": "five"}, "crop_order has to name"),

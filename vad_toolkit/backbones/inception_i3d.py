@@ -72,9 +72,15 @@ class InceptionBlock(nn.Module):
         b0, r1, _, r2, _, _ = self.widths
         branch0, reduced1, reduced2 = self.entry(x).split((b0, r1, r2), dim=1)
         pooled = F.max_pool3d(x, 3, stride=1, padding=1)
-        return torch.cat(
-            (branch0, self.branch1(reduced1), self.branch2(reduced2), self.branch3(pooled)), dim=1
+        branches = branch0, self.branch1(reduced1), self.branch2(reduced2), self.branch3(pooled)
+        # Left to itself, cat gives up channels-last, since branch 0 is a slice of channels.
+        out = torch.empty(
+            (x.shape[0], self.outputs, *x.shape[2:]),
+            dtype=x.dtype,
+            device=x.device,
+            memory_format=torch.channels_last_3d,
         )
+        return torch.cat(branches, dim=1, out=out)
 
 
 class InceptionI3D(Backbone):

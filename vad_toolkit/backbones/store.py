@@ -168,11 +168,13 @@ def load_backbone(
     published_sha256: str,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
+    backbone: str | None = None,
 ) -> Backbone:
     """The network that a recipe names, ready for inference: eval mode, channels-last-3d.
 
     Raises:
-        WeightsError: its weights are not in the cache, or damaged.
+        WeightsError: its weights are not in the cache, damaged, or of another network than
+            `backbone`.
     """
     found = next((i for i in installed() if i.published_sha256 == published_sha256), None)
     if found is None:
@@ -185,6 +187,11 @@ def load_backbone(
         raise WeightsError(
             f"{found.path} holds {found.backbone!r}, which this version does not know "
             f"({', '.join(ARCHITECTURES)})"
+        )
+    if backbone is not None and found.backbone != backbone:
+        raise WeightsError(
+            f"the weights {found.name} are of {found.backbone}, the recipe's backbone is "
+            f"{backbone}: --set backbone={found.backbone}, or name other weights"
         )
     network = ARCHITECTURES[found.backbone].build(CHANNELS[found.stream])
     network.load_state_dict(_load(found))

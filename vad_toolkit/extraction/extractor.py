@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vad_toolkit.backbones.registry import Stream
 from vad_toolkit.backbones.store import load_backbone
 from vad_toolkit.device import pick_device, tensor_float32
 from vad_toolkit.errors import DecodeError, InputError, PackError, VadError
@@ -22,11 +23,12 @@ from vad_toolkit.extraction.batches import BATCH_CLIPS, Batcher
 from vad_toolkit.extraction.decoding import DecodeAhead, Ended, Failed, Frames, Opened
 from vad_toolkit.extraction.sources import VideoSource
 from vad_toolkit.extraction.streams import ClipStream, FlowClips, RgbClips
-from vad_toolkit.features.recipe import Recipe, Stream
+from vad_toolkit.features.recipe import Recipe
 from vad_toolkit.features.resample import FrameTaker
 from vad_toolkit.features.resize import resize_frames
 from vad_toolkit.features.video import VideoFeatures, VideoMeta
-from vad_toolkit.flow.registry import FlowEstimator, load_flow
+from vad_toolkit.flow.estimator import FlowEstimator
+from vad_toolkit.flow.registry import load_flow
 from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.video.reader import VideoInfo, check_decoder
 
@@ -154,7 +156,9 @@ class Extractor:
             yield video.result()
 
     def _batcher(self, stream: Stream) -> Batcher:
-        network = load_backbone(self.recipe.weights[stream], self.device, self.dtype)
+        network = load_backbone(
+            self.recipe.weights[stream], self.device, self.dtype, self.recipe.backbone
+        )
 
         def features(clips: Tensor) -> Tensor:
             with tensor_float32(self.recipe.precision == "tf32"):

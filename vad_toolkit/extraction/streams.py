@@ -22,8 +22,8 @@ from vad_toolkit.features.crop_order import MIRRORED_SUFFIX
 from vad_toolkit.features.crops import SnippetCutter, crop_views
 from vad_toolkit.features.normalise import normalise
 from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.flow.estimator import FlowEstimator
 from vad_toolkit.flow.quantise import QUANTISATIONS
-from vad_toolkit.flow.registry import FlowEstimator
 
 ACROSS = 2  # the axis of (frames, height, width, channels) that mirroring turns around
 

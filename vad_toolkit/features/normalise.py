@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from vad_toolkit.features.recipe import Normalisation
+from vad_toolkit.backbones.registry import Normalisation
 
 # mean and standard deviation a channel, of pixels in [0, 1]
 STATISTICS: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {

@@ -18,22 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from vad_toolkit.backbones.registry import Normalisation, Stream, find_architecture
 from vad_toolkit.errors import InputError
 from vad_toolkit.features.crop_order import CENTER, CORNERS, MIRRORED, check_crop_order
 from vad_toolkit.features.imported import ImportedRecipe
 from vad_toolkit.features.presets import PRESETS
 from vad_toolkit.files import canonical_json, read_settings, sha256_text
 
-Stream = Literal["rgb", "flow"]
-Backbone = Literal[
-    "inception-i3d", "i3d-resnet50", "i3d-resnet50-nonlocal", "s3d", "mvit_v2_s", "swin3d_t"
-]
 Kind = TypeVar("Kind", "Recipe", ImportedRecipe)
 CropLayout = Literal["ten", "five", "center"]
 Tail = Literal["loop", "drop", "drop-next"]
 Precision = Literal["float32", "tf32", "bfloat16"]
 ResizeMethod = Literal["bilinear-antialias-uint8", "bilinear-pillow", "lanczos-pillow"]
-Normalisation = Literal["x*2/255-1", "(x-114.75)/57.375", "kinetics", "imagenet", "half"]
 FlowAlgorithm = Literal["tvl1", "tvl1-opencv", "raft-large", "raft-small"]
 FlowQuantisation = Literal["clamp20", "video-features", "mmaction2-uint8"]
 STREAMS: tuple[tuple[Stream, ...], ...] = (("rgb",), ("flow",), ("rgb", "flow"))
@@ -67,7 +63,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    snippet_frames: int = Field(16, ge=9, le=256)
+    snippet_frames: int = Field(16, ge=1, le=256)
     step: int = Field(16, ge=1, le=256)
     # Frames a second that are taken of a video, repeated or left out; None: as the video has them.
     frame_rate: Annotated[float, Field(gt=0, le=1000)] | None = None
@@ -81,7 +77,7 @@ class Recipe(BaseModel):
     tail: Tail = "loop"
     streams: tuple[Stream, ...] = ("rgb",)
     flow: FlowRecipe | None = None
-    backbone: Backbone = "inception-i3d"
+    backbone: str = "inception-i3d"
     weights: Mapping[Stream, Sha256] = {"rgb": K400_RGB_SHA256}
     precision: Precision = "float32"
 
@@ -119,9 +115,20 @@ class Recipe(BaseModel):
                 "flow has to say how flow is made where streams names it, and is null elsewhere: "
                 'flow = {algorithm = "tvl1", quantisation = "clamp20"}'
             )
+        self._check_network()
         if set(self.weights) != set(self.streams):
             raise ValueError("weights has to name one sha256 for each stream")
         return self
+
+    def _check_network(self) -> None:
+        """Whether the network takes these streams, and clips of this size."""
+        try:
+            network = find_architecture(self.backbone)
+            network.check_clip(self.snippet_frames, self.crop_size)
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        if missing := [stream for stream in self.streams if stream not in network.streams]:
+            raise ValueError(f"{self.backbone} has no weights for {missing[0]}: only for RGB")
 
     @property
     def crop_count(self) -> int:
