@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vad_toolkit.extraction.batches import Batcher
+from vad_toolkit.extraction.batches import Batcher, find_batch
 
 
 class Network:
@@ -61,3 +61,29 @@ def test_the_batch_is_halved_where_memory_is_short() -> None:
 def test_no_room_for_one_clip_is_an_error() -> None:
     with pytest.raises(torch.OutOfMemoryError):
         run(Network(room=0), 1, size=4)
+
+
+@pytest.mark.parametrize(
+    ("launch", "room", "expected"),
+    [
+        (0.0, 1000, 8),  # every clip costs the same: the smallest is as good
+        (1.0, 1000, 256),  # a pass costs as much as a hundred clips
+        (1.0, 100, 64),  # the same, and memory for no more
+        (0.015, 1000, 32),
+    ],
+)
+def test_the_batch_that_is_found(launch: float, room: int, expected: int) -> None:
+    def seconds(size: int) -> float:
+        if size > room:
+            raise torch.OutOfMemoryError("no room")
+        return launch + 0.01 * size
+
+    assert find_batch(seconds) == expected
+
+
+def test_a_device_that_holds_no_batch_says_so() -> None:
+    def seconds(size: int) -> float:
+        raise torch.OutOfMemoryError("no room")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        find_batch(seconds)

@@ -6,14 +6,15 @@ and memory are chosen once, and so that a clip's features do not depend on what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-# Clips a forward pass where nothing else is asked for. Two fill the caches of a CPU best
-# (benchmarks/extract.py); a GPU wants many.
-BATCH_CLIPS = {"cpu": 2, "cuda": 64}
+CPU_CLIPS = 2  # a forward pass: they fill a CPU's caches best (docs/LOG.md)
+GPU_CLIPS = (8, 16, 32, 64, 128, 256)  # tried, until more is not faster
+WORTH = 1.03  # how much faster a larger batch has to be for its memory
 
 Receiver = Callable[[Tensor], None]
 
@@ -61,3 +62,50 @@ class Batcher:
         del self._waiting[: len(batch)]
         for (_, receiver), row in zip(batch, features, strict=False):
             receiver(row)
+
+
+def find_batch(seconds: Callable[[int], float], sizes: Sequence[int] = GPU_CLIPS) -> int:
+    """The smallest of `sizes` beyond which a device is no longer faster, or out of memory.
+
+    Args:
+        seconds: of one forward pass of so many clips; torch.OutOfMemoryError where they do not fit.
+        sizes: rising.
+
+    Raises:
+        torch.OutOfMemoryError: not even the first fits.
+    """
+    chosen, best = sizes[0], sizes[0] / seconds(sizes[0])
+    for size in sizes[1:]:
+        try:
+            rate = size / seconds(size)
+        except torch.OutOfMemoryError:
+            break
+        if rate < best * WORTH:
+            break
+        chosen, best = size, rate
+    return chosen
+
+
+def time_passes(
+    network: Callable[[Tensor], Tensor], shape: tuple[int, ...], like: Tensor
+) -> Callable[[int], float]:
+    """The `seconds` of `find_batch`: the faster of two passes of zeros, after one to warm up.
+
+    Args:
+        network: as `Batcher` takes it.
+        shape: of one clip.
+        like: gives device and dtype; a CUDA device.
+    """
+
+    def seconds(size: int) -> float:
+        clips = like.new_zeros((size, *shape))
+        found = []
+        for _ in range(3):
+            torch.cuda.synchronize(like.device)
+            start = time.perf_counter()
+            network(clips)
+            torch.cuda.synchronize(like.device)
+            found.append(time.perf_counter() - start)
+        return min(found[1:])
+
+    return seconds

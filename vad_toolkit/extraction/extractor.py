@@ -19,7 +19,7 @@ from vad_toolkit.backbones.registry import Stream
 from vad_toolkit.backbones.store import load_backbone
 from vad_toolkit.device import pick_device, tensor_float32
 from vad_toolkit.errors import DecodeError, InputError, PackError, VadError
-from vad_toolkit.extraction.batches import BATCH_CLIPS, Batcher
+from vad_toolkit.extraction.batches import CPU_CLIPS, Batcher, find_batch, time_passes
 from vad_toolkit.extraction.decoding import DecodeAhead, Ended, Failed, Frames, Opened
 from vad_toolkit.extraction.sources import VideoSource
 from vad_toolkit.extraction.streams import ClipStream, FlowClips, RgbClips
@@ -57,7 +57,7 @@ class Extractor:
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         decoder: `auto`, `decord` or `pyav`.
         jobs: decoder processes; None: one on a CPU, up to eight on a GPU.
-        batch: clips a forward pass; None: `BATCH_CLIPS`.
+        batch: clips a forward pass; None: `CPU_CLIPS`, on a GPU what `find_batch` finds.
         timeout_seconds: the longest wait for a video to open, and for each chunk of it.
     """
 
@@ -80,7 +80,7 @@ class Extractor:
         self.timeout_seconds = timeout_seconds
         self.jobs = jobs or (1 if self.device.type == "cpu" else min(8, os.cpu_count() or 1))
         self.dtype = DTYPES[recipe.precision]
-        self._size = batch or BATCH_CLIPS[self.device.type]
+        self._batch = batch
         self._batchers = {stream: self._batcher(stream) for stream in recipe.streams}
         self._estimator: FlowEstimator | None = None
         if recipe.flow is not None:
@@ -165,7 +165,16 @@ class Extractor:
                 found: Tensor = network(clips.permute(0, 4, 1, 2, 3))
             return found.half()
 
-        return Batcher(features, self._size)
+        return Batcher(features, self._batch or self._find_batch(features, network.channels))
+
+    @torch.inference_mode()
+    def _find_batch(self, features: Callable[[Tensor], Tensor], channels: int) -> int:
+        if self.device.type == "cpu":
+            return CPU_CLIPS
+        size = self.recipe.crop_size
+        shape = (self.recipe.snippet_frames, size, size, channels)
+        like = torch.empty(0, dtype=self.dtype, device=self.device)
+        return find_batch(time_passes(features, shape, like))
 
     def _begin(self, source: VideoSource, info: VideoInfo) -> _Video:
         streams: dict[Stream, ClipStream] = {}
