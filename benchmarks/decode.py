@@ -7,7 +7,7 @@ Rendered H.264 videos of 320x240 and 1280x720, ways taking turns:
 - decord, pyav: read in this process, frames as numpy arrays;
 - process: the same through `DecodeWorker`, decoder `auto`, as extraction reads;
 - two processes: `DecodeAhead` with two jobs over two copies of the file;
-- jpeg: what popular scripts do first: each frame written as a JPEG and read again with Pillow, once.
+- jpeg: what popular scripts do first: each frame written as a JPEG and read again, once.
 
 `cpu_us` is the processor time of this process a frame, in microseconds: what is left for it to do.
 """

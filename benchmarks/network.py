@@ -67,7 +67,7 @@ def measure(device: torch.device, names: list[str], rounds: int) -> dict[str, di
         if name == "inception-i3d":
             plain = unfolded(network.cpu()).to(device)
             network.to(device)
-            ways["plain"] = (lambda: plain(flat), gflop)
+            ways["plain"] = (lambda plain=plain: plain(flat), gflop)
         if has_bfloat16(device):
             quick = build(name, device, torch.bfloat16)
             ways[f"{name}-bfloat16"] = (lambda quick=quick: quick(half), gflop)
