@@ -1,43 +1,99 @@
-"""The README's table of speeds, made from the data files: `python benchmarks/table.py`."""
+"""The README's tables of speeds, made from the data files: `python benchmarks/table.py [--write]`.
+
+`--write` puts them between the README's markers.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-LABELS = {
-    "plain": "the same network, plainly: eager, contiguous, batch norm apart, 10 clips a pass",
-    "plain-small": "the same, as few clips a pass as this toolkit takes",
-    "network": "this toolkit's network",
-    "extraction": "whole extraction, video decoding included",
+README = Path(__file__).parents[1] / "README.md"
+BEGIN, END = "<!-- benchmarks/table.py -->", "<!-- end of benchmarks/table.py -->"
+
+# Of extract-*.json: the rows that are shown, and what they are.
+EXTRACTION = {
+    "popular": "as popular scripts do: JPEGs on disk, ten passes, eager float32",
+    "extraction": "`vad extract`, float32",
+    "extraction-bfloat16": "`vad extract`, bfloat16",
+    "network": "of which the network alone",
 }
 
 
 def render(folder: Path = RESULTS) -> str:
-    """A Markdown table for each result file, in the order of their names."""
-    parts = []
-    for path in sorted(folder.glob("extract-*.json")):
-        result = json.loads(path.read_text(encoding="utf-8"))
-        machine, rows = result["machine"], result["rows"]
-        threads = f", {machine['threads']} threads" if "threads" in path.name else ""
-        parts += [
-            f"{machine['device']}{threads}, {result['setting']['precision']}, torch "
-            f"{result['versions']['torch']}, centre crop (`benchmarks/results/{path.name}`):",
-            "",
-            "| | frames a second | share of matmul rate | against the faster plain one |",
-            "|---|---|---|---|",
-        ]
-        for name, label in LABELS.items():
-            row = rows[name]
-            times = f"{row['times_fastest_plain']:.2f} x" if "times_fastest_plain" in row else ""
-            parts.append(
-                f"| {label} | {row['frames_per_second']:.1f} | {row['share_of_matmul']:.2f} "
-                f"| {times} |"
-            )
-        parts.append("")
+    """A Markdown table for each result file of extraction and of networks, by their names."""
+    parts = [_extraction(*_read(path)) for path in sorted(folder.glob("extract-*.json"))]
+    parts += [_networks(*_read(path)) for path in sorted(folder.glob("network-*.json"))]
     return "\n".join(parts)
 
 
+def _read(path: Path) -> tuple[str, Mapping[str, Any]]:
+    return path.name, json.loads(path.read_text(encoding="utf-8"))
+
+
+def _machine(name: str, result: Mapping[str, Any]) -> str:
+    machine = result["machine"]
+    threads = f", {machine['threads']} threads" if "threads" in name else ""
+    return f"{machine['device']}{threads}, torch {result['versions']['torch']}"
+
+
+def _extraction(name: str, result: Mapping[str, Any]) -> str:
+    setting, rows = result["setting"], result["rows"]
+    width, height = setting["size"]
+    crops = {"tencrop": "ten crops", "center": "centre crop"}[setting["crops"]]
+    lines = [
+        f"Inception-I3D RGB, {crops}, from {width}x{height} files to features; "
+        f"{_machine(name, result)} (`benchmarks/results/{name}`):",
+        "",
+        "| | frames a second | share of matmul rate | against popular scripts |",
+        "|---|---|---|---|",
+    ]
+    for row, label in EXTRACTION.items():
+        if row in rows:
+            times = f"{rows[row]['times_popular']:.2f} x" if "times_popular" in rows[row] else ""
+            lines.append(
+                f"| {label} | {rows[row]['frames_per_second']:.2f} "
+                f"| {rows[row]['share_of_matmul']:.2f} | {times} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _networks(name: str, result: Mapping[str, Any]) -> str:
+    setting = result["setting"]
+    lines = [
+        f"Networks alone, clips of {setting['frames']} frames at {setting['size']}x"
+        f"{setting['size']}, {setting['batch']} a pass; {_machine(name, result)} "
+        f"(`benchmarks/results/{name}`):",
+        "",
+        "| network | GFLOP a clip | clips a second | share of matmul rate |",
+        "|---|---|---|---|",
+    ]
+    for network, row in result["rows"].items():
+        if "clips_per_second" in row:
+            gflop = row["gflop"] / setting["batch"]
+            lines.append(
+                f"| {network} | {gflop:.1f} | {row['clips_per_second']:.2f} "
+                f"| {row['share_of_matmul']:.2f} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def write(readme: Path = README) -> None:
+    """Replace what stands between the markers."""
+    before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    assert begin and end, f"{readme} lacks the markers {BEGIN} and {END}"
+    readme.write_text(f"{before}{BEGIN}\n{render()}{END}{after}", encoding="utf-8")
+
+
 if __name__ == "__main__":
-    print(render(), end="")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write", action="store_true", help="into the README")
+    if parser.parse_args().write:
+        write()
+    else:
+        print(render(), end="")
