@@ -123,8 +123,8 @@ def import_file(file: Path, name: str, backbone: str | None, stream: str | None)
 @click.option(
     "--clip",
     type=EXISTING_FILE,
-    help="DeepMind's preview clip v_CricketShot_g04_c01 (_rgb.gif, _rgb.npy, _flow.npy): checks the "
-    "network's answer too.",
+    help="DeepMind's preview clip v_CricketShot_g04_c01 (_rgb.gif, _rgb.npy, _flow.npy): checks "
+    "the network's answer too.",
 )
 @json_option
 def check(name: str, clip: Path | None, as_json: bool) -> None:
