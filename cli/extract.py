@@ -58,6 +58,7 @@ def extract(
     dataset: str | None,
     licence: str,
     decoder: str,
+    allow_damaged: int,
     timeout: float,
     device: str,
     as_json: bool,
@@ -87,6 +88,7 @@ def extract(
             licence=licence,
             device=device,
             decoder=decoder,
+            allow_damaged=allow_damaged,
             timeout_seconds=timeout,
             progress=progress,
         )

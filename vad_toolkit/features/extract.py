@@ -88,6 +88,7 @@ class Extractor:
         device: str = "auto",
         decoder: str = "auto",
         timeout_seconds: float = 60.0,
+        allow_damaged: int = 0,
     ) -> None:
         self.recipe = recipe
         self.device = pick_device(device)
@@ -95,6 +96,7 @@ class Extractor:
         self.network = load_backbone(recipe.weights["rgb"], self.device, self.dtype)
         self.batch_clips = BATCH_CLIPS[self.device.type]
         self.decoder = decoder
+        self.allow_damaged = allow_damaged
         self.worker = DecodeWorker(timeout_seconds)
 
     def __enter__(self) -> Self:
@@ -133,7 +135,9 @@ class Extractor:
                 raise DecodeError(f"{second} (before, with another decoder: {first})") from first
 
     def _extract_with(self, path: Path, decoder: str, progress: ProgressCallback) -> VideoFeatures:
-        with self.worker.stream(path, decoder, self.recipe.snippet_frames) as stream:
+        with self.worker.stream(
+            path, decoder, self.recipe.snippet_frames, allow_damaged=self.allow_damaged
+        ) as stream:
             frames = self._frames_on_device(stream, progress)
             features = self._features(frames)
             stats, info = stream.stats, stream.info
@@ -233,6 +237,7 @@ def extract_pack(
     device: str = "auto",
     decoder: str = "auto",
     timeout_seconds: float = 60.0,
+    allow_damaged: int = 0,
     progress: ProgressCallback = silent,
 ) -> ExtractSummary:
     """Extract `videos` into the pack `out`; what is there already is kept, not made again.
@@ -240,6 +245,8 @@ def extract_pack(
     A finished video is safe at once, as a part of its own, so that a killed run goes on where it
     was. Videos that fail are listed in `failures.jsonl` beside the pack, one line each; with none,
     this pack has no lines there. When no video at all could be used, no pack is written.
+
+    Of a video file, up to `allow_damaged` lost frames are accepted; copies take their place.
 
     Raises:
         InputError: no videos, or a pack or parts of another recipe at `out`.
@@ -257,7 +264,7 @@ def extract_pack(
         wanted = [video for video in videos if video.id not in store.completed]
         reused = tuple(video.id for video in videos if video.id in store.completed)
         if wanted:
-            with Extractor(recipe, device, decoder, timeout_seconds) as extractor:
+            with Extractor(recipe, device, decoder, timeout_seconds, allow_damaged) as extractor:
                 meter = _Meter(wanted, progress)
                 for video in wanted:
                     try:
