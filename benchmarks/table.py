@@ -86,7 +86,8 @@ def write(readme: Path = README) -> None:
     """Replace what stands between the markers."""
     before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
-    assert begin and end, f"{readme} lacks the markers {BEGIN} and {END}"
+    assert begin, f"{readme} lacks {BEGIN}"
+    assert end, f"{readme} lacks {END}"
     readme.write_text(f"{before}{BEGIN}\n{render()}{END}{after}", encoding="utf-8")
 
 

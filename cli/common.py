@@ -43,7 +43,7 @@ def device_option(function: Function) -> Function:
 
 
 def decoder_options(function: Function) -> Function:
-    """`--decoder auto|decord|pyav` and `--timeout SECONDS`."""
+    """`--decoder auto|decord|pyav`, `--allow-damaged N` and `--timeout SECONDS`."""
     timeout = click.option(
         "--timeout",
         default=60.0,
@@ -59,7 +59,15 @@ def decoder_options(function: Function) -> Function:
         help="auto takes Decord, PyAV for the files that Decord reads wrongly, and Pillow for "
         "folders of frames.",
     )
-    return decoder(timeout(function))
+    allow_damaged = click.option(
+        "--allow-damaged",
+        default=0,
+        show_default=True,
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Accept up to N lost frames in a video file; copies take their place and are counted.",
+    )
+    return decoder(allow_damaged(timeout(function)))
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:

@@ -94,10 +94,10 @@ def test_second_decoder_is_tried(
     assert (expected.meta.decoder, made.meta.decoder) == ("decord", "pyav")
     np.testing.assert_array_equal(made.streams["rgb"], expected.streams["rgb"])
 
-    def refusing(self: DecodeWorker, path: Path, decoder: str, size: int) -> object:
+    def refusing(self: DecodeWorker, path: Path, decoder: str, size: int, **options: int) -> object:
         if decoder == "auto":
             raise DecodeError("cannot open it", retry="pyav")
-        return stream(self, path, decoder, size)
+        return stream(self, path, decoder, size, **options)
 
     monkeypatch.setattr(DecodeWorker, "stream", refusing)
     with pytest.raises(DecodeError, match=r"empty.*before, with another decoder: cannot open it"):

@@ -33,9 +33,18 @@ FPS = 10.0
 
 
 class FakeExtractor:
-    """Features from the file's name alone; `bad*` does not decode, `still*` has no frame rate."""
+    """Features from the file's name alone; `bad*` does not decode, `still*` has no frame rate, and
+    `damaged*` has copies in the place of three lost frames."""
 
-    def __init__(self, recipe: Recipe, device: str, decoder: str, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        device: str,
+        decoder: str,
+        timeout_seconds: float,
+        *,
+        allow_damaged: int,
+    ) -> None:
         self.recipe = recipe
 
     def extract_many(
@@ -54,7 +63,7 @@ class FakeExtractor:
         meta = VideoMeta(
             frames=FRAMES,
             frames_reported=FRAMES + 2,
-            frames_duplicated=1,
+            frames_duplicated=3 if path.name.startswith("damaged") else 0,
             fps=0.0 if path.name.startswith("still") else FPS,
             width=64,
             height=48,
@@ -168,7 +177,7 @@ def test_scores_and_alarms(
     assert report["alarms"][1]["stop_seconds"] == 7.0
     assert report["alarms"][1]["peak_frame"] == 64
     assert (report["frames"], report["fps"], report["seconds"]) == (70, 10.0, 7.0)
-    assert report["frames_duplicated"] == 1
+    assert report["frames_duplicated"] == 0
     assert (report["threshold"], report["merge_seconds"], report["min_seconds"]) == (0.5, 0.0, 0.0)
     assert report["checkpoint"]["sha256"] == sha256_file(checkpoint)
     assert report["checkpoint"]["seed"] == 3
@@ -343,3 +352,9 @@ def test_from_pixels_to_alarms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [(alarm.start, alarm.stop) for alarm in prediction.alarms] == [(0, 20)]
     assert len(list(rows(prediction.csv))) == 20
     assert [failure.id for failure in summary.failures] == ["text"]
+
+
+def test_copies_of_lost_frames_are_told(checkpoint: Path, fake: None, tmp_path: Path) -> None:
+    (tmp_path / "damaged.mp4").touch()
+    made = predict(checkpoint, [tmp_path / "damaged.mp4"], tmp_path / "out", allow_damaged=3)
+    assert made.predictions[0].notes == ("damaged, copies in the place of lost frames: 3",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +17,8 @@ from vad_toolkit.video.worker import DecodeWorker
 
 FPS = 25
 FILLER = bytes((0, 0, 0, 2, 12, 128))  # an H.264 unit of stuffing, behind its length
+CODE_BITS = 10  # of a frame's number, drawn as blocks
+BLOCK = 16  # pixels; large enough to survive any encoder
 MakeVideo = Callable[..., Path]
 
 
@@ -27,6 +30,43 @@ def draw(index: int, width: int, height: int) -> NDArray[np.uint8]:
     left = index * 4 % (width - 16)
     pixels[8:24, left : left + 16] = 255
     return pixels
+
+
+def draw_number(index: int, width: int, height: int) -> NDArray[np.uint8]:
+    """`draw`, with the number `index` on it: a white block for each bit that is set, then the same
+    bits inverted. 96x96 leaves the lower third to the gradient."""
+    pixels = draw(index, width, height)
+    for place, bit in enumerate(_code(index)):
+        top, left = (BLOCK * part for part in divmod(place, width // BLOCK))
+        pixels[top : top + BLOCK, left : left + BLOCK] = 255 * bit
+    return pixels
+
+
+def read_number(pixels: NDArray[np.uint8]) -> int | None:
+    """The number that `draw_number` drew; None where the bits do not agree with the inverted."""
+    bits = []
+    for place in range(2 * CODE_BITS):
+        top, left = (BLOCK * part + 4 for part in divmod(place, pixels.shape[1] // BLOCK))
+        bits.append(bool(pixels[top : top + 8, left : left + 8].mean() > 127))
+    number = sum(bit << place for place, bit in enumerate(bits[:CODE_BITS]))
+    return number if bits == _code(number) else None
+
+
+def _code(number: int) -> list[bool]:
+    bits = [bool(number >> place & 1) for place in range(CODE_BITS)]
+    return bits + [not bit for bit in bits]
+
+
+@pytest.fixture(scope="session")
+def numbers_of() -> Callable[[NDArray[np.uint8]], list[int | None]]:
+    """The function that reads the numbers in frames (n, height, width, 3) of a numbered video."""
+    return lambda frames: [read_number(pixels) for pixels in frames]
+
+
+@pytest.fixture(scope="session")
+def make_numbered(make_video: MakeVideo) -> MakeVideo:
+    """`make_video` with frames of 96x96 that have their numbers drawn in them."""
+    return functools.partial(make_video, sizes=((96, 96),), drawing=draw_number)
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +93,7 @@ def make_video(tmp_path_factory: pytest.TempPathFactory) -> MakeVideo:
         container_options: dict[str, str] | None = None,
         times: Sequence[int] | None = None,
         rotation: int = 0,
+        drawing: Callable[[int, int, int], NDArray[np.uint8]] = draw,
     ) -> Path:
         path = tmp_path_factory.mktemp("videos") / name
         with av.open(str(path), "w", options=container_options or {}) as container:
@@ -70,7 +111,7 @@ def make_video(tmp_path_factory: pytest.TempPathFactory) -> MakeVideo:
                 encoder.options = codec_options or {}
                 packets = []
                 for index in range(frames):
-                    frame = av.VideoFrame.from_ndarray(draw(index, width, height), "rgb24")
+                    frame = av.VideoFrame.from_ndarray(drawing(index, width, height), "rgb24")
                     frame.pts = times[index] if times else index
                     frame.time_base = time_base
                     packets += encoder.encode(frame)

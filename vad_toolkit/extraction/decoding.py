@@ -80,11 +80,13 @@ class DecodeAhead:
         decoder: str = "auto",
         chunk_frames: int = 16,
         timeout_seconds: float = 60.0,
+        allow_damaged: int = 0,
         pinned: bool = False,
     ) -> None:
         self._paths = deque(enumerate(paths))
         self._decoder = decoder
         self._chunk_frames = chunk_frames
+        self._allow_damaged = allow_damaged
         self._pinned = pinned
         self._queue = _ByteQueue(QUEUE_BYTES)
         self._workers = [DecodeWorker(timeout_seconds) for _ in range(max(1, jobs))]
@@ -155,7 +157,9 @@ class DecodeAhead:
             self._queue.put(Failed(index, error), 0)
 
     def _stream(self, worker: DecodeWorker, index: int, path: Path, decoder: str) -> None:
-        with worker.stream(path, decoder, self._chunk_frames) as stream:
+        with worker.stream(
+            path, decoder, self._chunk_frames, allow_damaged=self._allow_damaged
+        ) as stream:
             self._queue.put(Opened(index, stream.info), 0)
             for chunk in stream:
                 frames = torch.from_numpy(chunk)

@@ -30,7 +30,7 @@ from vad_toolkit.features.video import VideoFeatures, VideoMeta
 from vad_toolkit.flow.estimator import FlowEstimator
 from vad_toolkit.flow.registry import load_flow
 from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
-from vad_toolkit.video.reader import VideoInfo, check_decoder
+from vad_toolkit.video.reader import VideoInfo, check_options
 
 DTYPES = {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -59,6 +59,7 @@ class Extractor:
         jobs: decoder processes; None: one on a CPU, up to eight on a GPU.
         batch: clips a forward pass; None: `CPU_CLIPS`, on a GPU what `find_batch` finds.
         timeout_seconds: the longest wait for a video to open, and for each chunk of it.
+        allow_damaged: how many lost frames of a video file copies may take the place of.
     """
 
     def __init__(
@@ -70,14 +71,16 @@ class Extractor:
         *,
         jobs: int | None = None,
         batch: int | None = None,
+        allow_damaged: int = 0,
     ) -> None:
-        check_decoder(decoder)
+        check_options(decoder, allow_damaged)
         self.recipe = recipe
         self.device = pick_device(device)
         if recipe.precision == "tf32" and self.device.type != "cuda":
             raise InputError("precision tf32 needs a CUDA device: use float32 or bfloat16 on a CPU")
         self.decoder = decoder
         self.timeout_seconds = timeout_seconds
+        self.allow_damaged = allow_damaged
         self.jobs = jobs or (1 if self.device.type == "cpu" else min(8, os.cpu_count() or 1))
         self.dtype = DTYPES[recipe.precision]
         self._batch = batch
@@ -124,6 +127,7 @@ class Extractor:
             decoder=self.decoder,
             chunk_frames=self.recipe.snippet_frames,
             timeout_seconds=self.timeout_seconds,
+            allow_damaged=self.allow_damaged,
             pinned=self.device.type == "cuda",
         ) as events:
             for event in events:

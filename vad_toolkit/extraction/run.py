@@ -56,6 +56,7 @@ def extract_pack(
     timeout_seconds: float = 60.0,
     jobs: int | None = None,
     batch: int | None = None,
+    allow_damaged: int = 0,
     engine: Engine | None = None,
     progress: ProgressCallback = silent,
 ) -> ExtractSummary:
@@ -70,7 +71,7 @@ def extract_pack(
         recipe: how features are made.
         out: the pack, new or of the same recipe.
         dataset, licence: kept in the pack.
-        device, decoder, timeout_seconds, jobs, batch: as `Extractor` takes them.
+        device, decoder, timeout_seconds, jobs, batch, allow_damaged: as `Extractor` takes them.
         engine: what makes the features instead of one `Extractor` in this process.
         progress: counts frames of all videos.
 
@@ -83,7 +84,14 @@ def extract_pack(
         raise InputError("no videos to extract")
     check_ids(video.id for video in videos)
     engine = engine or partial(
-        _extract_here, recipe, device, decoder, timeout_seconds, jobs=jobs, batch=batch
+        _extract_here,
+        recipe,
+        device,
+        decoder,
+        timeout_seconds,
+        jobs=jobs,
+        batch=batch,
+        allow_damaged=allow_damaged,
     )
     started = time.monotonic()
     extracted: list[str] = []
@@ -134,6 +142,15 @@ def _extract_here(
     *,
     jobs: int | None,
     batch: int | None,
+    allow_damaged: int,
 ) -> Generator[Extracted, None, None]:
-    extractor = Extractor(recipe, device, decoder, timeout_seconds, jobs=jobs, batch=batch)
+    extractor = Extractor(
+        recipe,
+        device,
+        decoder,
+        timeout_seconds,
+        jobs=jobs,
+        batch=batch,
+        allow_damaged=allow_damaged,
+    )
     yield from extractor.extract_many(videos, on_frames)

@@ -40,10 +40,11 @@ from vad_toolkit.progress import ProgressCallback, silent
 from vad_toolkit.reports.timeline import plot_scores
 from vad_toolkit.training.checkpoint import Checkpoint, load_checkpoint
 from vad_toolkit.training.streams import join
-from vad_toolkit.video.reader import check_decoder
+from vad_toolkit.video.reader import check_options
 
 FORMAT = "vad-prediction"
 FORMAT_VERSION = 1
+LOST_FRAMES = "damaged, copies in the place of lost frames: {}"
 NO_FRAME_RATE = "the video states no frame rate: seconds are left out (give it with --fps)"
 GIVEN_FRAME_RATE = "the video states no frame rate: {:g} frames a second were given"
 NOTHING_MERGED = "without a frame rate, merge_seconds and min_seconds were not applied"
@@ -88,6 +89,7 @@ def predict(
     device: str = "auto",
     decoder: str = "auto",
     timeout_seconds: float = 60.0,
+    allow_damaged: int = 0,
     plots: bool = True,
     progress: ProgressCallback = silent,
 ) -> PredictSummary:
@@ -101,6 +103,7 @@ def predict(
         threshold, merge_seconds, min_seconds: which stretches are alarms; see `AlarmRule`.
         fps: frames a second of videos that state none, as folders of frames; not used for others.
         timeout_seconds: the longest wait for a video to open, and for its next frames.
+        allow_damaged: how many lost frames of a video file copies may take the place of.
         progress: counts frames, of the videos that were begun; the note says which is in hand.
 
     Raises:
@@ -110,7 +113,7 @@ def predict(
     rule = AlarmRule(threshold, merge_seconds, min_seconds)
     if fps is not None and known_fps(fps) is None:
         raise InputError(f"fps {fps} has to be more than 0 frames a second, such as 25")
-    check_decoder(decoder)
+    check_options(decoder, allow_damaged)
     check_unused(out)
     sources = list_sources(videos)
     place = pick_device(device)
@@ -125,7 +128,7 @@ def predict(
 
     predictions: list[Prediction] = []
     failures: list[Failure] = []
-    extractor = Extractor(recipe, device, decoder, timeout_seconds)
+    extractor = Extractor(recipe, device, decoder, timeout_seconds, allow_damaged=allow_damaged)
     meter = Meter(sources, progress, "predict")
     with closing(extractor.extract_many(sources, meter.frames)) as results:
         for result in results:
@@ -217,11 +220,13 @@ class _Writer:
         return prediction
 
     def _notes(self, meta: VideoMeta) -> tuple[str, ...]:
+        copies = meta.frames_duplicated
+        damage = (LOST_FRAMES.format(copies),) if copies else ()
         if known_fps(meta.fps):
-            return ()
+            return damage
         if self.default_fps:
-            return (GIVEN_FRAME_RATE.format(self.default_fps),)
-        return (NO_FRAME_RATE, NOTHING_MERGED) if self.rule.needs_fps else (NO_FRAME_RATE,)
+            return (*damage, GIVEN_FRAME_RATE.format(self.default_fps))
+        return (*damage, NO_FRAME_RATE, *((NOTHING_MERGED,) if self.rule.needs_fps else ()))
 
     def _report(self, prediction: Prediction, meta: VideoMeta) -> dict[str, Any]:
         return {

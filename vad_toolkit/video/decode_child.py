@@ -63,7 +63,8 @@ class Child:
 
     def _stream(self, request: dict[str, Any]) -> None:
         path = Path(request["path"])
-        with closing(open_video(path, request["decoder"])) as reader:
+        video = open_video(path, request["decoder"], request["allow_damaged"])
+        with closing(video) as reader:
             info = {**asdict(reader.info), "path": str(path)}
             send(self._link, {"kind": "info", "info": info})
             for chunk in reader.chunks(request["chunk_frames"]):

@@ -2,17 +2,18 @@
 
 A video that lost frames is refused: after the gap, the rest would be shifted against its labels.
 No frame is handed out after the first loss, but reading goes on to the end, so that the error can
-say how many frames of how many are lost.
+say how many frames of how many are lost. Up to `allow_damaged` lost frames are replaced by copies
+instead, each by the frame before it, so that nothing is shifted.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import av
 import numpy as np
+from av.codec.context import Flags
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
@@ -20,6 +21,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from ..errors import DecodeError
+from .losses import Losses
 from .probe import ContainerFacts, ends_early, open_container
 from .reader import DecodeStats, info_of, new_chunk
 
@@ -30,22 +32,29 @@ COUNT_SECONDS = 10.0  # how long the rest of a damaged video is read, only to co
 class PyAVReader:
     """A `VideoReader` on PyAV."""
 
-    def __init__(self, facts: ContainerFacts) -> None:
+    def __init__(self, facts: ContainerFacts, allow_damaged: int = 0) -> None:
         self.info = info_of(facts, "pyav", av.__version__)
         self._facts = facts
         self._container, self._stream = open_container(facts.path)
         self._stream.codec_context.thread_count = DECODE_THREADS
+        self._stream.codec_context.flags |= Flags.copy_opaque  # see `Losses`
         self._reformatter = VideoReformatter()
-        self._handed_out = 0
+        # AVI has no times: those of reordered frames are made up.
+        self._has_times = not (facts.has_container("avi") and facts.codec in ("h264", "hevc"))
+        self._has_times |= not self._stream.codec_context.has_b_frames
+        self._allowed = allow_damaged if self._has_times else 0
+        self._handed_out = self._copies = self._missing = 0
+        self._demux_error = ""
 
     @property
     def stats(self) -> DecodeStats:
-        return DecodeStats(self._handed_out, self.info.frames_reported, 0)
+        reported = self.info.frames_reported
+        return DecodeStats(self._handed_out, reported, self._copies, self._missing)
 
     def chunks(self, size: int) -> Iterator[NDArray[np.uint8]]:
         chunk, filled = new_chunk(size, self.info), 0
-        for frame in self._frames():
-            chunk[filled] = self._upright_rgb(frame)
+        for picture in self._pictures():
+            chunk[filled] = picture
             filled += 1
             self._handed_out += 1
             if filled == size:
@@ -57,65 +66,104 @@ class PyAVReader:
     def close(self) -> None:
         self._container.close()
 
-    def _frames(self) -> Iterator[VideoFrame]:
-        """Yield frames up to the first loss, then read on to count what is lost, and raise."""
-        tally = _Tally()
+    def _pictures(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield the video with copies in the place of lost frames."""
+        last: NDArray[np.uint8] | None = None
+        for frame, lost in self._frames():
+            picture = self._upright_rgb(frame)
+            for _ in range(lost):
+                self._copies += 1
+                yield picture if last is None else last
+            yield picture
+            last = picture
+
+    def _frames(self) -> Iterator[tuple[VideoFrame, int]]:
+        """Yield good frames, each with the number of lost ones before it.
+
+        Once more are lost than allowed, the rest is read only to count what is lost.
+        """
+        losses = Losses(every_packet=shows_every_packet(self._facts), placed=self._allowed > 0)
         deadline = float("inf")
-        for packet in self._packets(tally):
+        for packet in self._packets(losses):
             try:
                 frames = self._stream.codec_context.decode(packet)
             except av.FFmpegError:
-                tally.add_failure()
-                deadline = min(deadline, time.monotonic() + COUNT_SECONDS)
+                losses.add_failure()
                 frames = []
             for frame in frames:
-                tally.add_frame(frame)
-                if tally.failures == 0:
-                    yield frame
-            if time.monotonic() > deadline:
-                break
-        self._check(tally, read_whole=time.monotonic() <= deadline)
+                before = losses.add_frame(frame)
+                if before is not None and not self._is_beyond(losses):
+                    yield frame, before
+            if self._is_beyond(losses):
+                deadline = min(deadline, time.monotonic() + COUNT_SECONDS)
+                if time.monotonic() > deadline:
+                    break
+        self._check(losses, read_whole=time.monotonic() <= deadline)
 
-    def _packets(self, tally: _Tally) -> Iterator[Packet[VideoStream] | None]:
+    def _is_beyond(self, losses: Losses) -> bool:
+        return max(losses.failures, losses.before_last) > self._allowed
+
+    def _packets(self, losses: Losses) -> Iterator[Packet[VideoStream] | None]:
         """Yield packets with data, then None, which makes the decoder give what it held back."""
         packets = self._container.demux(self._stream)
         while True:
             try:
                 packet = next(packets, None)
             except av.FFmpegError as error:
-                tally.demux_error = str(error.strerror)
+                self._demux_error = str(error.strerror)
                 break
             if packet is None:
                 break
             if packet.size:  # an empty packet amid the others would end the decoding
-                tally.add_packet(packet)
+                losses.add_packet(packet)
                 yield packet
         yield None
 
-    def _check(self, tally: _Tally, read_whole: bool) -> None:
-        """Raise DecodeError where frames are missing."""
+    def _check(self, losses: Losses, read_whole: bool) -> None:
+        """Raise DecodeError where more frames are missing than allowed."""
         facts = self._facts
-        expected = facts.samples or tally.shown_packets
-        lost = tally.failures
-        if read_whole and (facts.samples or one_picture_a_packet(facts)):
-            lost = max(lost, expected - tally.frames - tally.leading_packets)
-        if tally.frames == 0:
+        unread, why = self._unread(losses) if read_whole else (0, "")
+        expected = losses.packets + unread
+        lost = losses.lost + unread
+        if losses.frames == 0:
             raise DecodeError(f"{facts.path}: no frame of {expected} can be decoded")
-        if lost > 0:
+        if lost > self._allowed:
             total = f"{expected}" if read_whole else f"about {facts.frames_estimated or expected}"
             at_least = "" if read_whole else "at least "
             raise DecodeError(
-                f"{facts.path}: damaged or cut short, frames lost: {at_least}{lost} of {total}"
+                f"{facts.path}: damaged or cut short, frames lost: {at_least}{lost} of {total}{why}"
+                + self._allowance
             )
-        if tally.demux_error:
+        if lost and not losses.is_ordered:
             raise DecodeError(
-                f"{facts.path}: cannot be read on after {tally.frames} frames ({tally.demux_error})"
+                f"{facts.path}: damaged, frames lost: {lost} of {expected}; where they belong is "
+                "not known, since its frames do not come in the order of their times"
             )
-        if ends_early(tally.end_seconds, facts):
-            raise DecodeError(
-                f"{facts.path}: damaged or cut short, "
-                f"it ends after {tally.end_seconds:.1f} of {facts.seconds:.1f} seconds"
+        self._missing = lost - self._copies
+
+    def _unread(self, losses: Losses) -> tuple[int, str]:
+        """How many frames the end of the file lacks, and how that is known."""
+        facts = self._facts
+        if facts.samples is not None and losses.packets < facts.samples:
+            return facts.samples - losses.packets, ""
+        if self._demux_error:
+            # The header's count, where it can be believed, and one frame at least.
+            unread = max(facts.frames_reported - losses.packets, 1)
+            return unread, f" (it cannot be read on, {self._demux_error})"
+        if ends_early(losses.end_seconds, facts):
+            assert facts.seconds is not None
+            unread = max(round((facts.seconds - losses.end_seconds) * facts.fps), 1)
+            return (
+                unread,
+                f" (it ends after {losses.end_seconds:.1f} of {facts.seconds:.1f} seconds)",
             )
+        return 0, ""
+
+    @property
+    def _allowance(self) -> str:
+        if not self._has_times:
+            return "; none can be allowed, since its container does not tell where they belong"
+        return f"; allowed: {self._allowed} (--allow-damaged)"
 
     def _upright_rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
         # The plain conversion of FFmpeg, as in Decord: bit-equal wherever chroma needs no scaling.
@@ -138,50 +186,12 @@ class PyAVReader:
         return np.rot90(pixels, -self._facts.rotation // 90)
 
 
-def one_picture_a_packet(facts: ContainerFacts) -> bool:
-    """Say whether every packet shows a picture. VP8 and VP9 have packets that show none, MPEG-4 in
-    AVI has empty ones, and what is cut out of MPEG-TS need not be whole."""
-    return facts.codec in ("h264", "hevc") and facts.has_container("mov", "matroska")
+def shows_every_packet(facts: ContainerFacts) -> bool:
+    """Say whether every packet shows a picture, as the sample table of MP4 and MOV lists them.
 
-
-@dataclass
-class _Tally:
-    """What came in and what came out.
-
-    `leading_packets` are to be shown before the first frame that could be decoded: a recording that
-    starts amid a group of pictures has some, and they are no damage.
+    VP8 has packets that show none, MPEG-4 in AVI has empty ones, and what is cut out of MPEG-TS
+    need not be whole.
     """
-
-    shown_packets: int = 0
-    frames: int = 0
-    failures: int = 0
-    leading_packets: int = 0
-    demux_error: str = ""
-    end_seconds: float = 0.0
-    _keyframe_seen: bool = False
-    _first_pts: int | None = None
-    _early_pts: list[int] = field(default_factory=list)  # of packets before the first frame
-
-    def add_packet(self, packet: Packet[VideoStream]) -> None:
-        self._keyframe_seen |= packet.is_keyframe
-        if packet.is_discard:
-            return
-        self.shown_packets += 1
-        if packet.pts is not None:
-            end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
-            self.end_seconds = max(self.end_seconds, end)
-            if self._first_pts is not None:
-                self.leading_packets += packet.pts < self._first_pts
-            elif self.frames == 0:
-                self._early_pts.append(packet.pts)
-
-    def add_frame(self, frame: VideoFrame) -> None:
-        self.frames += 1
-        if self.frames == 1 and frame.pts is not None:
-            self._first_pts = frame.pts
-            self.leading_packets = sum(pts < frame.pts for pts in self._early_pts)
-            self._early_pts.clear()
-
-    def add_failure(self) -> None:
-        # Before the first key frame there is nothing to decode from.
-        self.failures += self._keyframe_seen
+    if facts.samples is not None:
+        return True
+    return facts.codec in ("h264", "hevc") and facts.has_container("mov", "matroska")

@@ -58,14 +58,16 @@ class VideoInfo:
 class DecodeStats:
     """Frames counted while decoding.
 
-    `frames_decoded`: handed out. `frames_reported`: by the container, 0 where it names none.
-    `frames_duplicated`: copies that a decoder put in the place of missing frames; all backends
-    refuse to, so anything but 0 is a defect.
+    `frames_decoded`: handed out, copies among them. `frames_reported`: by the container, 0 where it
+    names none. `frames_duplicated`: copies in the place of lost frames. `frames_missing`: lost
+    after the last good frame, with nothing in their place. The last two together are no more than
+    `allow_damaged` allows.
     """
 
     frames_decoded: int
     frames_reported: int
     frames_duplicated: int
+    frames_missing: int = 0
 
 
 class VideoReader(Protocol):
@@ -88,16 +90,22 @@ class VideoReader(Protocol):
         """Free the decoder. Twice is harmless."""
 
 
-def open_video(path: Path, decoder: str = "auto") -> VideoReader:
+def open_video(path: Path, decoder: str = "auto", allow_damaged: int = 0) -> VideoReader:
     """Open a video in this process; `worker.DecodeWorker` does the same in one that can be killed.
 
     With "auto", Decord is left for PyAV when it cannot open the file. Once it has given frames it
     is not left: the DecodeError then has `retry="pyav"`, and the caller reads again from the start.
-    Raises InputError for an unknown decoder, DecodeError for a file that cannot be decoded.
+
+    `allow_damaged`: how many lost frames are accepted in a file; "auto" then takes PyAV. Those with
+    a good frame after them are replaced by copies, each of the frame before it (at the very start:
+    after it), so that no other frame is shifted; what is lost at the end is left away. `stats`
+    counts both.
+
+    Raises InputError for wrong values, DecodeError for a file that cannot be decoded.
     """
-    check_decoder(decoder)
+    check_options(decoder, allow_damaged)
     facts = probe(path)
-    chosen = _choose(facts) if decoder == "auto" else decoder
+    chosen = _choose(facts, allow_damaged) if decoder == "auto" else decoder
     if facts.container == FRAMES:
         if decoder != "auto":
             raise DecodeError(f"{path}: {decoder} reads no folder of frames; use the decoder auto")
@@ -114,7 +122,7 @@ def open_video(path: Path, decoder: str = "auto") -> VideoReader:
                 raise
     from .pyav_backend import PyAVReader
 
-    return PyAVReader(facts)
+    return PyAVReader(facts, allow_damaged)
 
 
 def choose_decoder(path: Path) -> str:
@@ -122,15 +130,21 @@ def choose_decoder(path: Path) -> str:
     return _choose(probe(path))
 
 
-def check_decoder(decoder: str) -> None:
-    """Raise InputError where `decoder` is none of DECODERS."""
+def check_options(decoder: str, allow_damaged: int) -> None:
+    """Raise InputError where `decoder` is none of DECODERS, or cannot do what is asked of it."""
     if decoder not in DECODERS:
         raise InputError(f"unknown decoder {decoder!r}; allowed: {', '.join(DECODERS)}")
+    if allow_damaged < 0:
+        raise InputError(f"{allow_damaged} damaged frames; allowed: 0 or more")
+    if allow_damaged and decoder == "decord":
+        raise InputError("Decord cannot go on after a lost frame; use the decoder auto or pyav")
 
 
-def _choose(facts: ContainerFacts) -> str:
+def _choose(facts: ContainerFacts, allow_damaged: int = 0) -> str:
     if facts.container == FRAMES:
         return "pillow"
+    if allow_damaged:
+        return "pyav"
     if facts.cut or facts.codec in PYAV_CODECS or not facts.has_container(*DECORD_CONTAINERS):
         return "pyav"
     frames = facts.frames_estimated

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from ..errors import DecodeError, InputError
 from .channel import ChannelClosed, receive_header, receive_into, send
-from .reader import DecodeStats, VideoInfo, check_decoder
+from .reader import DecodeStats, VideoInfo, check_options
 
 CHILD_MODULE = "vad_toolkit.video.decode_child"
 CANCEL_SECONDS = 5.0  # a child that does not stop within this time is killed
@@ -56,14 +56,23 @@ class DecodeWorker:
         """Process id of the child, None while there is none."""
         return self._child.pid if self._child is not None else None
 
-    def stream(self, path: Path, decoder: str = "auto", chunk_frames: int = 16) -> FrameStream:
+    def stream(
+        self,
+        path: Path,
+        decoder: str = "auto",
+        chunk_frames: int = 16,
+        *,
+        allow_damaged: int = 0,
+    ) -> FrameStream:
         """Open a video and return its stream, which has to end or be closed before the next.
+
+        `allow_damaged`: how many lost frames are accepted and counted, see `reader.open_video`.
 
         Raises DecodeError where the file cannot be decoded, the child crashes or the time limit
         passes (with `retry="pyav"` where "auto" has not yet tried PyAV), InputError for wrong
         values.
         """
-        check_decoder(decoder)
+        check_options(decoder, allow_damaged)
         if chunk_frames < 1:
             raise InputError(f"a chunk of {chunk_frames} frames; allowed: 1 or more")
         if self._current is not None:
@@ -80,6 +89,7 @@ class DecodeWorker:
             "path": str(path.absolute()),  # the child's working folder is the first one
             "decoder": decoder,
             "chunk_frames": chunk_frames,
+            "allow_damaged": allow_damaged,
         }
         stream = FrameStream(self, self._child, request, self.timeout_seconds)
         self._current = stream
@@ -89,7 +99,7 @@ class DecodeWorker:
             if is_new:
                 raise
             # It may have died before this video came: a new child tells.
-            return self.stream(path, decoder, chunk_frames)
+            return self.stream(path, decoder, chunk_frames, allow_damaged=allow_damaged)
         return stream
 
     def close(self) -> None:
@@ -238,7 +248,8 @@ class FrameStream:
         # Before `info` is there, "auto" may still be at Decord, which reads files alone.
         decoder = self.info.decoder if hasattr(self, "info") else "decord"
         is_file = not Path(self._request["path"]).is_dir()
-        retry = self._request["decoder"] == "auto" and decoder == "decord" and is_file
+        is_first_try = self._request["decoder"] == "auto" and not self._request["allow_damaged"]
+        retry = is_first_try and decoder == "decord" and is_file
         return DecodeError(f"{self._request['path']}: {what}", retry="pyav" if retry else None)
 
     def _finish(self, *, child_is_usable: bool) -> None:

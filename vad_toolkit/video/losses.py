@@ -1,0 +1,121 @@
+"""Which packets became no good frame, and where in the order of display their frames belong.
+
+Every packet gets a number that FFmpeg hands through its decoder to the frame, so that each frame is
+known by its packet, whatever the order. A packet that failed, whose frame never came, or whose
+frame the decoder had to repair (error concealment) is a lost frame.
+"""
+
+from __future__ import annotations
+
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+
+class Losses:
+    """The account of one video's packets and frames, in the order in which they are read.
+
+    `every_packet`: each packet has a picture to show, so that one without is lost; elsewhere only
+    what fails is. `placed`: the times of packets tell where in between a frame is lost; without,
+    only repaired frames are noticed before the end.
+    """
+
+    def __init__(self, *, every_packet: bool, placed: bool) -> None:
+        self.packets = 0  # that have a picture to show
+        self.leading = 0  # of those: before the first that can be decoded, which is no damage
+        self.frames = 0  # good ones
+        self.failures = 0  # packets and frames that are damaged beyond doubt
+        self.before_last = 0  # lost frames that are followed by a good one
+        self.is_ordered = True  # frames come in the order of their times
+        self.end_seconds = 0.0
+        self._every_packet = every_packet
+        self._placed = placed
+        self._number = -1
+        self._due: dict[int, int | None] = {}  # times of the packets whose frame has not come
+        self._failed: set[int] = set()
+        self._repaired = 0  # frames since the last good one
+        self._keyframe_seen = False
+        self._failed_time: int | None = None  # of the first packet that failed
+        self._first_time: int | None = None  # what should be shown from here on is not leading
+        self._last_time: int | None = None
+
+    @property
+    def lost(self) -> int:
+        """All lost frames until now; meant for the end, since a decoder holds some back."""
+        absent = self.packets - self.leading - self.frames if self._every_packet else 0
+        return max(absent, self.failures, self.before_last)
+
+    def add_packet(self, packet: Packet[VideoStream]) -> None:
+        """Count a packet that goes to the decoder next."""
+        self._number += 1
+        packet.opaque = self._number
+        self._keyframe_seen |= packet.is_keyframe
+        if packet.is_discard:
+            return
+        self.packets += 1
+        if packet.pts is not None:
+            end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            self.end_seconds = max(self.end_seconds, end)
+        if self._is_leading(packet.pts):
+            self.leading += 1
+        else:
+            self._due[self._number] = packet.pts
+
+    def add_failure(self) -> None:
+        """Note that the last packet could not be decoded."""
+        # Before its first key frame, a stream without a table may lack all that decoding needs.
+        if not (self._every_packet or self._keyframe_seen):
+            self._forget(self._number)
+            return
+        self.failures += 1
+        self._failed.add(self._number)
+        if self._failed_time is None:
+            self._failed_time = self._due.get(self._number)
+
+    def add_frame(self, frame: VideoFrame) -> int | None:
+        """The number of frames lost just before this one; None where this one is lost itself."""
+        number = frame.opaque if isinstance(frame.opaque, int) else -1
+        if self._first_time is None:
+            self._start(frame)
+        has_failed = number in self._failed
+        self._forget(number)
+        if has_failed or frame.is_corrupt:
+            self.failures += not has_failed
+            self._repaired += 1
+            return None
+        self.frames += 1
+        if frame.pts is not None:
+            self.is_ordered &= self._last_time is None or frame.pts >= self._last_time
+            self._last_time = frame.pts
+        lost = self._repaired + self._overtaken(frame)
+        self._repaired = 0
+        self.before_last += lost
+        return lost
+
+    def _start(self, frame: VideoFrame) -> None:
+        # A recording that starts amid a group of pictures has packets before its first frame that
+        # show nothing. Where one of them failed, what follows it is lost.
+        self._first_time = frame.pts if self._failed_time is None else self._failed_time
+        leading = [number for number, time in self._due.items() if self._is_leading(time)]
+        self.leading += len(leading)
+        for number in leading:
+            self._forget(number)
+
+    def _is_leading(self, time: int | None) -> bool:
+        return time is not None and self._first_time is not None and time < self._first_time
+
+    def _overtaken(self, frame: VideoFrame) -> int:
+        """Forget the packets that should have been shown before `frame`; say how many are lost."""
+        if not self._placed or frame.pts is None:
+            return 0
+        late = [
+            number for number, time in self._due.items() if time is not None and time < frame.pts
+        ]
+        lost = sum(self._every_packet or number in self._failed for number in late)
+        for number in late:
+            self._forget(number)
+        return lost
+
+    def _forget(self, number: int) -> None:
+        self._due.pop(number, None)
+        self._failed.discard(number)
