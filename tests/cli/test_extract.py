@@ -13,7 +13,10 @@ from vad_cli.main import vad
 
 from vad_toolkit.backbones.store import get_weights
 from vad_toolkit.datasets.manifest import Entry, write_manifest
-from vad_toolkit.features.pack import FeaturePack
+from vad_toolkit.errors import InputError, WeightsError
+from vad_toolkit.features.imported import ImportedRecipe
+from vad_toolkit.features.pack import FeaturePack, write_pack
+from vad_toolkit.features.video import VideoFeatures, VideoMeta
 
 SMALL = ("weights=i3d-rgb-random", "resize=64", "crop_size=64")
 
@@ -33,10 +36,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "testing"
 
 
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(vad, ["extract", *map(str, arguments)], catch_exceptions=False)
+
+
 def extract(*arguments: str | Path) -> Result:
     settings = [part for setting in SMALL for part in ("--set", setting)]
-    command = ["extract", *map(str, arguments), "--recipe", "i3d-rgb-center", *settings]
-    return CliRunner().invoke(vad, command, catch_exceptions=False)
+    return run(*arguments, "--recipe", "i3d-rgb-center", *settings)
 
 
 def test_folders_of_frames_become_a_pack(root: Path, tmp_path: Path) -> None:
@@ -71,3 +77,38 @@ def test_a_decoder_of_files_is_refused(root: Path, tmp_path: Path) -> None:
     done = extract(folder, "--decoder", "pyav", "--out", tmp_path / "a.h5")
     assert done.exit_code == 1
     assert "pyav reads no folder of frames; use the decoder auto" in done.stderr
+
+
+def test_the_recipe_of_a_pack_is_repeated(root: Path, tmp_path: Path) -> None:
+    video, first, second = root / "frames" / "01_0014", tmp_path / "a.h5", tmp_path / "b.h5"
+    extract(video, "--out", first)
+    assert run(video, "--like", first, "--out", second).exit_code == 0
+    with FeaturePack.open(first) as one, FeaturePack.open(second) as two:
+        assert one.recipe_sha256 == two.recipe_sha256
+        assert one.content_sha256 == two.content_sha256
+    third = tmp_path / "c.h5"
+    done = run(
+        video, "--like", first, "--set", "tail=drop", "--precision", "bfloat16", "--out", third
+    )
+    assert done.exit_code == 0
+    with FeaturePack.open(third) as pack:
+        assert (pack.recipe.tail, pack.recipe.precision) == ("drop", "bfloat16")
+    done = run(video, "--like", first, "--recipe", "i3d-rgb-center", "--out", tmp_path / "d.h5")
+    assert done.exit_code == 2
+    assert "give either --recipe or --like" in done.stderr
+
+
+def test_imported_features_have_no_recipe_to_repeat(root: Path, tmp_path: Path) -> None:
+    imported = tmp_path / "imported.h5"
+    meta = VideoMeta(32, 32, 0, 25.0, 320, 240, "0" * 64, "not known", "not known")
+    features = VideoFeatures(meta, {"rgb": np.ones((2, 1, 8), np.float16)})
+    made_by = ImportedRecipe(layout="rtfm", crop_order=("center",))
+    write_pack(imported, made_by, [("a", features)], dataset="x", license="not stated")
+    with pytest.raises(InputError, match=r"imported features \(rtfm\), which no recipe here makes"):
+        run(root / "frames" / "01_0014", "--like", imported, "--out", tmp_path / "a.h5")
+
+
+def test_presets_whose_weights_are_not_here(root: Path, tmp_path: Path) -> None:
+    for recipe in ("rtfm", "deepmil", "xd-violence"):
+        with pytest.raises(WeightsError, match="run `vad weights import FILE --as i3d-"):
+            run(root, "--recipe", recipe, "--out", tmp_path / "a.h5")

@@ -158,9 +158,12 @@ def resolve_name(name: str) -> str:
         return known
     found = next((item for item in installed() if item.name == name), None)
     if found is None:
+        if name in CATALOGUE:
+            raise WeightsError(
+                f"the weights {name} are not in {_folder()}: run `{CATALOGUE[name].how_to_get}`"
+            )
         names = sorted({*CATALOGUE, *(item.name for item in installed())})
-        hint = f": run `{CATALOGUE[name].how_to_get}`" if name in CATALOGUE else ""
-        raise WeightsError(f"weights {name!r} are not known{hint} (names: {', '.join(names)})")
+        raise WeightsError(f"weights {name!r} are not known (names: {', '.join(names)})")
     return found.published_sha256
 
 
