@@ -2,7 +2,7 @@
 
     4 bytes   length of the header, big-endian
     header    JSON object; "payload" is the number of bytes that follow, absent for none
-    payload   frames as they lie in memory
+    payload   frames as they lie in memory, where shared memory (shared.py) has no slot free
 
 A socket holds a few hundred kilobytes at most, so a sender waits until the other side reads: this
 is what keeps the child from decoding ahead of an idle consumer.
@@ -35,6 +35,30 @@ def send(link: socket.socket, header: dict[str, Any], payload: memoryview | None
             link.sendall(payload)
     except OSError as error:
         raise ChannelClosed from error
+
+
+def send_descriptor(link: socket.socket, header: dict[str, Any], descriptor: int) -> None:
+    """Send a message, then a copy of a file descriptor with one byte. Raises ChannelClosed."""
+    send(link, header)
+    try:
+        socket.send_fds(link, [b"d"], [descriptor])
+    except OSError as error:
+        raise ChannelClosed from error
+
+
+def receive_descriptor(link: socket.socket, deadline: float | None = None) -> int:
+    """Receive the descriptor that follows a message; the caller closes it. Raises as
+    `receive_header`."""
+    try:
+        link.settimeout(None if deadline is None else max(deadline - time.monotonic(), 1e-3))
+        _, descriptors, _, _ = socket.recv_fds(link, 1, 1)
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise ChannelClosed from error
+    if not descriptors:
+        raise ChannelClosed
+    return descriptors[0]
 
 
 def receive_header(link: socket.socket, deadline: float | None = None) -> dict[str, Any]:

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DecodeError, VadError
-from .channel import ChannelClosed, receive_header, send
+from .channel import ChannelClosed, receive_header, send, send_descriptor
 from .reader import open_video
+from .shared import FilledSlots
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -34,6 +35,7 @@ class Child:
         self._link = link
         self._requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._cancelled = 0  # number of the last request that the parent no longer wants
+        self._slots = FilledSlots()
 
     def serve(self) -> None:
         """Answer requests until the parent is gone."""
@@ -58,6 +60,8 @@ class Child:
                 os._exit(0)
             if request["kind"] == "cancel":
                 self._cancelled = request["number"]
+            elif request["kind"] == "free":
+                self._slots.free(request["generation"], request["slot"])
             else:
                 self._requests.put(request)
 
@@ -67,12 +71,26 @@ class Child:
         with closing(video) as reader:
             info = {**asdict(reader.info), "path": str(path)}
             send(self._link, {"kind": "info", "info": info})
+            self._share(request["chunk_frames"] * reader.info.width * reader.info.height * 3)
             for chunk in reader.chunks(request["chunk_frames"]):
                 if self._cancelled >= request["number"]:
                     break
                 header = {"kind": "frames", "shape": chunk.shape}
-                send(self._link, header, chunk.data.cast("B"))
+                if (slot := self._slots.fill(chunk)) is not None:
+                    send(self._link, {**header, "slot": slot})
+                else:
+                    send(self._link, header, chunk.data.cast("B"))
             send(self._link, {"kind": "end", "stats": asdict(reader.stats)})
+
+    def _share(self, chunk_bytes: int) -> None:
+        """Give the parent larger shared memory where a video needs it."""
+        if (descriptor := self._slots.reserve(chunk_bytes)) is not None:
+            try:
+                send_descriptor(
+                    self._link, {"kind": "memory", **asdict(self._slots.layout)}, descriptor
+                )
+            finally:
+                os.close(descriptor)
 
 
 def die_with(parent: int) -> None:

@@ -17,6 +17,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -25,8 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DecodeError, InputError
-from .channel import ChannelClosed, receive_header, receive_into, send
+from .channel import ChannelClosed, receive_descriptor, receive_header, receive_into, send
 from .reader import DecodeStats, VideoInfo, check_options
+from .shared import Layout, ReadSlots
 
 CHILD_MODULE = "vad_toolkit.video.decode_child"
 CANCEL_SECONDS = 5.0  # a child that does not stop within this time is killed
@@ -167,10 +169,15 @@ class FrameStream:
             raise StopIteration
         deadline = time.monotonic() + self._timeout
         header = self._receive(deadline)
+        if header["kind"] == "memory":
+            self._child.share(header, self._guarded(receive_descriptor, deadline))
+            header = self._receive(deadline)
         if header["kind"] == "end":
             self._stats = DecodeStats(**header["stats"])
             self._finish(child_is_usable=True)
             raise StopIteration
+        if "slot" in header:
+            return self._child.view(header)
         frames = np.empty(header["shape"], dtype=np.uint8)
         self._guarded(receive_into, frames.data.cast("B"), deadline)
         return frames
@@ -181,7 +188,7 @@ class FrameStream:
             return
         deadline = time.monotonic() + min(CANCEL_SECONDS, self._timeout)
         try:
-            send(self._child.link, {"kind": "cancel", "number": self._request["number"]})
+            self._child.sender.send({"kind": "cancel", "number": self._request["number"]})
             self._discard_rest(deadline)
         except (ChannelClosed, TimeoutError):
             self._finish(child_is_usable=False)
@@ -202,7 +209,7 @@ class FrameStream:
     def _open(self) -> None:
         deadline = time.monotonic() + self._timeout
         try:
-            send(self._child.link, self._request)
+            self._child.sender.send(self._request)
         except ChannelClosed:
             raise self._crashed() from None
         info = self._receive(deadline)["info"]
@@ -235,7 +242,11 @@ class FrameStream:
             header = receive_header(self._child.link, deadline)
             if header["kind"] in ("end", "error"):
                 return
-            if rest := header.get("payload", 0):
+            if header["kind"] == "memory":
+                self._child.share(header, receive_descriptor(self._child.link, deadline))
+            elif "slot" in header:
+                self._child.view(header)  # looked at by nobody: the slot is free at once
+            elif rest := header.get("payload", 0):
                 receive_into(self._child.link, memoryview(bytearray(rest)), deadline)
 
     def _crashed(self) -> _ChildCrashed:
@@ -262,8 +273,26 @@ class _ChildCrashed(DecodeError):
     """The child died while a video was its task."""
 
 
+class _Sender:
+    """Messages to the child, from any thread: the last view of a slot may end in any."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        self._lock = threading.RLock()  # one may end while this thread sends
+
+    def send(self, header: dict[str, Any]) -> None:
+        """Send a message. Raises ChannelClosed."""
+        with self._lock:
+            send(self._link, header)
+
+    def free(self, generation: int, slot: int) -> None:
+        """Tell that a slot may be filled again; of no use to a child that is gone."""
+        with suppress(ChannelClosed):
+            self.send({"kind": "free", "generation": generation, "slot": slot})
+
+
 class _Child:
-    """A decode process and the socket to it."""
+    """A decode process, the socket to it, and the memory that both share."""
 
     def __init__(self) -> None:
         self.link, theirs = socket.socketpair()
@@ -288,11 +317,23 @@ class _Child:
         )
         listener.start()
         self._noise, self._listener = noise, listener
+        self.sender = _Sender(self.link)
+        self._slots: ReadSlots | None = None
         self.end = weakref.finalize(self, _end, os.getpid(), self.link, self._process, listener)
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def share(self, header: dict[str, Any], descriptor: int) -> None:
+        """Take the child's new memory, which `header` describes."""
+        layout = Layout(header["generation"], header["slot_bytes"])
+        self._slots = ReadSlots(layout, descriptor, self.sender.free)
+
+    def view(self, header: dict[str, Any]) -> NDArray[np.uint8]:
+        """The frames of a message that names a slot."""
+        assert self._slots is not None
+        return self._slots.view(header["slot"], tuple(header["shape"]))
 
     def cause_of_death(self) -> str:
         """In a few words: the signal or exit code, and the last line that the child wrote."""
