@@ -46,7 +46,8 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
     "--recipe",
     help="A name, or a .toml or .json file. Names: i3d-rgb-tencrop (default), i3d-rgb-fivecrop, "
     "i3d-rgb-center, i3d-rgb-flow-tencrop, i3d-rgb-flow-center, and those of published features: "
-    "rtfm, gowtham, deepmil, xd-violence, video-features.",
+    "rtfm, gowtham, deepmil, xd-violence, video-features; torchvision's networks: s3d, mvit_v2_s, "
+    "swin3d_t and others.",
 )
 @click.option("--like", type=EXISTING_FILE, help="Take the recipe of this pack.")
 @settings_option(

@@ -58,6 +58,8 @@ def test_presets_are_what_the_field_uses() -> None:
     assert (counts["rtfm"], counts["gowtham"], counts["deepmil"]) == (10, 10, 9)
     assert recipes["xd-violence"].crop_count == 5
     assert recipes["video-features"].streams == ("rgb", "flow")
+    assert (recipes["s3d"].resize, recipes["r3d_18"].resize) == ((256, 256), (171, 128))
+    assert (recipes["mvit_v2_s"].normalisation, recipes["r3d_18"].crop_size) == ("half", 112)
 
 
 def test_parts_of_fields() -> None:

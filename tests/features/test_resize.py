@@ -20,7 +20,7 @@ FILTERS = {
     ("size", "expected"),
     [((240, 320), (256, 341)), ((320, 240), (341, 256)), ((256, 256), (256, 256))],
 )
-@pytest.mark.parametrize("method", ["bilinear-antialias-uint8", *FILTERS])
+@pytest.mark.parametrize("method", ["bilinear-antialias-uint8", "bilinear-uint8", *FILTERS])
 def test_the_aspect_is_kept(
     size: tuple[int, int], expected: tuple[int, int], method: ResizeMethod
 ) -> None:
@@ -57,3 +57,12 @@ def test_torchvisions_is_near_pillows() -> None:
     a = resize_frames(frames, 64).int()
     b = resize_frames(frames, 64, "bilinear-pillow").int()
     assert int((a - b).abs().max()) <= 1
+
+
+def test_antialiasing_matters_where_frames_shrink() -> None:
+    frames = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 128, 160, 3), np.uint8))
+    smooth, rough = (
+        resize_frames(frames, 64, method).float().std()
+        for method in ("bilinear-antialias-uint8", "bilinear-uint8")
+    )
+    assert smooth < 0.8 * rough

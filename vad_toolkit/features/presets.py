@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vad_toolkit.backbones.registry import ARCHITECTURES, Architecture
 from vad_toolkit.features.crop_order import FIVE_CROP_ORDERS, TEN_CROP_ORDERS
 
 TVL1 = {"algorithm": "tvl1", "quantisation": "clamp20"}
@@ -17,6 +18,21 @@ TWO_STREAMS = {
     "flow": TVL1,
     "weights": {"rgb": "i3d-rgb-imagenet", "flow": "i3d-flow-imagenet"},
 }
+
+
+def _torchvision(network: Architecture) -> Mapping[str, Any]:
+    """Frames as torchvision's own transforms prepare them, snippets of 16, centre crop."""
+    resize = network.resize
+    return {
+        "resize": resize if isinstance(resize, int) else (resize[1], resize[0]),
+        "resize_method": "bilinear-uint8",
+        "crops": "center",
+        "crop_size": network.crop_size,
+        "normalisation": network.normalisation,
+        "backbone": network.name,
+        "weights": {"rgb": f"{network.name}-k400"},
+    }
+
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "i3d-rgb-tencrop": {"crops": "ten"},
@@ -59,5 +75,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "tail": "drop-next",
         **TWO_STREAMS,
         "flow": {"algorithm": "raft-large", "quantisation": "video-features"},
+    },
+    **{
+        network.name: _torchvision(network)
+        for network in ARCHITECTURES.values()
+        if network.module == "torchvision_video"
     },
 }

@@ -29,7 +29,9 @@ Kind = TypeVar("Kind", "Recipe", ImportedRecipe)
 CropLayout = Literal["ten", "five", "center"]
 Tail = Literal["loop", "drop", "drop-next"]
 Precision = Literal["float32", "tf32", "bfloat16"]
-ResizeMethod = Literal["bilinear-antialias-uint8", "bilinear-pillow", "lanczos-pillow"]
+ResizeMethod = Literal[
+    "bilinear-antialias-uint8", "bilinear-uint8", "bilinear-pillow", "lanczos-pillow"
+]
 FlowAlgorithm = Literal["tvl1", "tvl1-opencv", "raft-large", "raft-small"]
 FlowQuantisation = Literal["clamp20", "video-features", "mmaction2-uint8"]
 STREAMS: tuple[tuple[Stream, ...], ...] = (("rgb",), ("flow",), ("rgb", "flow"))

@@ -49,19 +49,19 @@ def resize_frames(
         frames: uint8 (n, height, width, 3), as decoders give them.
         resize: pixels of the short side, the aspect being kept and the long side rounded down; or
             (width, height).
-        method: `bilinear-antialias-uint8`, torchvision's, or one of Pillow's.
+        method: torchvision's bilinear, with and without antialiasing, or one of Pillow's.
 
     Returns:
         uint8 (n, 3, height, width).
     """
     height, width = target_size(frames.shape[1], frames.shape[2], resize)
     planes = frames.permute(0, 3, 1, 2)
-    if method == "bilinear-antialias-uint8":
+    if method not in PILLOW:
         resized: Tensor = tv.resize(
             planes,
             [height, width],
             interpolation=v2.InterpolationMode.BILINEAR,
-            antialias=True,
+            antialias=method == "bilinear-antialias-uint8",
         )
         return resized
     # Pillow, too, goes along rows first and rounds between; a side that stays is not touched.
