@@ -49,7 +49,7 @@ def median_filter(images: Tensor, size: int) -> Tensor:
 
 
 def _medians(flat: Tensor, size: int, stride: int) -> Tensor:
-    """Medians of the windows that begin at each element of rows of `stride` elements, laid out flat."""
+    """Medians of the windows that begin at each element of rows laid out flat, `stride` apart."""
     half, count = size // 2, len(flat) - (size - 1) * (stride + 1)
     rows = [flat[i * stride : i * stride + count + size - 1] for i in range(size)]
     columns = _run(_sorting(size), rows)

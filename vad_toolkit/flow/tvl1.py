@@ -17,6 +17,7 @@ moves less than epsilon a pixel (root mean square):
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -133,7 +134,7 @@ def _estimate(first: Tensor, second: Tensor, parameters: TVL1Parameters) -> Tens
 
 def _refine(first: Tensor, second: Tensor, flow: Tensor, parameters: TVL1Parameters) -> Tensor:
     """The flow after all warps of one level."""
-    channels = torch.cat([second, *_central_differences(second)], dim=1)
+    channels = _widen(torch.cat([second, *_central_differences(second)], dim=1))
     dual = _Dual(flow)
     for _ in range(parameters.warps):
         warped = _warp(channels, flow)
@@ -225,12 +226,28 @@ def _minimise(
 
 
 def _warp(channels: Tensor, flow: Tensor) -> Tensor:
-    """`channels` (B, C, H, W) at x + flow(x): bicubic with a = -0.75, zero beyond the border."""
+    """`channels` (B, C, H', W') at x + flow(x): bicubic with a = -0.75, zero beyond the border.
+
+    H' and W' are those of `_widen`. The flow is (B, 2, H, W), and so is what is given, with C.
+    """
     height, width = flow.shape[2:]
     x = torch.arange(width, device=flow.device) + flow[:, 0]
     y = torch.arange(height, device=flow.device)[:, None] + flow[:, 1]
-    grid = torch.stack((x * (2 / (width - 1)) - 1, y * (2 / (height - 1)) - 1), dim=-1)
+    to_unit = 2 / (channels.size(3) - 1), 2 / (channels.size(2) - 1)
+    grid = torch.stack((x * to_unit[0] - 1, y * to_unit[1] - 1), dim=-1)
     return F.grid_sample(channels, grid, "bicubic", "zeros", align_corners=True)
+
+
+def _widen(images: Tensor) -> Tensor:
+    """Zeros to the right and below, up to sides of a power of two and one.
+
+    Sampling positions are given in units of a side. With these sides whole pixels stay whole, so
+    that frames at rest are sampled exactly; otherwise errors of 1e-5 pixels become flow.
+    """
+    right, below = (
+        2 ** math.ceil(math.log2(side - 1)) + 1 - side for side in (images.size(3), images.size(2))
+    )
+    return F.pad(images, (0, right, 0, below))
 
 
 def _central_differences(images: Tensor) -> tuple[Tensor, Tensor]:
