@@ -135,8 +135,11 @@ def plain(make_video: MakeVideo) -> Path:
 
 @pytest.fixture(scope="session")
 def long(make_video: MakeVideo) -> Path:
-    """90 frames of 160x120: more bytes than a socket holds."""
-    return make_video("long.mp4", frames=90, sizes=[(160, 120)])
+    """90 frames of 160x120, more bytes than a socket holds; "auto" takes Decord for VP9."""
+    options = {"deadline": "realtime"}
+    return make_video(
+        "long.mp4", codec="libvpx-vp9", frames=90, sizes=[(160, 120)], codec_options=options
+    )
 
 
 @pytest.fixture(scope="session")

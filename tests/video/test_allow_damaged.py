@@ -141,7 +141,7 @@ def test_no_place_no_copies(make_numbered, tmp_path: Path) -> None:
     source = make_numbered("reordered.avi", codec_options={"g": "10", "bf": "2"})
     assert len(read(source, 5)[0]) == FRAMES
     path = damage(source, tmp_path / "damaged.avi", (12,))
-    with pytest.raises(DecodeError, match=r"none can be allowed, since its container does not"):
+    with pytest.raises(DecodeError, match="none can be allowed, since AVI has no times"):
         read(path, 5)
 
 

@@ -134,7 +134,13 @@ def test_bad_files_give_one_clear_error_and_the_child_goes_on(
 def test_where_decord_fails_midway_pyav_is_worth_a_try(
     worker: DecodeWorker, make_video, tmp_path: Path
 ) -> None:
-    data = bytearray(make_video("a.mp4", container_options={"movflags": "faststart"}).read_bytes())
+    source = make_video(
+        "a.mp4",
+        codec="libvpx-vp9",
+        codec_options={"deadline": "realtime"},
+        container_options={"movflags": "faststart"},
+    )
+    data = bytearray(source.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 1000] = bytes(1000)
     path = tmp_path / "damaged.mp4"
     path.write_bytes(data)

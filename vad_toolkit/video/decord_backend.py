@@ -31,6 +31,8 @@ class DecordReader:
         self.info = info_of(facts, "decord", decord.__version__)
         self._retry = retry
         self._decoded = 0
+        if facts.structure.damage:
+            raise self._error(facts.structure.damage)
         try:
             self._video: decord.VideoReader | None = decord.VideoReader(
                 str(facts.path.absolute()),

@@ -7,20 +7,34 @@ frame the decoder had to repair (error concealment) is a lost frame.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+
+MOST_UNEVEN = 0.2  # of an interval; times are rounded, to milliseconds in Matroska
 
 
 class Losses:
     """The account of one video's packets and frames, in the order in which they are read.
 
     `every_packet`: each packet has a picture to show, so that one without is lost; elsewhere only
-    what fails is. `placed`: the times of packets tell where in between a frame is lost; without,
-    only repaired frames are noticed before the end.
+    what fails is. `starts_anywhere`: what fails before the first key frame is no damage. `placed`:
+    the times of packets tell where in between a frame is lost; without, only repaired frames are
+    noticed before the end. `is_torn`: whole packets may be gone, which then
+    leave a gap of several `interval`s (from one frame to the next, in units of their times).
     """
 
-    def __init__(self, *, every_packet: bool, placed: bool) -> None:
+    def __init__(
+        self,
+        *,
+        every_packet: bool,
+        starts_anywhere: bool = False,
+        placed: bool = False,
+        is_torn: bool = False,
+        interval: float | None = None,
+    ) -> None:
         self.packets = 0  # that have a picture to show
         self.leading = 0  # of those: before the first that can be decoded, which is no damage
         self.frames = 0  # good ones
@@ -29,19 +43,25 @@ class Losses:
         self.is_ordered = True  # frames come in the order of their times
         self.end_seconds = 0.0
         self._every_packet = every_packet
+        self._starts_anywhere = starts_anywhere
         self._placed = placed
+        self._is_torn = is_torn
+        self._interval = interval
+        self.is_regular = True  # times are whole intervals apart
         self._number = -1
         self._due: dict[int, int | None] = {}  # times of the packets whose frame has not come
         self._failed: set[int] = set()
         self._repaired = 0  # frames since the last good one
         self._keyframe_seen = False
         self._failed_time: int | None = None  # of the first packet that failed
-        self._first_time: int | None = None  # what should be shown from here on is not leading
+        self.first_time: int | None = None  # what should be shown from here on is not leading
         self._last_time: int | None = None
 
     @property
     def lost(self) -> int:
         """All lost frames until now; meant for the end, since a decoder holds some back."""
+        if self._is_torn:
+            return self.before_last + self._repaired + self._lost_among(self._due)
         absent = self.packets - self.leading - self.frames if self._every_packet else 0
         return max(absent, self.failures, self.before_last)
 
@@ -53,6 +73,9 @@ class Losses:
         if packet.is_discard:
             return
         self.packets += 1
+        if packet.is_corrupt:  # by the container; the decoder may not notice
+            self.failures += 1
+            self._failed.add(self._number)
         if packet.pts is not None:
             end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
             self.end_seconds = max(self.end_seconds, end)
@@ -63,11 +86,11 @@ class Losses:
 
     def add_failure(self) -> None:
         """Note that the last packet could not be decoded."""
-        # Before its first key frame, a stream without a table may lack all that decoding needs.
-        if not (self._every_packet or self._keyframe_seen):
+        # Before its first key frame, a stream without a header lacks all that decoding needs.
+        if self._starts_anywhere and not self._keyframe_seen:
             self._forget(self._number)
             return
-        self.failures += 1
+        self.failures += self._number not in self._failed
         self._failed.add(self._number)
         if self._failed_time is None:
             self._failed_time = self._due.get(self._number)
@@ -75,19 +98,20 @@ class Losses:
     def add_frame(self, frame: VideoFrame) -> int | None:
         """The number of frames lost just before this one; None where this one is lost itself."""
         number = frame.opaque if isinstance(frame.opaque, int) else -1
-        if self._first_time is None:
+        if self.first_time is None:
             self._start(frame)
+        is_counted = number not in self._due  # as lost, if this frame is: it comes too late
         has_failed = number in self._failed
         self._forget(number)
         if has_failed or frame.is_corrupt:
             self.failures += not has_failed
-            self._repaired += 1
+            self._repaired += not is_counted
             return None
         self.frames += 1
+        lost = max(self._repaired + self._overtaken(frame), self._gap(frame))
         if frame.pts is not None:
             self.is_ordered &= self._last_time is None or frame.pts >= self._last_time
             self._last_time = frame.pts
-        lost = self._repaired + self._overtaken(frame)
         self._repaired = 0
         self.before_last += lost
         return lost
@@ -95,26 +119,40 @@ class Losses:
     def _start(self, frame: VideoFrame) -> None:
         # A recording that starts amid a group of pictures has packets before its first frame that
         # show nothing. Where one of them failed, what follows it is lost.
-        self._first_time = frame.pts if self._failed_time is None else self._failed_time
+        self.first_time = frame.pts if self._failed_time is None else self._failed_time
         leading = [number for number, time in self._due.items() if self._is_leading(time)]
         self.leading += len(leading)
         for number in leading:
             self._forget(number)
 
     def _is_leading(self, time: int | None) -> bool:
-        return time is not None and self._first_time is not None and time < self._first_time
+        return time is not None and self.first_time is not None and time < self.first_time
 
     def _overtaken(self, frame: VideoFrame) -> int:
         """Forget the packets that should have been shown before `frame`; say how many are lost."""
-        if not self._placed or frame.pts is None:
+        if not (self._placed or self._is_torn) or frame.pts is None:
             return 0
         late = [
             number for number, time in self._due.items() if time is not None and time < frame.pts
         ]
-        lost = sum(self._every_packet or number in self._failed for number in late)
+        lost = self._lost_among(late)
         for number in late:
             self._forget(number)
         return lost
+
+    def _lost_among(self, numbers: Iterable[int]) -> int:
+        return sum(self._every_packet or number in self._failed for number in numbers)
+
+    def _gap(self, frame: VideoFrame) -> int:
+        """How many frames have room between the last one and this."""
+        if not self._is_torn or self._last_time is None or frame.pts is None:
+            return 0
+        if self._interval is None:
+            self.is_regular = False
+            return 0
+        steps = (frame.pts - self._last_time) / self._interval
+        self.is_regular &= abs(steps - round(steps)) <= MOST_UNEVEN
+        return max(round(steps) - 1, 0)
 
     def _forget(self, number: int) -> None:
         self._due.pop(number, None)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DecodeError
 from .frame_folder import list_frames
+from .structure import SOUND, Structure, examine
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -37,7 +38,8 @@ class ContainerFacts:
     the container names none. `samples`: pictures to show by the sample table (MP4, MOV), None where
     there is no such table or it comes in fragments. `cut`: an edit list hides some samples.
     `seconds`: how long the video stream lasts by Matroska's tag, None elsewhere.
-    `frames_estimated`: the best guess of the frame count, 0 where nothing tells.
+    `frames_estimated`: the best guess of the frame count, 0 where nothing tells. `structure`: what
+    the container's own structure tells of damage.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class ContainerFacts:
     cut: bool
     seconds: float | None
     frames_estimated: int
+    structure: Structure = SOUND
 
     @property
     def upright_size(self) -> tuple[int, int]:
@@ -94,6 +97,7 @@ def probe(path: Path) -> ContainerFacts:
             cut=hidden > 0 or 0 < listed < stream.frames,
             seconds=_duration_tag(stream),
             frames_estimated=listed or max(stream.frames, 0) or round(seconds * fps),
+            structure=examine(path, container.format.name),
         )
 
 

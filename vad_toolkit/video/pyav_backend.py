@@ -26,6 +26,7 @@ from .probe import ContainerFacts, ends_early, open_container
 from .reader import DecodeStats, info_of, new_chunk
 
 DECODE_THREADS = 1  # as with Decord: one process a video scales better
+STREAMS = ("mpegts", "mpeg", "h264", "hevc", "mpegvideo")  # recordings that may start anywhere
 COUNT_SECONDS = 10.0  # how long the rest of a damaged video is read, only to count what is lost
 
 
@@ -39,10 +40,8 @@ class PyAVReader:
         self._stream.codec_context.thread_count = DECODE_THREADS
         self._stream.codec_context.flags |= Flags.copy_opaque  # see `Losses`
         self._reformatter = VideoReformatter()
-        # AVI has no times: those of reordered frames are made up.
-        self._has_times = not (facts.has_container("avi") and facts.codec in ("h264", "hevc"))
-        self._has_times |= not self._stream.codec_context.has_b_frames
-        self._allowed = allow_damaged if self._has_times else 0
+        self._unplaced = why_unplaced(facts, bool(self._stream.codec_context.has_b_frames))
+        self._allowed = 0 if self._unplaced else allow_damaged
         self._handed_out = self._copies = self._missing = 0
         self._demux_error = ""
 
@@ -82,7 +81,14 @@ class PyAVReader:
 
         Once more are lost than allowed, the rest is read only to count what is lost.
         """
-        losses = Losses(every_packet=shows_every_packet(self._facts), placed=self._allowed > 0)
+        facts = self._facts
+        losses = Losses(
+            every_packet=shows_every_packet(facts),
+            starts_anywhere=facts.has_container(*STREAMS),
+            placed=self._allowed > 0,
+            is_torn=self._is_torn,
+            interval=self._interval,
+        )
         deadline = float("inf")
         for packet in self._packets(losses):
             try:
@@ -100,7 +106,24 @@ class PyAVReader:
                     break
         self._check(losses, read_whole=time.monotonic() <= deadline)
 
+    @property
+    def _is_torn(self) -> bool:
+        """Whether packets may be gone without a trace. Transport streams do not list any."""
+        damage = self._facts.structure.damage and not self._unplaced
+        return bool(damage) or self._facts.has_container("mpegts")
+
+    @property
+    def _interval(self) -> float | None:
+        """Time from one frame to the next, where packets that are gone leave nothing but a gap."""
+        facts = self._facts
+        is_listed = facts.samples is not None or facts.has_container("avi")
+        if is_listed or facts.fps <= 0 or self._stream.time_base is None:
+            return None
+        return float(1 / (facts.fps * self._stream.time_base))
+
     def _is_beyond(self, losses: Losses) -> bool:
+        if not self._allowed:  # gaps are judged at the end: the rate may vary
+            return bool(self._facts.structure.damage) or losses.failures > 0
         return max(losses.failures, losses.before_last) > self._allowed
 
     def _packets(self, losses: Losses) -> Iterator[Packet[VideoStream] | None]:
@@ -120,50 +143,60 @@ class PyAVReader:
         yield None
 
     def _check(self, losses: Losses, read_whole: bool) -> None:
-        """Raise DecodeError where more frames are missing than allowed."""
-        facts = self._facts
+        """Raise DecodeError where more frames are missing than allowed, or it cannot be told."""
+        facts, damage = self._facts, self._facts.structure.damage
         unread, why = self._unread(losses) if read_whole else (0, "")
-        expected = losses.packets + unread
         lost = losses.lost + unread
+        is_damaged = bool(damage) or losses.failures > 0 or unread > 0
+        if self._is_torn and not is_damaged and not losses.is_regular:
+            lost = self._copies  # gaps are in the nature of a varying rate
+        total = max(losses.packets + unread, facts.frames_estimated if damage else 0)
         if losses.frames == 0:
-            raise DecodeError(f"{facts.path}: no frame of {expected} can be decoded")
-        if lost > self._allowed:
-            total = f"{expected}" if read_whole else f"about {facts.frames_estimated or expected}"
-            at_least = "" if read_whole else "at least "
+            raise DecodeError(f"{facts.path}: no frame of {total} can be decoded")
+        what = f"{facts.path}: {damage or 'damaged or cut short'}"
+        if lost > self._allowed or (damage and not self._allowed):
+            if not read_whole:
+                counted = f"frames lost: at least {lost} of about {facts.frames_estimated or total}"
+            else:
+                counted = f"frames lost: {lost} of {total}{why}" if lost else "frames may be lost"
+            allowance = self._unplaced or f"allowed: {self._allowed} (--allow-damaged)"
+            raise DecodeError(f"{what}, {counted}; {allowance}")
+        # A damaged header of a picture can give it another place.
+        is_moved = not losses.is_ordered and facts.has_container("mov", "matroska")
+        unknown = self._why_uncountable(losses) if lost or damage or is_moved else ""
+        if unknown:
             raise DecodeError(
-                f"{facts.path}: damaged or cut short, frames lost: {at_least}{lost} of {total}{why}"
-                + self._allowance
-            )
-        if lost and not losses.is_ordered:
-            raise DecodeError(
-                f"{facts.path}: damaged, frames lost: {lost} of {expected}; where they belong is "
-                "not known, since its frames do not come in the order of their times"
+                f"{what}; how many frames are lost, and where, is not known: {unknown}"
             )
         self._missing = lost - self._copies
 
     def _unread(self, losses: Losses) -> tuple[int, str]:
         """How many frames the end of the file lacks, and how that is known."""
         facts = self._facts
-        if facts.samples is not None and losses.packets < facts.samples:
-            return facts.samples - losses.packets, ""
+        expected = facts.samples or facts.structure.packets or 0
+        if facts.structure.is_cut:
+            expected = expected or facts.frames_reported
+        if losses.packets < expected:
+            return expected - losses.packets, ""
         if self._demux_error:
-            # The header's count, where it can be believed, and one frame at least.
-            unread = max(facts.frames_reported - losses.packets, 1)
-            return unread, f" (it cannot be read on, {self._demux_error})"
+            return 1, f" at least (it cannot be read on: {self._demux_error})"
         if ends_early(losses.end_seconds, facts):
             assert facts.seconds is not None
-            unread = max(round((facts.seconds - losses.end_seconds) * facts.fps), 1)
-            return (
-                unread,
-                f" (it ends after {losses.end_seconds:.1f} of {facts.seconds:.1f} seconds)",
-            )
+            why = f" (it ends after {losses.end_seconds:.1f} of {facts.seconds:.1f} seconds)"
+            return max(round((facts.seconds - losses.end_seconds) * facts.fps), 1), why
         return 0, ""
 
-    @property
-    def _allowance(self) -> str:
-        if not self._has_times:
-            return "; none can be allowed, since its container does not tell where they belong"
-        return f"; allowed: {self._allowed} (--allow-damaged)"
+    def _why_uncountable(self, losses: Losses) -> str:
+        """Why the times of frames do not tell where others are lost; "" where they do."""
+        if self._demux_error and self._facts.samples is None:
+            return f"it cannot be read on ({self._demux_error})"
+        if not losses.is_ordered:
+            return "its frames do not come in the order of their times"
+        if self._is_torn and not losses.is_regular:
+            return "its frame rate varies"
+        if self._is_torn and not self._facts.has_container(*STREAMS) and losses.first_time:
+            return "its start is missing"
+        return ""
 
     def _upright_rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
         # The plain conversion of FFmpeg, as in Decord: bit-equal wherever chroma needs no scaling.
@@ -194,4 +227,14 @@ def shows_every_packet(facts: ContainerFacts) -> bool:
     """
     if facts.samples is not None:
         return True
-    return facts.codec in ("h264", "hevc") and facts.has_container("mov", "matroska")
+    return facts.codec in ("h264", "hevc", "vp9", "av1") and facts.has_container("mov", "matroska")
+
+
+def why_unplaced(facts: ContainerFacts, is_reordered: bool) -> str:
+    """Why it cannot be told where a lost frame belongs; "" where it can."""
+    if facts.has_container("avi") and is_reordered and facts.codec in ("h264", "hevc"):
+        return "none can be allowed, since AVI has no times of reordered frames"
+    damage = facts.structure.damage and not facts.structure.is_cut
+    if damage and (facts.samples is not None or facts.has_container("avi")):
+        return "none can be allowed, since it is not known where they belong"
+    return ""

@@ -1,8 +1,8 @@
 """Frames of a video, forward only: the interface of the decoders, and the choice between them.
 
-A folder of frames is read by Pillow, and by nothing else. For files, Decord is the default. PyAV
-reads what Decord reads wrongly or not at all, and what Decord would hold in memory whole: see
-`choose_decoder` and docs/decode.md, which has the measurements.
+A folder of frames is read by Pillow, and by nothing else. Of files, PyAV reads what Decord reads
+wrongly, not at all, or without a word of damaged pictures, and what it would hold in memory whole:
+see `choose_decoder` and docs/decode.md, which has the measurements.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ DECODERS = ("auto", "decord", "pyav")
 # decoders differ after damage, MPEG-TS, of which it gives no frame at all, GIF, which it refuses.
 DECORD_CONTAINERS = ("mov", "matroska", "flv", "asf", "mpeg")
 
-# Decord's decoder of 2018 shows damaged HEVC as whole where PyAV's counts lost frames, and makes up
-# the leading pictures of a recording that starts at an open group of pictures (x265's default).
-PYAV_CODECS = ("hevc",)
+# Of other codecs (H.264, MPEG-4 and their kin), FFmpeg repairs damaged pictures with parts of
+# others. PyAV tells which; Decord hands them out as if they were whole, and of HEVC even pictures
+# that are not there.
+DECORD_CODECS = ("vp8", "vp9", "mjpeg", "ffv1")
 
 # Decord decodes ahead of an idle consumer up to the end of the file, so that this many bytes of
 # frames are what it may hold. Longer videos go to PyAV, which is as fast and holds one frame.
@@ -143,9 +144,10 @@ def check_options(decoder: str, allow_damaged: int) -> None:
 def _choose(facts: ContainerFacts, allow_damaged: int = 0) -> str:
     if facts.container == FRAMES:
         return "pillow"
-    if allow_damaged:
+    if allow_damaged or facts.structure.damage:
         return "pyav"
-    if facts.cut or facts.codec in PYAV_CODECS or not facts.has_container(*DECORD_CONTAINERS):
+    is_known = facts.codec in DECORD_CODECS and facts.has_container(*DECORD_CONTAINERS)
+    if facts.cut or not is_known:
         return "pyav"
     frames = facts.frames_estimated
     if frames == 0 or decord_bytes(facts, frames) > DECORD_MEMORY_LIMIT:
