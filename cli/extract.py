@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ from .common import (
     EXISTING_FILE,
     EXISTING_FOLDER,
     decoder_options,
-    device_option,
     json_option,
     parse_settings,
     print_json,
@@ -22,6 +22,7 @@ from .common import (
     progress_reporter,
     settings_option,
 )
+from .extract_plan import print_plan
 
 if TYPE_CHECKING:
     from vad_toolkit.extraction.run import ExtractSummary
@@ -63,7 +64,13 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 @click.option("--dataset", default=None, help="Name of the dataset, kept in the pack.")
 @click.option("--license", "licence", default="not stated", help="Licence, kept in the pack.")
 @decoder_options
-@device_option
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda or cuda:N; several, as in cuda:0,cuda:1, have a process each; all: every "
+    "CUDA device.",
+)
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -75,6 +82,20 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
     help="Clips a forward pass; halved where memory is short.  [default: 2 on a CPU, found by "
     "trying on a GPU]",
 )
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Extract only the I-th of N shares of the videos, into NAME.I-of-N.h5 beside --out.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(("local", "ray")),
+    default="local",
+    show_default=True,
+    help="ray: on the machines of a Ray cluster, a task a video.",
+)
+@click.option("--address", help="Of the Ray cluster, HOST:PORT.  [default: RAY_ADDRESS, or here]")
+@click.option("--dry-run", is_flag=True, help="Show what it would cost; nothing is written.")
 @json_option
 def extract(
     videos: tuple[Path, ...],
@@ -93,6 +114,10 @@ def extract(
     device: str,
     jobs: int | None,
     batch: int | None,
+    shard: str | None,
+    engine: str,
+    address: str | None,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Make features of VIDEOS (files or folders), or of a manifest's videos, into a pack.
@@ -107,27 +132,58 @@ def extract(
       vad extract testing/frames/01_0014 --out features.h5
       vad extract --manifest train.jsonl --manifest test.jsonl --root videos/ --out features.h5
       vad extract new-videos/ --like features.h5 --out new-features.h5
+      vad extract videos/ --out features.h5 --dry-run
+      vad extract videos/ --out features.h5 --shard 2/4
+      vad extract videos/ --out features.h5 --device all
     """
+    from vad_toolkit.extraction.engines import local_engine
+    from vad_toolkit.extraction.extractor import Extractor
     from vad_toolkit.extraction.run import extract_pack
+    from vad_toolkit.extraction.shards import Shard
 
+    if address is not None and engine != "ray":
+        raise click.UsageError("--address is for --engine ray")
     made_by = _recipe(recipe, like, parse_settings(settings), precision)
     sources, name = _sources(videos, manifests, root)
+    part = None if shard is None else Shard.parse(shard)
+    make = partial(
+        Extractor,
+        made_by,
+        decoder=decoder,
+        timeout_seconds=timeout,
+        jobs=jobs,
+        batch=batch,
+        allow_damaged=allow_damaged,
+    )
+    if dry_run:
+        print_plan(sources, made_by, out, make, device, part, engine, as_json)
+        return
+    own, pack = (sources, out) if part is None else (part.take(sources), part.pack(out))
+    if not own:
+        click.echo(f"note: share {part} has no videos: there are only {len(sources)}", err=True)
+        return
+    if engine == "ray":
+        from vad_toolkit.extraction.ray_engine import ray_engine
+
+        chosen = ray_engine(make, device, address)
+    else:
+        chosen = local_engine(make, device)
     with progress_reporter() as progress:
         summary = extract_pack(
-            sources,
+            own,
             made_by,
-            out,
+            pack,
             dataset=dataset or name,
             licence=licence,
-            device=device,
-            decoder=decoder,
-            allow_damaged=allow_damaged,
-            timeout_seconds=timeout,
-            jobs=jobs,
-            batch=batch,
+            engine=chosen,
             progress=progress,
         )
-    _print_summary(summary, as_json)
+    rows = _summary(summary)
+    if part is not None:
+        missing = part.missing(out, (source.id for source in sources))
+        rows |= {"videos of other shares to come": len(missing)}
+        rows |= {} if missing else {"to merge": part.merge_command(out)}
+    _print_summary(summary, rows, as_json)
     if summary.failures:
         raise SystemExit(1)
 
@@ -177,8 +233,8 @@ def _sources(
     return sources, loaded[0].dataset
 
 
-def _print_summary(summary: ExtractSummary, as_json: bool) -> None:
-    rows = {
+def _summary(summary: ExtractSummary) -> dict[str, str | int | float]:
+    return {
         "pack": str(summary.pack),
         "videos extracted": len(summary.extracted),
         "videos reused": len(summary.reused),
@@ -187,6 +243,11 @@ def _print_summary(summary: ExtractSummary, as_json: bool) -> None:
         "snippets": summary.snippets,
         "seconds": round(summary.seconds, 1),
     }
+
+
+def _print_summary(
+    summary: ExtractSummary, rows: dict[str, str | int | float], as_json: bool
+) -> None:
     for note in summary.notes:
         click.echo(f"note: {note}", err=True)
     for failure in summary.failures:

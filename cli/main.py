@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import traceback
-from types import FrameType
 
 import click
 
@@ -27,6 +25,7 @@ from . import (
     train,
     weights,
 )
+from .signals import INTERRUPTED, handle_signals
 
 
 @click.group(context_settings={"max_content_width": 100})
@@ -67,7 +66,7 @@ for command in (
 
 def main() -> None:
     """Run `vad` with the process's arguments and exit."""
-    signal.signal(signal.SIGTERM, _terminated)
+    handle_signals()
     debug = "--debug" in sys.argv
     try:
         code = vad.main(prog_name="vad", standalone_mode=False)
@@ -76,7 +75,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted: what was finished is kept.", err=True)
+        click.echo(INTERRUPTED, err=True)
         sys.exit(130)
     except VadError as error:
         if debug:
@@ -86,7 +85,3 @@ def main() -> None:
     except BrokenPipeError:  # `vad ... | head`
         sys.stderr.close()
         sys.exit(1)
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    sys.exit(128 + number)

@@ -31,6 +31,31 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
+def pick_devices(names: str) -> list[str]:
+    """Devices to work side by side: names separated by commas, or `all` CUDA devices.
+
+    The CPU may be named several times: processes that divide its cores.
+
+    Raises:
+        InputError: as `pick_device` does; `all` where there is no CUDA device; one that is named
+            twice, or CPU and CUDA together.
+    """
+    if names == "all":
+        count = torch.cuda.device_count()
+        if not count:
+            raise InputError("device 'all': this machine has no CUDA device; try cpu")
+        return [f"cuda:{index}" for index in range(count)]
+    devices = [name.strip() for name in names.split(",")]
+    if len(devices) == 1:
+        return devices
+    picked = [pick_device(name) for name in devices]
+    if len({device.type for device in picked}) > 1:
+        raise InputError(f"device {names!r}: CPU and CUDA devices do not work together")
+    if picked[0].type == "cuda" and len({device.index or 0 for device in picked}) < len(picked):
+        raise InputError(f"device {names!r}: names a device twice")
+    return [str(device) for device in picked]
+
+
 @contextmanager
 def tensor_float32(allowed: bool) -> Iterator[None]:
     """Whether a GPU may round the factors of float32 products to 10 bits (TF32), for a while.

@@ -114,6 +114,14 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def is_open_file(descriptor: int, path: Path) -> bool:
+    """Whether the open file is the one at `path`, which another process may have replaced."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a whole UTF-8 file, atomically."""
     with atomic_path(path) as temporary:

@@ -57,12 +57,16 @@ def worker_processes(jobs: int) -> Iterator[Submit]:
 def _call(
     parent: int, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    end_with(parent)
     return function(*args, **kwargs)
 
 
-def _end_with(parent: int) -> None:
-    """End this process when the one that started it does, even by a kill."""
+def end_with(parent: int) -> None:
+    """Let this process end when `parent`, which started it, does, even by a kill."""
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.1)
     os._exit(1)

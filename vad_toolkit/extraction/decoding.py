@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,13 +68,13 @@ Event = Opened | Frames | Ended | Failed
 class DecodeAhead:
     """Events of several videos, `jobs` of them decoded at a time, each one's own in order.
 
-    A context manager; iterate once. Videos begin in the order given. Closing early ends the decoder
-    processes, whatever they are doing.
+    A context manager; iterate once. Videos begin in the order given; each is asked for when a
+    decoder is free for it. Closing early ends the decoder processes, whatever they are doing.
     """
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        paths: Iterable[Path],
         *,
         jobs: int = 1,
         decoder: str = "auto",
@@ -83,7 +83,8 @@ class DecodeAhead:
         allow_damaged: int = 0,
         pinned: bool = False,
     ) -> None:
-        self._paths = deque(enumerate(paths))
+        self._paths = enumerate(paths)
+        self._pulling = threading.Lock()
         self._decoder = decoder
         self._chunk_frames = chunk_frames
         self._allow_damaged = allow_damaged
@@ -94,7 +95,6 @@ class DecodeAhead:
             threading.Thread(target=self._decode_all, args=(worker,), daemon=True)
             for worker in self._workers
         ]
-        self._left = len(paths)
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -107,7 +107,6 @@ class DecodeAhead:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._paths.clear()
         self._queue.close()
         for worker in self._workers:
             # The thread may be waiting for its decoder: without one it stops waiting.
@@ -118,27 +117,30 @@ class DecodeAhead:
             thread.join(CLOSE_SECONDS)
 
     def __iter__(self) -> Iterator[Event]:
-        while self._left:
+        running = len(self._threads)
+        while running:
             event = self._queue.get()
             if isinstance(event, BaseException):
                 raise event
-            if isinstance(event, Ended | Failed):
-                self._left -= 1
-            yield event
+            if isinstance(event, _NoMore):
+                running -= 1
+            else:
+                yield event
 
     def _decode_all(self, worker: DecodeWorker) -> None:
         try:
             with worker:
-                while not self._queue.closed:
-                    try:
-                        index, path = self._paths.popleft()
-                    except IndexError:
-                        return
-                    self._decode(worker, index, path)
+                while not self._queue.closed and (video := self._pull()) is not None:
+                    self._decode(worker, *video)
+            self._queue.put(_NoMore(), 0)
         except _Closed:
             return
         except BaseException as error:  # ours, not a video's: for the thread that reads
             self._queue.put_error(error)
+
+    def _pull(self) -> tuple[int, Path] | None:
+        with self._pulling:
+            return next(self._paths, None)
 
     def _decode(self, worker: DecodeWorker, index: int, path: Path) -> None:
         try:
@@ -170,6 +172,10 @@ class DecodeAhead:
         self._queue.put(Ended(index, stats, source_sha256(path)), 0)
 
 
+class _NoMore:
+    """A thread found no video left to decode."""
+
+
 class _Closed(Exception):
     """Nobody reads the queue any more."""
 
@@ -180,11 +186,11 @@ class _ByteQueue:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._bytes = 0
-        self._items: deque[tuple[Event | BaseException, int]] = deque()
+        self._items: deque[tuple[Event | _NoMore | BaseException, int]] = deque()
         self._changed = threading.Condition()
         self.closed = False
 
-    def put(self, item: Event, size: int) -> None:
+    def put(self, item: Event | _NoMore, size: int) -> None:
         """Wait for room, then append. Raises _Closed."""
         with self._changed:
             while self._bytes and self._bytes + size > self._limit and not self.closed:
@@ -197,12 +203,12 @@ class _ByteQueue:
         with self._changed:
             self._append(error, 0)
 
-    def _append(self, item: Event | BaseException, size: int) -> None:
+    def _append(self, item: Event | _NoMore | BaseException, size: int) -> None:
         self._items.append((item, size))
         self._bytes += size
         self._changed.notify_all()
 
-    def get(self) -> Event | BaseException:
+    def get(self) -> Event | _NoMore | BaseException:
         """Wait for an item."""
         with self._changed:
             while not self._items:

@@ -7,7 +7,7 @@ share a batch. What a video's features are does not depend on that.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,18 +112,26 @@ class Extractor:
 
     @torch.inference_mode()
     def extract_many(
-        self, videos: Sequence[VideoSource], on_frames: OnFrames | None = None
+        self, videos: Iterable[VideoSource], on_frames: OnFrames | None = None
     ) -> Generator[Extracted, None, None]:
         """Features of videos, as they are finished: in about the order given.
 
         A video that cannot be used is one `Extracted` with its error, and the others go on. Closing
-        the iterator ends the decoders.
+        the iterator ends the decoders. The next of `videos` is asked for, in a thread, when a
+        decoder is free for it.
         """
+        taken: list[VideoSource] = []
+
+        def paths() -> Iterator[Path]:
+            for video in videos:
+                taken.append(video)
+                yield video.path
+
         hand: dict[int, _Video] = {}
         ended: list[_Video] = []  # all frames seen; features still to come
         with DecodeAhead(
-            [video.path for video in videos],
-            jobs=min(self.jobs, len(videos)),
+            paths(),
+            jobs=self.jobs,
             decoder=self.decoder,
             chunk_frames=self.recipe.snippet_frames,
             timeout_seconds=self.timeout_seconds,
@@ -131,7 +139,7 @@ class Extractor:
             pinned=self.device.type == "cuda",
         ) as events:
             for event in events:
-                source = videos[event.index]
+                source = taken[event.index]
                 try:
                     if isinstance(event, Opened):
                         hand[event.index] = self._begin(source, event.info)

@@ -1,13 +1,21 @@
-"""Videos that could not be used: a line each in the `failures.jsonl` beside a pack."""
+"""Videos that could not be used: a line each in the `failures.jsonl` beside a pack.
+
+Packs of one folder share the file, and runs on several machines may write it at once: it is
+rewritten whole, under a lock.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from vad_toolkit.files import write_text
+from vad_toolkit.files import is_open_file, write_text
 
 FAILURES = "failures.jsonl"
 
@@ -24,22 +32,53 @@ class Failure:
 def write_failures(out: Path, failures: Sequence[Failure]) -> None:
     """Replace the lines of the pack `out`; a file that would be empty goes away."""
     path = out.parent / FAILURES
-    there = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    kept = [line for line in there.splitlines() if _pack_of(line) != out.name]
-    lines = kept + [
-        json.dumps({"pack": out.name, **asdict(failure)}, ensure_ascii=False)
-        for failure in failures
-    ]
-    if lines:
-        write_text(path, "".join(f"{line}\n" for line in lines))
-    else:
-        path.unlink(missing_ok=True)
+    if not failures and not path.exists():
+        return
+    with _locked(path):
+        kept = [line for line in _lines(path) if _entry(line).get("pack") != out.name]
+        lines = kept + [
+            json.dumps({"pack": out.name, **asdict(failure)}, ensure_ascii=False)
+            for failure in failures
+        ]
+        if lines:
+            write_text(path, "".join(f"{line}\n" for line in lines))
+        else:
+            path.unlink()
 
 
-def _pack_of(line: str) -> str | None:
-    """The pack that a line names; None for a line that is somebody else's."""
+def failed_ids(folder: Path) -> dict[str, set[str]]:
+    """By the name of each pack in `folder`: the videos that its last run could not use."""
+    failed: dict[str, set[str]] = {}
+    for entry in map(_entry, _lines(folder / FAILURES)):
+        failed.setdefault(str(entry.get("pack")), set()).add(str(entry.get("id")))
+    return failed
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the file that is at `path`, which others replace and remove while this one waits."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if is_open_file(descriptor, path):
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _entry(line: str) -> dict[str, Any]:
+    """A line's values; none of a line that is somebody else's."""
     try:
         entry = json.loads(line)
     except ValueError:
-        return None
-    return entry.get("pack") if isinstance(entry, dict) else None
+        return {}
+    return entry if isinstance(entry, dict) else {}

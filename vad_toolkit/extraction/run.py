@@ -6,14 +6,15 @@ One bad video is a line in `failures.jsonl`; the others go on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.extraction.extractor import Extracted, Extractor, OnFrames
+from vad_toolkit.extraction.engines import Engine, local_engine
+from vad_toolkit.extraction.extractor import Extractor
 from vad_toolkit.extraction.failures import Failure, write_failures
 from vad_toolkit.extraction.meter import Meter
 from vad_toolkit.extraction.sources import VideoSource
@@ -21,9 +22,6 @@ from vad_toolkit.features.ids import check_ids
 from vad_toolkit.features.parts import PartStore
 from vad_toolkit.features.recipe import Recipe
 from vad_toolkit.progress import ProgressCallback, silent
-
-# Videos to features, in any order, each once; ended early by closing the iterator.
-Engine = Callable[[Sequence[VideoSource], OnFrames], Generator[Extracted, None, None]]
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,9 @@ def extract_pack(
         recipe: how features are made.
         out: the pack, new or of the same recipe.
         dataset, licence: kept in the pack.
-        device, decoder, timeout_seconds, jobs, batch, allow_damaged: as `Extractor` takes them.
-        engine: what makes the features instead of one `Extractor` in this process.
+        device: as `Extractor` takes it, or several (`pick_devices`), with a process each.
+        decoder, timeout_seconds, jobs, batch, allow_damaged: as `Extractor` takes them.
+        engine: what makes the features instead; the six above then have no effect.
         progress: counts frames of all videos.
 
     Raises:
@@ -83,16 +82,17 @@ def extract_pack(
     if not videos:
         raise InputError("no videos to extract")
     check_ids(video.id for video in videos)
-    engine = engine or partial(
-        _extract_here,
-        recipe,
-        device,
-        decoder,
-        timeout_seconds,
-        jobs=jobs,
-        batch=batch,
-        allow_damaged=allow_damaged,
-    )
+    if engine is None:
+        make = partial(
+            Extractor,
+            recipe,
+            decoder=decoder,
+            timeout_seconds=timeout_seconds,
+            jobs=jobs,
+            batch=batch,
+            allow_damaged=allow_damaged,
+        )
+        engine = local_engine(make, device)
     started = time.monotonic()
     extracted: list[str] = []
     failures: list[Failure] = []
@@ -130,27 +130,3 @@ def extract_pack(
         snippets=snippets,
         seconds=time.monotonic() - started,
     )
-
-
-def _extract_here(
-    recipe: Recipe,
-    device: str,
-    decoder: str,
-    timeout_seconds: float,
-    videos: Sequence[VideoSource],
-    on_frames: OnFrames,
-    *,
-    jobs: int | None,
-    batch: int | None,
-    allow_damaged: int,
-) -> Generator[Extracted, None, None]:
-    extractor = Extractor(
-        recipe,
-        device,
-        decoder,
-        timeout_seconds,
-        jobs=jobs,
-        batch=batch,
-        allow_damaged=allow_damaged,
-    )
-    yield from extractor.extract_many(videos, on_frames)

@@ -16,6 +16,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -24,7 +25,7 @@ from vad_toolkit.features.ids import IdSet
 from vad_toolkit.features.pack import LICENSE_NOT_STATED, FeaturePack, write_pack
 from vad_toolkit.features.recipe import Recipe
 from vad_toolkit.features.video import VideoFeatures, VideoMeta
-from vad_toolkit.files import TEMPORARY_MARK, fsync_folder
+from vad_toolkit.files import TEMPORARY_MARK, fsync_folder, is_open_file
 
 LOCK = "lock"
 LOCK_TRIES = 100  # each fails only when another run ends just then
@@ -47,7 +48,7 @@ class PartStore:
         self, out: Path, recipe: Recipe, *, dataset: str, license: str = LICENSE_NOT_STATED
     ) -> None:
         self.out = Path(out)
-        self.folder = self.out.with_name(f"{self.out.name}.parts")
+        self.folder = _folder(self.out)
         self.recipe = recipe
         self.dataset = dataset
         self.license = license
@@ -135,7 +136,7 @@ class PartStore:
             self._old = FeaturePack.open(self.out)
         except PackError as error:
             raise type(error)(f"{error}; move it away, or give another --out") from error
-        self._check_recipe(self._old, "give another --out")
+        _check_recipe(self._old, self.recipe, "give another --out")
         if self.license == LICENSE_NOT_STATED:
             self.license = self._old.license
         damaged = self._old.damaged()
@@ -151,7 +152,7 @@ class PartStore:
         for path in sorted(self.folder.glob("*.h5")):
             try:
                 with FeaturePack.open(path) as part:
-                    self._check_recipe(part, advice)
+                    _check_recipe(part, self.recipe, advice)
                     problems = part.verify()
                     if problems or len(part) != 1 or path != self._part_path(part.ids[0]):
                         raise PackCorrupt(f"{path}: {' '.join(problems) or 'not a part'}")
@@ -172,19 +173,43 @@ class PartStore:
         self._ids.add(id)
         self._completed[id] = meta
 
-    def _check_recipe(self, pack: FeaturePack, advice: str) -> None:
-        if pack.recipe_sha256 != self.recipe.sha256:
-            raise InputError(
-                f"{pack.path} has recipe {pack.recipe_sha256}, "
-                f"this run has {self.recipe.sha256}: {advice}"
-            )
-
     def _read(self, id: str) -> VideoFeatures:
         if id in self._parts:
             with FeaturePack.open(self._parts[id]) as part:
                 return part.video(id)
         assert self._old is not None
         return self._old.video(id)
+
+
+def finished_ids(out: Path, recipe: Recipe) -> set[str]:
+    """The videos that a run for the pack `out` would find finished, if none of them is damaged.
+
+    Only looks: nothing is locked, removed or compared with its digest.
+
+    Raises:
+        InputError: `out` or its parts have another recipe. PackError: `out` is there and no pack.
+    """
+    found: set[str] = set()
+    if out.exists():
+        with FeaturePack.open(out) as pack:
+            _check_recipe(pack, recipe, "give another --out")
+            found.update(pack.ids)
+    for path in _folder(out).glob("*.h5"):
+        with suppress(PackError), FeaturePack.open(path) as part:
+            _check_recipe(part, recipe, f"give another --out, or delete {path.parent}")
+            found.update(part.ids)
+    return found
+
+
+def _folder(out: Path) -> Path:
+    return out.with_name(f"{out.name}.parts")
+
+
+def _check_recipe(pack: FeaturePack, recipe: Recipe, advice: str) -> None:
+    if pack.recipe_sha256 != recipe.sha256:
+        raise InputError(
+            f"{pack.path} has recipe {pack.recipe_sha256}, this run has {recipe.sha256}: {advice}"
+        )
 
 
 def _lock(folder: Path) -> int:
@@ -201,7 +226,7 @@ def _lock(folder: Path) -> int:
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_same_file(descriptor, folder / LOCK):
+            if is_open_file(descriptor, folder / LOCK):
                 return descriptor
             os.close(descriptor)  # a lock on a file that another run has removed holds nobody off
         except BlockingIOError:
@@ -215,13 +240,6 @@ def _lock(folder: Path) -> int:
                 f"cannot lock {folder / LOCK}: {error.strerror}; give an --out on a local disk"
             ) from error
     raise InputError(f"cannot lock {folder / LOCK}: it does not stay; give another --out")
-
-
-def _is_same_file(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _unlock(folder: Path, descriptor: int) -> None:

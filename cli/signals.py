@@ -1,0 +1,45 @@
+"""Ctrl-C and SIGTERM: an orderly end at once, and an end by force where that takes too long.
+
+Python handles a signal only between two of its own steps, and a network's forward pass is one step.
+What is finished is safe whenever the process ends, so that nothing has to be waited for.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from types import FrameType
+
+import click
+
+PATIENCE_SECONDS = 3.0
+INTERRUPTED = "Interrupted: what was finished is kept."
+
+
+def handle_signals() -> None:
+    """Let SIGTERM raise SystemExit(143), as SIGINT raises KeyboardInterrupt, and watch both."""
+    signal.signal(signal.SIGTERM, _terminated)
+    told, tell = socket.socketpair()
+    tell.setblocking(False)
+    # Written to in the moment of the signal, whatever Python is doing.
+    signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(told, tell), daemon=True).start()
+
+
+def _watch(told: socket.socket, tell: socket.socket) -> None:
+    while True:
+        number = told.recv(1)[0]
+        if number in (signal.SIGINT, signal.SIGTERM):
+            break
+    time.sleep(PATIENCE_SECONDS)
+    click.echo(INTERRUPTED, err=True)
+    sys.stderr.flush()
+    os._exit(128 + number)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)

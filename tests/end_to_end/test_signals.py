@@ -1,0 +1,237 @@
+"""Ctrl-C and SIGTERM in every stage of an extraction: the exit code, and a run that goes on.
+
+Real processes, real signals, a small real network. How long it takes to end is told, and bounded
+far above the five seconds that are promised, since a loaded machine is no defect.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vad_toolkit.backbones.store import get_weights
+from vad_toolkit.features.pack import FeaturePack
+from vad_toolkit.video.encode import write_video
+
+END_SECONDS = 60.0
+WAIT_SECONDS = 200.0
+SMALL = ("--set", "weights=i3d-rgb-random", "--set", "resize=64", "--set", "crop_size=64")
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("videos")
+    for index in range(6):
+        texture = np.random.default_rng(index).integers(0, 256, (64, 96, 3), np.uint8)
+        frames = (np.roll(texture, 2 * i, axis=1) for i in range(64))
+        write_video(folder / f"{index}.mp4", frames, fps=8)
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> object:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VAD_HOME", str(tmp_path_factory.mktemp("home")))
+        get_weights("i3d-rgb-random")
+        yield
+
+
+def extract(videos: Path, out: Path, *options: str) -> list[str]:
+    return [
+        *(sys.executable, "-c", "from vad_cli.main import main; main()", "extract", str(videos)),
+        *("--recipe", "i3d-rgb-center", *SMALL, "--out", str(out), *options),
+    ]
+
+
+def digest(pack: Path) -> str:
+    with FeaturePack.open(pack) as opened:
+        assert opened.verify() == []
+        return opened.content_sha256
+
+
+@pytest.fixture(scope="module")
+def expected(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = tmp_path_factory.mktemp("whole") / "whole.h5"
+    subprocess.run(extract(videos, out), check=True, capture_output=True)
+    return digest(out)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def children(pid: int) -> set[int]:
+    """All processes below one, by what /proc says."""
+    found: set[int] = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.add(int(stat.parent.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found.union(*map(children, found))
+
+
+def decodes(pid: int) -> bool:
+    """Whether a decoder's process runs below `pid`."""
+    for child in children(pid):
+        try:
+            if b"decode_child" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return False
+
+
+def interrupt(
+    command: list[str], ready: Callable[[int], bool], number: signal.Signals
+) -> tuple[int, str]:
+    """Send a signal when `ready`; the exit code and what was told, all processes gone."""
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        limit = time.monotonic() + WAIT_SECONDS
+        while not ready(process.pid):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < limit
+            time.sleep(0.02)
+        below = children(process.pid)
+        process.send_signal(number)
+        sent = time.monotonic()
+        _, told = process.communicate(timeout=END_SECONDS)
+        print(f"ended {time.monotonic() - sent:.1f} s after the signal")
+    finally:
+        process.kill()
+    limit = time.monotonic() + END_SECONDS
+    while any(Path(f"/proc/{pid}").exists() for pid in below):
+        assert time.monotonic() < limit, "a process outlived the run that started it"
+        time.sleep(0.02)
+    return process.returncode, told
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    ("number", "options"),
+    [
+        (signal.SIGINT, ()),
+        (signal.SIGTERM, ()),
+        (signal.SIGINT, ("--device", "cpu,cpu")),
+        (signal.SIGTERM, ("--device", "cpu,cpu")),
+        (signal.SIGINT, ("--engine", "ray")),
+        (signal.SIGTERM, ("--engine", "ray")),
+    ],
+)
+def test_while_features_are_made(
+    videos: Path, tmp_path: Path, expected: str, number: signal.Signals, options: tuple[str, ...]
+) -> None:
+    if "ray" in options and importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is not installed: pip install 'vad-toolkit[ray]'")
+    out = tmp_path / "pack.h5"
+    command = extract(videos, out, *options)
+    parts = tmp_path / "pack.h5.parts"
+    code, told = interrupt(command, lambda _: any(parts.glob("*.h5")), number)
+    assert (code, out.exists()) == (128 + number, False)
+    assert "Traceback" not in told
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    reused = next(line for line in done.stdout.splitlines() if line.startswith("videos reused"))
+    assert int(reused.split()[-1]) >= 1
+    assert digest(out) == expected
+    assert names(tmp_path) == ["pack.h5"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_while_decoding(videos: Path, tmp_path: Path, number: signal.Signals) -> None:
+    """No batch is full before all is decoded."""
+    command = extract(videos, tmp_path / "pack.h5", "--batch", "1000")
+    code, told = interrupt(command, decodes, number)
+    assert code == 128 + number
+    assert "Traceback" not in told
+    assert names(tmp_path) in ([], ["pack.h5.parts"])
+
+
+# A call into C that goes on when a signal has come, as a long forward pass does.
+LONG_STEP = """
+import ctypes, threading, time
+from vad_cli.signals import handle_signals
+handle_signals()
+forever = threading.Thread(target=time.sleep, args=(600,), daemon=True)
+forever.start()
+print("ready", flush=True)
+ctypes.CDLL(None).pthread_join(ctypes.c_ulong(forever.ident), None)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_step_that_does_not_end(number: signal.Signals) -> None:
+    """Python handles no signal before the step's end: the process is ended all the same."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", LONG_STEP], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.2)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=END_SECONDS)
+    assert process.returncode == 128 + number
+    assert told == "Interrupted: what was finished is kept.\n"
+
+
+@pytest.mark.slow
+def test_two_runs_on_one_folder_started_together(
+    videos: Path, tmp_path: Path, expected: str
+) -> None:
+    """One is refused while the other has the lock, or comes later and finds all videos made."""
+    out = tmp_path / "pack.h5"
+    runs = [
+        subprocess.Popen(
+            extract(videos, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    told = [run.communicate()[1] for run in runs]
+    codes = [run.returncode for run in runs]
+    assert 0 in codes
+    for code, text in zip(codes, told, strict=True):
+        assert code == 0 or (code == 2 and "another run is writing to" in text)
+    assert digest(out) == expected
+    assert names(tmp_path) == ["pack.h5"]
+
+
+@pytest.mark.slow
+def test_two_shards_in_one_folder_started_together(
+    videos: Path, tmp_path: Path, expected: str
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for path in videos.iterdir():
+        (folder / path.name).symlink_to(path)
+    for number in range(2):
+        (folder / f"bad-{number}.mp4").write_bytes(b"no video")
+    out = tmp_path / "out" / "pack.h5"
+    runs = [
+        subprocess.Popen(
+            extract(folder, out, "--shard", f"{number}/2"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in (1, 2)
+    ]
+    told = [run.communicate() for run in runs]
+    assert [run.returncode for run in runs] == [1, 1]  # each has a video that is none
+    assert any("vad pack merge" in out for out, _ in told)
+    failures = (out.parent / "failures.jsonl").read_text().splitlines()
+    assert len(failures) == 2
+    merge = [*extract(folder, out)[:3], "pack", "merge", *map(str, out.parent.glob("*-of-2.h5"))]
+    subprocess.run([*merge, "--out", str(out)], check=True, capture_output=True)
+    assert digest(out) == expected

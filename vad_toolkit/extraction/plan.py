@@ -1,0 +1,112 @@
+"""How many frames videos have before any is decoded, and shares of videos with equal frames.
+
+Shares are the same on every machine that sees the same videos, in whatever order they are listed
+and whatever is done already. So machines need not talk: each makes its own share.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+from vad_toolkit.errors import VadError
+from vad_toolkit.extraction.sources import VideoSource
+from vad_toolkit.features.ids import check_ids
+from vad_toolkit.video.files import source_bytes
+from vad_toolkit.video.probe import ContainerFacts, probe
+
+PROBES = 8  # containers read at once: on shared disks the time is waiting
+BYTES_A_FRAME = 4000  # of a video, where no other one tells
+
+Known = Literal["manifest", "container", "bytes"]
+
+
+@dataclass(frozen=True)
+class VideoSize:
+    """How large a video is, and what says so.
+
+    `frames`: by the manifest, else the container, else guessed from bytes (`known`). `fps`, and
+    `width` and `height` in pixels: 0 where not known or not looked for.
+    """
+
+    source: VideoSource
+    frames: int
+    known: Known
+    fps: float = 0.0
+    width: int = 0
+    height: int = 0
+
+
+def measure_videos(videos: Sequence[VideoSource], *, look_at_all: bool = False) -> list[VideoSize]:
+    """The sizes of videos, in the order given. A container that cannot be read is no error here.
+
+    Args:
+        look_at_all: open also the files whose frames a manifest tells.
+    """
+    with ThreadPoolExecutor(PROBES) as pool:
+        seen = [
+            pool.submit(_probe, video) if look_at_all or not video.frames else None
+            for video in videos
+        ]
+        facts = [None if future is None else future.result() for future in seen]
+    frames = [
+        video.frames or (fact.frames_estimated if fact is not None else 0)
+        for video, fact in zip(videos, facts, strict=True)
+    ]
+    sizes = [source_bytes(video.path) for video in videos] if not all(frames) else []
+    told = [(count, size) for count, size in zip(frames, sizes, strict=False) if count and size]
+    told = told or [(1, BYTES_A_FRAME)]
+    told_frames, told_bytes = (sum(column) for column in zip(*told, strict=True))
+    found = []
+    for index, (video, fact) in enumerate(zip(videos, facts, strict=True)):
+        known: Known = "manifest" if video.frames else "container" if frames[index] else "bytes"
+        found.append(
+            VideoSize(
+                source=video,
+                frames=frames[index] or max(1, sizes[index] * told_frames // told_bytes),
+                known=known,
+                fps=video.fps or (fact.fps if fact is not None else 0.0),
+                width=fact.upright_size[0] if fact is not None else 0,
+                height=fact.upright_size[1] if fact is not None else 0,
+            )
+        )
+    return found
+
+
+def share_videos(videos: Sequence[VideoSize], count: int) -> list[list[VideoSize]]:
+    """`count` shares of about equal frames, each longest first; some empty where videos are few.
+
+    Each video in turn, longest first, goes where the fewest frames are (LPT: Graham, Bounds on
+    multiprocessing timing anomalies, 1969): the largest share is at most 4/3 of the best possible.
+
+    Raises:
+        PackError: ids that cannot stand in one pack.
+    """
+    check_ids(video.source.id for video in videos)
+    shares: list[list[VideoSize]] = [[] for _ in range(count)]
+    loads = [(0, index) for index in range(count)]
+    for video in sorted(videos, key=lambda video: (-video.frames, video.source.id)):
+        load, index = loads[0]
+        shares[index].append(video)
+        heapq.heapreplace(loads, (load + video.frames, index))
+    return shares
+
+
+def longest_first(videos: Sequence[VideoSource]) -> list[VideoSource]:
+    """Videos by falling frames where a manifest tells all of them, else by bytes: none is opened.
+
+    So the last ones that are made, each somewhere, are short, and end at about the same time.
+    """
+    if all(video.frames for video in videos):
+        return sorted(videos, key=lambda video: (-(video.frames or 0), video.id))
+    return sorted(videos, key=lambda video: (-source_bytes(video.path), video.id))
+
+
+def _probe(video: VideoSource) -> ContainerFacts | None:
+    try:
+        return probe(video.path)
+    except (VadError, OSError):  # the run tells what is wrong with it
+        return None
