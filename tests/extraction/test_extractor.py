@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -74,11 +75,24 @@ def test_too_short_under_drop(videos: Path, recipe: Recipe) -> None:
         Extractor(drop).extract(videos / "good" / "1.mp4")
 
 
+def write_vp9(path: Path, count: int) -> Path:
+    """A video that "auto" reads with Decord."""
+    options = {"deadline": "realtime"}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libvpx-vp9", rate=8, options=options)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for index in range(count):
+            pixels = np.full((64, 96, 3), 10 * index, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
 def test_second_decoder_is_tried(
-    videos: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+    videos: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the first has given frames already, which are then void."""
-    path = videos / "good" / "0.mp4"
+    path = write_vp9(tmp_path / "vp9.mp4", 20)
     extractor = Extractor(recipe)
     expected = extractor.extract(path)
     stream, end = DecodeWorker.stream, FrameStream.__next__

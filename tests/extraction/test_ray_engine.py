@@ -49,6 +49,7 @@ def two() -> Iterator[Two]:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'vad-toolkit[ray]'")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")  # else others leave them no time
         made = Two()
         yield made
         made.cluster.shutdown()

@@ -19,8 +19,9 @@ from vad_toolkit.extraction.extractor import Extractor
 from vad_toolkit.extraction.plan import VideoSize, share_videos
 from vad_toolkit.extraction.sources import VideoSource
 from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.features.stream import stored_snippets
 
-VIDEO_BYTES = 12_000  # of a pack, for each video beside its features: attributes and HDF5's own
+VIDEO_BYTES = 4400  # of a pack, for each video beside its features: attributes and HDF5's own
 TRIAL_SECONDS = 5.0
 
 
@@ -46,7 +47,8 @@ class Cost:
 
 def estimate_cost(videos: Sequence[VideoSize], recipe: Recipe) -> Cost:
     """The cost of videos that are measured; those that the recipe cannot take have no snippets."""
-    snippets = sum(_snippets(video, recipe) for video in videos)
+    counts = [_snippets(video, recipe) for video in videos]
+    snippets, rows = sum(counts), sum(map(stored_snippets, counts))
     networks = [network_cost(recipe, stream) for stream in recipe.streams]
     return Cost(
         videos=len(videos),
@@ -55,7 +57,7 @@ def estimate_cost(videos: Sequence[VideoSize], recipe: Recipe) -> Cost:
         snippets=snippets,
         clips=snippets * recipe.crop_count * len(networks),
         flop=snippets * recipe.crop_count * sum(flop for flop, _ in networks),
-        pack_bytes=2 * snippets * recipe.crop_count * sum(width for _, width in networks)
+        pack_bytes=2 * rows * recipe.crop_count * sum(width for _, width in networks)
         + VIDEO_BYTES * len(videos),
         decoded_bytes=sum(3 * video.frames * video.width * video.height for video in videos),
     )

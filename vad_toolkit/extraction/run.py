@@ -71,7 +71,7 @@ def extract_pack(
         dataset, licence: kept in the pack.
         device: as `Extractor` takes it, or several (`pick_devices`), with a process each.
         decoder, timeout_seconds, jobs, batch, allow_damaged: as `Extractor` takes them.
-        engine: what makes the features instead, and makes the six above go without effect.
+        engine: what makes the features instead; the six above then have no effect.
         progress: counts frames of all videos.
 
     Raises:

@@ -54,6 +54,12 @@ def block_snippets(crops: int, width: int) -> int:
     return max(1, BLOCK_BYTES // chunk) * CHUNK_SNIPPETS
 
 
+def stored_snippets(snippets: int) -> int:
+    """How many snippets a file has room for where a video has N: the last chunk is whole."""
+    chunk = max(1, min(snippets, CHUNK_SNIPPETS))
+    return -(-snippets // chunk) * chunk
+
+
 def array_blocks(array: NDArray[np.float16]) -> SnippetBlocks:
     """Features that are in memory, (N, C, D), as blocks."""
     snippets, crops, width = array.shape
