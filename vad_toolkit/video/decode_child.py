@@ -22,7 +22,8 @@ from typing import Any
 
 from ..errors import DecodeError, VadError
 from .channel import ChannelClosed, receive_header, send
-from .reader import open_video
+from .probe import probe
+from .reader import choose_decoder, open_video
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -41,7 +42,7 @@ class Child:
         while True:
             request = self._requests.get()
             try:
-                self._stream(request)
+                (self._probe if request["kind"] == "probe" else self._stream)(request)
             except ChannelClosed:
                 return
             except VadError as error:
@@ -60,6 +61,18 @@ class Child:
                 self._cancelled = request["number"]
             else:
                 self._requests.put(request)
+
+    def _probe(self, request: dict[str, Any]) -> None:
+        path = Path(request["path"])
+        facts = probe(path)
+        send(
+            self._link,
+            {
+                "kind": "facts",
+                "facts": {**asdict(facts), "path": str(path)},
+                "decoder": choose_decoder(facts),
+            },
+        )
 
     def _stream(self, request: dict[str, Any]) -> None:
         path = Path(request["path"])
