@@ -22,6 +22,7 @@ from . import (
     manifest,
     pack,
     predict,
+    probe,
     train,
     weights,
 )
@@ -36,6 +37,7 @@ def vad(debug: bool) -> None:
 
     \b
     The stages, in order:
+      vad probe      raw videos          -> what is wrong with them
       vad extract    raw videos          -> feature pack
       vad manifest   folders, datasets   -> train and test manifests
       vad train      pack + manifest     -> run with checkpoints
@@ -52,6 +54,7 @@ for command in (
     weights.weights,
     manifest.manifest,
     gt.gt,
+    probe.probe,
     extract.extract,
     pack.pack,
     compose.compose,

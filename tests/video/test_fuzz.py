@@ -101,7 +101,7 @@ def test_no_damage_moves_a_frame(
             found = verdict(frames, whole[name], numbers_of(frames))
         counts[found] += 1
         kinds[name, found] += 1
-        assert found != "out of place", (case, name, damage.__name__, numbers_of(frames))
+        assert found != "out of place", f"{case} {name} {damage.__name__} {numbers_of(frames)}"
     print(f"{CASES} damaged videos: {dict(counts)}; children that crashed: {crashes}")
     print({f"{name} {found}": count for (name, found), count in sorted(kinds.items())})
     assert counts["refused"] > 0

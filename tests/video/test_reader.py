@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vad_toolkit.errors import DecodeError, InputError
 from vad_toolkit.video import decord_backend, reader
+from vad_toolkit.video.probe import probe
 from vad_toolkit.video.reader import DecodeStats, VideoInfo, choose_decoder, open_video
 
 
@@ -61,7 +62,7 @@ def test_backends_give_equal_bytes(make_video, name: str) -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_decord_is_the_default_where_it_cannot_hide_damage(make_video, name: str) -> None:
     path = make_video(name, **{"frames": 2, **KINDS[name]})
-    assert choose_decoder(path) == ("decord" if name in ("vp9.webm", "ffv1.mkv") else "pyav")
+    assert choose_decoder(probe(path)) == ("decord" if name in ("vp9.webm", "ffv1.mkv") else "pyav")
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
@@ -87,7 +88,7 @@ PYAV_KINDS = {
 @pytest.mark.parametrize("name", PYAV_KINDS)
 def test_pyav_reads_what_decord_reads_wrongly(make_video, name: str) -> None:
     path = make_video(name, **PYAV_KINDS[name])
-    assert choose_decoder(path) == "pyav"
+    assert choose_decoder(probe(path)) == "pyav"
     frames, info = read(path, "auto")
     assert len(frames) == 40
     assert info.decoder == "pyav"
@@ -129,10 +130,10 @@ def test_videos_too_long_for_decords_memory_go_to_pyav(
     size = 40 * 96 * 64 * 3
     for module in (reader, decord_backend):
         monkeypatch.setattr(module, "DECORD_MEMORY_LIMIT", size)
-    assert choose_decoder(plain) == "decord"
+    assert choose_decoder(probe(plain)) == "decord"
     for module in (reader, decord_backend):
         monkeypatch.setattr(module, "DECORD_MEMORY_LIMIT", size - 1)
-    assert choose_decoder(plain) == "pyav"
+    assert choose_decoder(probe(plain)) == "pyav"
     with pytest.raises(DecodeError, match=r"Decord may hold 0.0 GiB .* use the decoder pyav"):
         open_video(plain, "decord")
 

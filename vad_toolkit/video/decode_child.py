@@ -22,7 +22,8 @@ from typing import Any
 
 from ..errors import DecodeError, VadError
 from .channel import ChannelClosed, receive_header, send, send_descriptor
-from .reader import open_video
+from .probe import probe
+from .reader import choose_decoder, open_video
 from .shared import FilledSlots
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
@@ -43,7 +44,7 @@ class Child:
         while True:
             request = self._requests.get()
             try:
-                self._stream(request)
+                (self._probe if request["kind"] == "probe" else self._stream)(request)
             except ChannelClosed:
                 return
             except VadError as error:
@@ -64,6 +65,18 @@ class Child:
                 self._slots.free(request["generation"], request["slot"])
             else:
                 self._requests.put(request)
+
+    def _probe(self, request: dict[str, Any]) -> None:
+        path = Path(request["path"])
+        facts = probe(path)
+        send(
+            self._link,
+            {
+                "kind": "facts",
+                "facts": {**asdict(facts), "path": str(path)},
+                "decoder": choose_decoder(facts),
+            },
+        )
 
     def _stream(self, request: dict[str, Any]) -> None:
         path = Path(request["path"])

@@ -19,30 +19,34 @@ MOST_UNEVEN = 0.2  # of an interval; times are rounded, to milliseconds in Matro
 class Losses:
     """The account of one video's packets and frames, in the order in which they are read.
 
-    `every_packet`: each packet has a picture to show, so that one without is lost; elsewhere only
-    what fails is. `starts_anywhere`: what fails before the first key frame is no damage. `placed`:
-    the times of packets tell where in between a frame is lost; without, only repaired frames are
-    noticed before the end. `is_torn`: whole packets may be gone, which then
-    leave a gap of several `interval`s (from one frame to the next, in units of their times).
+    `every_packet`: each packet of at least `smallest` bytes has a picture to show, so that one
+    without is lost; elsewhere only what fails is. `starts_anywhere`: what fails before the first
+    key frame is no damage. `placed`: the times of packets tell where in between a frame is lost;
+    without, only repaired frames are noticed before the end. `is_torn`: whole packets may be gone,
+    which then leave a gap of several `interval`s (from one frame to the next, in units of their
+    times).
     """
 
     def __init__(
         self,
         *,
         every_packet: bool,
+        smallest: int = 0,
         starts_anywhere: bool = False,
         placed: bool = False,
         is_torn: bool = False,
         interval: float | None = None,
     ) -> None:
-        self.packets = 0  # that have a picture to show
+        self.packets = 0  # that are not hidden by an edit list
         self.leading = 0  # of those: before the first that can be decoded, which is no damage
+        self._empty = 0  # of those: too small for a picture
         self.frames = 0  # good ones
         self.failures = 0  # packets and frames that are damaged beyond doubt
         self.before_last = 0  # lost frames that are followed by a good one
         self.is_ordered = True  # frames come in the order of their times
         self.end_seconds = 0.0
         self._every_packet = every_packet
+        self._smallest = smallest
         self._starts_anywhere = starts_anywhere
         self._placed = placed
         self._is_torn = is_torn
@@ -62,7 +66,8 @@ class Losses:
         """All lost frames until now; meant for the end, since a decoder holds some back."""
         if self._is_torn:
             return self.before_last + self._repaired + self._lost_among(self._due)
-        absent = self.packets - self.leading - self.frames if self._every_packet else 0
+        pictures = self.packets - self.leading - self._empty
+        absent = pictures - self.frames if self._every_packet else 0
         return max(absent, self.failures, self.before_last)
 
     def add_packet(self, packet: Packet[VideoStream]) -> None:
@@ -81,6 +86,8 @@ class Losses:
             self.end_seconds = max(self.end_seconds, end)
         if self._is_leading(packet.pts):
             self.leading += 1
+        elif packet.size < self._smallest:
+            self._empty += 1
         else:
             self._due[self._number] = packet.pts
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ FRAMES = "frames"  # the container's name of a folder of images
 CONTAINER_OPTIONS = {"protocol_whitelist": "file"}
 NOT_VIDEO_FORMATS = frozenset({"concat", "concatf", "dash", "hls", "image2", "imf", "tty"})
 EARLY_END_SECONDS, EARLY_END_SHARE, EARLY_END_FRAMES = 0.5, 0.02, 2  # a tag may be off by these
+MOST_UNEVEN = 0.1  # of a frame's time, where the rate is constant but for rounding
 FIRST_PICTURE_PACKETS = 128  # a picture that needs more packets than this is not waited for
 
 
@@ -38,8 +40,9 @@ class ContainerFacts:
     the container names none. `samples`: pictures to show by the sample table (MP4, MOV), None where
     there is no such table or it comes in fragments. `cut`: an edit list hides some samples.
     `seconds`: how long the video stream lasts by Matroska's tag, None elsewhere.
-    `frames_estimated`: the best guess of the frame count, 0 where nothing tells. `structure`: what
-    the container's own structure tells of damage.
+    `frames_estimated`: the best guess of the frame count, 0 where nothing tells. `varies`: the
+    frame rate does, as far as the container tells. `beyond_end`: listed samples that lie behind the
+    file's end. `structure`: what the container's own structure tells of damage.
     """
 
     path: Path
@@ -54,6 +57,8 @@ class ContainerFacts:
     cut: bool
     seconds: float | None
     frames_estimated: int
+    varies: bool = False
+    beyond_end: int = 0
     structure: Structure = SOUND
 
     @property
@@ -79,8 +84,10 @@ def probe(path: Path) -> ContainerFacts:
         if width < 1 or height < 1:
             raise DecodeError(f"{path}: none of its pictures can be decoded, nor their size found")
         has_table = "mov" in container.format.name.split(",") and stream.frames > 0
-        listed = len(stream.index_entries) if has_table else 0
-        hidden = sum(entry.is_discard for entry in stream.index_entries) if has_table else 0
+        entries = list(stream.index_entries) if has_table else []
+        listed = len(entries)
+        hidden = sum(entry.is_discard for entry in entries)
+        length = path.stat().st_size
         fps = float(stream.average_rate or stream.guessed_rate or 0)
         seconds = (container.duration or 0) / 1_000_000
         return ContainerFacts(
@@ -97,6 +104,8 @@ def probe(path: Path) -> ContainerFacts:
             cut=hidden > 0 or 0 < listed < stream.frames,
             seconds=_duration_tag(stream),
             frames_estimated=listed or max(stream.frames, 0) or round(seconds * fps),
+            varies=_varies(stream, [entry.timestamp for entry in entries]),
+            beyond_end=sum(entry.pos + entry.size > length for entry in entries),
             structure=examine(path, container.format.name),
         )
 
@@ -198,6 +207,15 @@ def _first_picture(
         except av.FFmpegError:
             continue  # what is damaged is told by the backend, which counts it
     return 0, None
+
+
+def _varies(stream: VideoStream, times: list[int]) -> bool:
+    """Say whether the rate varies: by the times of all samples, or by what FFmpeg makes of some."""
+    if len(times) > 2:
+        steps = [after - before for before, after in pairwise(times)]
+        return max(steps) > min(steps) + max(1, MOST_UNEVEN * min(steps))
+    average, base = stream.average_rate, stream.base_rate
+    return bool(average and base and base > average * (1 + MOST_UNEVEN))
 
 
 def _duration_tag(stream: VideoStream) -> float | None:

@@ -26,6 +26,8 @@ from .probe import ContainerFacts, ends_early, open_container
 from .reader import DecodeStats, info_of, new_chunk
 
 DECODE_THREADS = 1  # as with Decord: one process a video scales better
+# Bytes. MPEG-4 has packets that only say that the last picture stays, as FFmpeg knows them.
+SMALLEST_PICTURE = {"mpeg4": 20}
 STREAMS = ("mpegts", "mpeg", "h264", "hevc", "mpegvideo")  # recordings that may start anywhere
 COUNT_SECONDS = 10.0  # how long the rest of a damaged video is read, only to count what is lost
 
@@ -84,6 +86,7 @@ class PyAVReader:
         facts = self._facts
         losses = Losses(
             every_packet=shows_every_packet(facts),
+            smallest=0 if facts.samples else SMALLEST_PICTURE.get(facts.codec, 0),
             starts_anywhere=facts.has_container(*STREAMS),
             placed=self._allowed > 0,
             is_torn=self._is_torn,
@@ -222,12 +225,12 @@ class PyAVReader:
 def shows_every_packet(facts: ContainerFacts) -> bool:
     """Say whether every packet shows a picture, as the sample table of MP4 and MOV lists them.
 
-    VP8 has packets that show none, MPEG-4 in AVI has empty ones, and what is cut out of MPEG-TS
-    need not be whole.
+    VP8 has packets that show none, and what is cut out of MPEG-TS need not be whole.
     """
     if facts.samples is not None:
         return True
-    return facts.codec in ("h264", "hevc", "vp9", "av1") and facts.has_container("mov", "matroska")
+    is_known = facts.codec in ("h264", "hevc", "vp9", "av1", "mpeg4")
+    return is_known and facts.has_container("mov", "matroska", "avi")
 
 
 def why_unplaced(facts: ContainerFacts, is_reordered: bool) -> str:

@@ -106,7 +106,7 @@ def open_video(path: Path, decoder: str = "auto", allow_damaged: int = 0) -> Vid
     """
     check_options(decoder, allow_damaged)
     facts = probe(path)
-    chosen = _choose(facts, allow_damaged) if decoder == "auto" else decoder
+    chosen = choose_decoder(facts, allow_damaged) if decoder == "auto" else decoder
     if facts.container == FRAMES:
         if decoder != "auto":
             raise DecodeError(f"{path}: {decoder} reads no folder of frames; use the decoder auto")
@@ -126,11 +126,6 @@ def open_video(path: Path, decoder: str = "auto", allow_damaged: int = 0) -> Vid
     return PyAVReader(facts, allow_damaged)
 
 
-def choose_decoder(path: Path) -> str:
-    """Name the decoder that "auto" starts with for `path`: "decord", "pyav" or "pillow"."""
-    return _choose(probe(path))
-
-
 def check_options(decoder: str, allow_damaged: int) -> None:
     """Raise InputError where `decoder` is none of DECODERS, or cannot do what is asked of it."""
     if decoder not in DECODERS:
@@ -141,7 +136,8 @@ def check_options(decoder: str, allow_damaged: int) -> None:
         raise InputError("Decord cannot go on after a lost frame; use the decoder auto or pyav")
 
 
-def _choose(facts: ContainerFacts, allow_damaged: int = 0) -> str:
+def choose_decoder(facts: ContainerFacts, allow_damaged: int = 0) -> str:
+    """Name the decoder that "auto" starts with: "decord", "pyav" or "pillow"."""
     if facts.container == FRAMES:
         return "pillow"
     if allow_damaged or facts.structure.damage:

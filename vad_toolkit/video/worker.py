@@ -27,8 +27,10 @@ from numpy.typing import NDArray
 
 from ..errors import DecodeError, InputError
 from .channel import ChannelClosed, receive_descriptor, receive_header, receive_into, send
+from .probe import ContainerFacts
 from .reader import DecodeStats, VideoInfo, check_options
 from .shared import Layout, ReadSlots
+from .structure import Structure
 
 CHILD_MODULE = "vad_toolkit.video.decode_child"
 CANCEL_SECONDS = 5.0  # a child that does not stop within this time is killed
@@ -77,6 +79,31 @@ class DecodeWorker:
         check_options(decoder, allow_damaged)
         if chunk_frames < 1:
             raise InputError(f"a chunk of {chunk_frames} frames; allowed: 1 or more")
+        request = {
+            "kind": "stream",
+            "path": str(path.absolute()),  # the child's working folder is the first one
+            "decoder": decoder,
+            "chunk_frames": chunk_frames,
+            "allow_damaged": allow_damaged,
+        }
+        stream, header = self._begin(request)
+        stream.info = VideoInfo(**{**header["info"], "path": Path(header["info"]["path"])})
+        return stream
+
+    def probe(self, path: Path) -> tuple[ContainerFacts, str]:
+        """The facts of a container, and the decoder that "auto" takes.
+
+        Raises DecodeError as `stream` does.
+        """
+        request = {"kind": "probe", "path": str(path.absolute()), "decoder": "pyav"}
+        stream, header = self._begin(request)
+        stream._finish(child_is_usable=True)
+        facts = header["facts"]
+        structure = Structure(**facts["structure"])
+        return ContainerFacts(**{**facts, "path": path, "structure": structure}), header["decoder"]
+
+    def _begin(self, request: dict[str, Any]) -> tuple[FrameStream, dict[str, Any]]:
+        """Send a request; gives the stream that it opens, and the first header of the answer."""
         if self._current is not None:
             raise RuntimeError(
                 "a DecodeWorker gives one stream at a time; close the last one first"
@@ -85,24 +112,16 @@ class DecodeWorker:
         if self._child is None:
             self._child = _Child()
         self._number += 1
-        request = {
-            "kind": "stream",
-            "number": self._number,
-            "path": str(path.absolute()),  # the child's working folder is the first one
-            "decoder": decoder,
-            "chunk_frames": chunk_frames,
-            "allow_damaged": allow_damaged,
-        }
-        stream = FrameStream(self, self._child, request, self.timeout_seconds)
+        numbered = {**request, "number": self._number}
+        stream = FrameStream(self, self._child, numbered, self.timeout_seconds)
         self._current = stream
         try:
-            stream._open()
+            return stream, stream._open()
         except _ChildCrashed:
             if is_new:
                 raise
             # It may have died before this video came: a new child tells.
-            return self.stream(path, decoder, chunk_frames, allow_damaged=allow_damaged)
-        return stream
+            return self._begin(request)
 
     def close(self) -> None:
         """End the child, and a stream that is open. A later stream starts a new child."""
@@ -206,14 +225,13 @@ class FrameStream:
     ) -> None:
         self.close()
 
-    def _open(self) -> None:
+    def _open(self) -> dict[str, Any]:
         deadline = time.monotonic() + self._timeout
         try:
             self._child.sender.send(self._request)
         except ChannelClosed:
             raise self._crashed() from None
-        info = self._receive(deadline)["info"]
-        self.info = VideoInfo(**{**info, "path": Path(info["path"])})
+        return self._receive(deadline)
 
     def _receive(self, deadline: float) -> dict[str, Any]:
         header: dict[str, Any] = self._guarded(receive_header, deadline)
@@ -259,7 +277,7 @@ class FrameStream:
         # Before `info` is there, "auto" may still be at Decord, which reads files alone.
         decoder = self.info.decoder if hasattr(self, "info") else "decord"
         is_file = not Path(self._request["path"]).is_dir()
-        is_first_try = self._request["decoder"] == "auto" and not self._request["allow_damaged"]
+        is_first_try = self._request["decoder"] == "auto" and not self._request.get("allow_damaged")
         retry = is_first_try and decoder == "decord" and is_file
         return DecodeError(f"{self._request['path']}: {what}", retry="pyav" if retry else None)
 
