@@ -49,7 +49,7 @@ def test_moved_texture(
     ours = endpoint_error(TVL1()(frames)[0], truth)
     theirs = endpoint_error(opencv(frames)[0], truth)
     assert ours < most
-    assert ours <= theirs * 1.01 + 1e-4
+    assert ours <= theirs * 1.005  # the same but for rounding
 
 
 def test_a_scene_at_rest_has_no_flow(moved: Moved) -> None:
