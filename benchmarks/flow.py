@@ -6,8 +6,8 @@
 DIR holds `video/samples` and `cctv_fights`. From each of so many videos come `pairs` + 1 frames in
 a row, scaled and cut to the middle 320x240. Both ways take turns on each video, with equal
 parameters and as many threads; OpenCV's runs on the CPU whatever the device. Ours gives each thread
-a pair: take no fewer pairs than threads, and many on a GPU (`--pairs 64`), so that there is a batch.
-Needs the extra `opencv`.
+a pair: take no fewer pairs than threads, and many on a GPU (`--pairs 64`), so that there is a
+batch. Needs the extra `opencv`.
 
 `times_opencv` is our time in OpenCV's: over all videos, and of the median and the worst video.
 `processor_seconds` count the time of all threads, and mean more where a machine is busy; those of a
