@@ -71,6 +71,20 @@ def test_alone_and_in_a_batch_are_equal_bit_for_bit(moved: Moved) -> None:
         assert torch.equal(TVL1()(frames[i : i + 2])[0], flow[i])
 
 
+def test_the_number_of_threads_changes_nothing_and_stays(moved: Moved) -> None:
+    frames = torch.cat([moved((shift, 1.0))[0] for shift in (0.5, 4.0)])
+    before = torch.get_num_threads()
+    flows = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            flows.append(TVL1()(frames))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*flows)
+
+
 @pytest.mark.parametrize("check_every", [1, 7])
 def test_pairs_computed_together_stop_each_for_itself(
     moved: Moved, monkeypatch: pytest.MonkeyPatch, check_every: int

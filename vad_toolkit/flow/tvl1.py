@@ -18,6 +18,8 @@ moves less than epsilon a pixel (root mean square):
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -31,8 +33,9 @@ from vad_toolkit.flow.median import SIZES, median_filter
 SMALLEST_SIDE = 3  # pixels, below which there is no gradient
 SMALLEST_LEVEL = 16  # pixels, below which the pyramid ends
 
-# Pixels of a chunk of pairs. On the CPU a chunk is one pair: what an iteration touches then fits
-# the cache, and no pair iterates longer for another's sake. A pixel takes about 150 bytes.
+# Pixels of a chunk of pairs. On the CPU a chunk is one pair, and each thread has its own: what an
+# iteration touches then fits the cache, and no pair iterates longer for another's sake. A pixel
+# takes about 150 bytes.
 CHUNK_PIXELS = {"cpu": 1, "cuda": 1 << 24}
 # Iterations between looks at whether all pairs of a chunk have converged: each makes a GPU wait.
 CHECK_EVERY = {"cpu": 1, "cuda": 10}
@@ -90,11 +93,19 @@ class TVL1:
         pairs, (height, width) = len(frames) - 1, frames.shape[2:]
         chunk = max(1, CHUNK_PIXELS[frames.device.type] // (height * width))
         flow = images.new_empty((pairs, 2, height, width))
-        for start in range(0, pairs, chunk):
+
+        @torch.inference_mode()  # each thread has its own
+        def estimate(start: int) -> None:
             stop = min(start + chunk, pairs)
             flow[start:stop] = _estimate(
                 images[start:stop], images[start + 1 : stop + 1], self.parameters
             )
+
+        if frames.device.type == "cpu":
+            _on_threads(estimate, range(0, pairs, chunk))
+        else:
+            for start in range(0, pairs, chunk):
+                estimate(start)
         return flow
 
 
@@ -110,6 +121,20 @@ def grey(frames: Tensor) -> Tensor:
     red, green, blue = frames.to(torch.int32).unbind(dim=1)
     grey: Tensor = (9798 * red + 19235 * green + 3735 * blue + (1 << 14)) >> 15
     return grey.float()[:, None]
+
+
+def _on_threads(function: Callable[[int], None], arguments: Iterable[int]) -> None:
+    """Call `function` with each argument, on as many threads as torch has, each call on one.
+
+    A pass over one pair is so short that threads which share it mostly wait for each other, and on
+    a busy machine do nothing else.
+    """
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, "tvl1", torch.set_num_threads, (1,)) as pool:
+            list(pool.map(function, arguments))
+    finally:
+        torch.set_num_threads(threads)  # what a thread sets, threads begun later would have too
 
 
 def _estimate(first: Tensor, second: Tensor, parameters: TVL1Parameters) -> Tensor:
