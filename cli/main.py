@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 
@@ -26,7 +27,7 @@ from . import (
     train,
     weights,
 )
-from .signals import INTERRUPTED, handle_signals
+from .signals import Terminated, end_interrupted, handle_signals
 
 
 @click.group(context_settings={"max_content_width": 100})
@@ -78,8 +79,9 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo(INTERRUPTED, err=True)
-        sys.exit(130)
+        end_interrupted(signal.SIGINT)
+    except Terminated:
+        end_interrupted(signal.SIGTERM)
     except VadError as error:
         if debug:
             traceback.print_exc()

@@ -13,15 +13,21 @@ import sys
 import threading
 import time
 from types import FrameType
+from typing import NoReturn
 
 import click
 
 PATIENCE_SECONDS = 3.0
+LAST_SECONDS = 0.5
 INTERRUPTED = "Interrupted: what was finished is kept."
 
 
+class Terminated(SystemExit):
+    """SIGTERM has come; the code is 143."""
+
+
 def handle_signals() -> None:
-    """Let SIGTERM raise SystemExit(143), as SIGINT raises KeyboardInterrupt, and watch both."""
+    """Let SIGTERM raise `Terminated`, as SIGINT raises KeyboardInterrupt, and watch both."""
     signal.signal(signal.SIGTERM, _terminated)
     told, tell = socket.socketpair()
     tell.setblocking(False)
@@ -30,16 +36,26 @@ def handle_signals() -> None:
     threading.Thread(target=_watch, args=(told, tell), daemon=True).start()
 
 
+def end_interrupted(number: int) -> NoReturn:
+    """Say so and end, without the farewells of libraries: what had to be closed is closed."""
+    try:
+        click.echo(INTERRUPTED, err=True)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(128 + number)
+
+
 def _watch(told: socket.socket, tell: socket.socket) -> None:
     while True:
         number = told.recv(1)[0]
         if number in (signal.SIGINT, signal.SIGTERM):
             break
     time.sleep(PATIENCE_SECONDS)
-    click.echo(INTERRUPTED, err=True)
-    sys.stderr.flush()
-    os._exit(128 + number)
+    last = threading.Timer(LAST_SECONDS, os._exit, (128 + number,))  # nobody may read what is said
+    last.start()
+    end_interrupted(number)
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
-    sys.exit(128 + number)
+    raise Terminated(128 + number)

@@ -112,3 +112,58 @@ def test_presets_whose_weights_are_not_here(root: Path, tmp_path: Path) -> None:
     for recipe in ("rtfm", "deepmil", "xd-violence"):
         with pytest.raises(WeightsError, match="run `vad weights import FILE --as i3d-"):
             run(root, "--recipe", recipe, "--out", tmp_path / "a.h5")
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+def test_the_cost_beforehand_writes_nothing(root: Path, tmp_path: Path) -> None:
+    before = files(tmp_path)
+    told = extract(root, "--out", tmp_path / "a.h5", "--dry-run", "--json")
+    assert told.exit_code == 0
+    facts = json.loads(told.stdout)
+    assert (facts["videos"], facts["videos_done_already"], facts["snippets"]) == (2, 0, 2 + 1)
+    assert (facts["videos_counted_by_container"], facts["videos_counted_by_bytes"]) == (1, 1)
+    assert facts["clips"] == facts["snippets"]
+    assert (facts["device"], facts["devices"]) == ("cpu", 1)
+    assert facts["flop"] > 1e9
+    table = extract(root, "--out", tmp_path / "a.h5", "--dry-run", "--shard", "2/2").stdout
+    assert f"pack            {tmp_path / 'a.2-of-2.h5'}" in table
+    assert "videos          1 to do, 0 done already" in table
+    assert table.splitlines()[-3].split() == ["share", "videos", "frames"]
+    assert files(tmp_path) == before
+
+
+def test_the_cost_of_what_is_done_is_nothing(root: Path, tmp_path: Path) -> None:
+    video, out = root / "frames" / "01_0014", tmp_path / "a.h5"
+    assert extract(video, "--out", out).exit_code == 0
+    told = extract(video, "--out", out, "--dry-run")
+    assert "videos          0 to do, 1 done already" in told.stdout
+    assert "rate            not measured" in told.stdout
+    with pytest.raises(InputError, match="give another --out"):
+        extract(video, "--out", out, "--dry-run", "--set", "step=8")
+
+
+def test_shards(root: Path, tmp_path: Path) -> None:
+    video, out = root / "frames" / "01_0014", tmp_path / "a.h5"
+    done = extract(video, "--out", out, "--shard", "1/2")
+    assert done.exit_code == 0
+    assert f"vad pack merge {tmp_path / 'a'}.*-of-2.h5 --out {out}" in done.stdout
+    empty = extract(video, "--out", out, "--shard", "2/2")
+    assert (empty.exit_code, empty.stdout) == (0, "")
+    assert "share 2/2 has no videos: there are only 1" in empty.stderr
+    assert (tmp_path / "a.1-of-2.h5").exists()
+    assert not (tmp_path / "a.2-of-2.h5").exists()
+    other = root / "frames" / "01_0015"
+    waits = extract(video, other, "--out", tmp_path / "b.h5", "--shard", "1/2", "--json")
+    assert json.loads(waits.stdout)["videos_of_other_shares_to_come"] == 1
+    assert "to_merge" not in json.loads(waits.stdout)
+
+
+def test_shards_and_addresses_that_are_none(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.h5"
+    with pytest.raises(InputError, match="has to be I/N"):
+        extract(root, "--out", out, "--shard", "0/2")
+    assert extract(root, "--out", out, "--address", "localhost:1").exit_code == 2
+    assert not out.exists()

@@ -40,6 +40,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def home(tmp_path_factory: pytest.TempPathFactory) -> object:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VAD_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("RAY_worker_niceness", "0")  # else others leave Ray no time
         get_weights("i3d-rgb-random")
         yield
 
@@ -91,11 +92,18 @@ def decodes(pid: int) -> bool:
     return False
 
 
+def listen_to_interrupts() -> None:
+    """Tests that run in the background of a shell ignore Ctrl-C, and so do their children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def interrupt(
     command: list[str], ready: Callable[[int], bool], number: signal.Signals
 ) -> tuple[int, str]:
     """Send a signal when `ready`; the exit code and what was told, all processes gone."""
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=listen_to_interrupts
+    )
     try:
         limit = time.monotonic() + WAIT_SECONDS
         while not ready(process.pid):
@@ -117,6 +125,7 @@ def interrupt(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(
     ("number", "options"),
@@ -148,6 +157,7 @@ def test_while_features_are_made(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_while_decoding(videos: Path, tmp_path: Path, number: signal.Signals) -> None:
@@ -175,7 +185,11 @@ ctypes.CDLL(None).pthread_join(ctypes.c_ulong(forever.ident), None)
 def test_a_step_that_does_not_end(number: signal.Signals) -> None:
     """Python handles no signal before the step's end: the process is ended all the same."""
     process = subprocess.Popen(
-        [sys.executable, "-c", LONG_STEP], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", LONG_STEP],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=listen_to_interrupts,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -187,6 +201,7 @@ def test_a_step_that_does_not_end(number: signal.Signals) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_two_runs_on_one_folder_started_together(
     videos: Path, tmp_path: Path, expected: str
 ) -> None:
@@ -208,6 +223,7 @@ def test_two_runs_on_one_folder_started_together(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_two_shards_in_one_folder_started_together(
     videos: Path, tmp_path: Path, expected: str
 ) -> None:

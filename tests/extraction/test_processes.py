@@ -59,6 +59,9 @@ class Fake:
             yield self._make(video)
 
     def _make(self, video: VideoSource) -> Extracted:
+        if video.id == "signalled":
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
         if video.id.startswith("poison"):
             os.kill(os.getpid(), signal.SIGKILL)
         if video.id.startswith("once") and len((self.log / video.id).read_text().split()) == 1:
@@ -95,6 +98,12 @@ def test_each_video_is_made_once(tmp_path: Path, forked: None, ahead: int) -> No
     ids = [f"v{number}" for number in range(9)]
     assert run(tmp_path, ids, ahead=ahead) == {id: f"made {id}" for id in ids}
     assert all(len(takers(tmp_path, id)) == 1 for id in ids)
+
+
+def test_signals_to_all_processes_are_for_the_first(tmp_path: Path, forked: None) -> None:
+    """A scheduler sends SIGTERM, a terminal SIGINT, to the whole group at once."""
+    ids = ["v0", "signalled", "v1"]
+    assert run(tmp_path, ids) == {id: f"made {id}" for id in ids}
 
 
 def test_more_devices_than_videos(tmp_path: Path, forked: None) -> None:

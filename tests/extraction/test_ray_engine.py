@@ -56,6 +56,7 @@ def two() -> Iterator[Two]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_killed_machine_changes_nothing(
     two: Two, videos: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -115,6 +116,7 @@ def by_value(two: Two) -> Iterator[None]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_processes_that_die(two: Two, by_value: None, tmp_path: Path) -> None:
     engine = ray_engine(partial(Fake, tmp_path), "cpu", two.address)  # type: ignore[arg-type]
     sources = [VideoSource(id, Path(id)) for id in ("a", "once", "poison", "b", "c")]
@@ -126,6 +128,7 @@ def test_processes_that_die(two: Two, by_value: None, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_what_an_extractor_cannot_be_made_for_ends_the_run(two: Two, by_value: None) -> None:
     engine = ray_engine(broken, "auto", two.address)
     with pytest.raises(WeightsError, match="no weights for cpu"):
@@ -133,6 +136,7 @@ def test_what_an_extractor_cannot_be_made_for_ends_the_run(two: Two, by_value: N
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_cluster_without_gpus(two: Two, by_value: None) -> None:
     engine = ray_engine(broken, "cuda", two.address)
     with pytest.raises(InputError, match="the Ray cluster has no GPU"):

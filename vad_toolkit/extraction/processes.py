@@ -151,8 +151,14 @@ class _Pool:
             name=f"extract on {device}",
             daemon=True,
         )
-        with theirs:
+        # What a terminal or a scheduler sends to all of them is for this process to handle: the
+        # others inherit that these signals are blocked.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
             process.start()
+        finally:
+            theirs.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._workers.append(_Worker(device, process, link))
 
     def _next(self, worker: _Worker) -> VideoSource | None:
@@ -205,7 +211,6 @@ def _cause(code: int | None) -> str:
 def _work(make: MakeExtractor, device: str, threads: int, link: Connection, parent: int) -> None:
     """In a process of its own: make features of the videos that it is given, until it is killed."""
     end_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to handle
     torch.set_num_threads(threads)
     try:
         extractor = make(device)
