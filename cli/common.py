@@ -56,7 +56,7 @@ def decoder_options(function: Function) -> Function:
         type=click.Choice(("auto", "decord", "pyav")),
         default="auto",
         show_default=True,
-        help="auto takes Decord, PyAV for the files that Decord reads wrongly, and Pillow for "
+        help="auto takes PyAV, Decord for VP8, VP9, MJPEG and FFV1 that are whole, and Pillow for "
         "folders of frames.",
     )
     allow_damaged = click.option(

@@ -122,7 +122,7 @@ def test_a_matroska_file_cut_short_misses_what_its_duration_tells(
     source = make_numbered("cut.mkv", codec_options={"g": "10", "bf": "0"})
     path = tmp_path / "cut.mkv"
     path.write_bytes(source.read_bytes()[: packets_of(source)[20][0]])
-    with pytest.raises(DecodeError, match=r"frames lost: 20 of 40 \(it ends after 0.8 of 1.6 s"):
+    with pytest.raises(DecodeError, match=r"cut short: .*, frames lost: 20 of 40; allowed: 19"):
         read(path, 19)
     frames, stats = read(path, 20)
     assert numbers_of(frames) == list(range(20))

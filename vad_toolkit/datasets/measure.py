@@ -9,6 +9,7 @@ from vad_toolkit.datasets.manifest import Entry
 from vad_toolkit.errors import DecodeError
 from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.video.probe import probe
+from vad_toolkit.video.survey import count_frames
 from vad_toolkit.video.worker import DecodeWorker
 
 
@@ -51,26 +52,9 @@ def measure(
                 if facts.frames_reported > 0:
                     found["container_frames"] = facts.frames_reported
                 if count or (entry.id in lengths_for and "container_frames" not in found):
-                    found["frames"] = _count_frames(worker, path)
+                    found["frames"] = count_frames(worker, path).frames_decoded
                 measured.append(entry.model_copy(update=found))
             except DecodeError as error:
                 failures.append(f"video {entry.id!r}: {error}")
             progress(ProgressEvent("measure", done, len(entries), "videos", entry.id))
     return tuple(measured), tuple(failures)
-
-
-def _count_frames(worker: DecodeWorker, path: Path) -> int:
-    try:
-        return _decode(worker, path, "auto")
-    except DecodeError as error:
-        if error.retry is None:
-            raise
-        return _decode(worker, path, error.retry)
-
-
-def _decode(worker: DecodeWorker, path: Path, decoder: str) -> int:
-    with worker.stream(path, decoder) as frames:
-        count = sum(len(chunk) for chunk in frames)
-    if count == 0:
-        raise DecodeError(f"{path}: no frame decodes")
-    return count

@@ -49,3 +49,32 @@ def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: int, crf: 
             raise InputError(f"no frames to encode into {path}")
         container.mux(stream.encode(None))
     return count
+
+
+def repeat_video(source: Path, target: Path, times: int) -> int:
+    """Write an MP4 that shows the video of `source` (`write_video`) `times` over; gives its frames.
+
+    Its packets are copied, so that hours of video take seconds. Atomic.
+
+    Raises:
+        InputError: `times` is below 1.
+    """
+    if times < 1:
+        raise InputError(f"{times} times; allowed: 1 or more")
+    with (
+        av.open(str(source)) as read,
+        atomic_path(target) as temporary,
+        av.open(str(temporary), "w", format="mp4", options={"fflags": "+bitexact"}) as container,
+    ):
+        copied = container.add_stream_from_template(read.streams.video[0])
+        packets = [packet for packet in read.demux(video=0) if packet.size]
+        step = packets[0].duration or 1
+        for turn in range(times):
+            for number, packet in enumerate(packets):
+                again = av.Packet(bytes(packet))
+                again.pts = again.dts = (turn * len(packets) + number) * step
+                again.duration, again.time_base = step, packet.time_base
+                again.is_keyframe = packet.is_keyframe
+                again.stream = copied
+                container.mux(again)
+    return times * len(packets)

@@ -43,6 +43,7 @@ class Losses:
         self.frames = 0  # good ones
         self.failures = 0  # packets and frames that are damaged beyond doubt
         self.before_last = 0  # lost frames that are followed by a good one
+        self.failed_at_start = False  # before the first good frame something was damaged
         self.is_ordered = True  # frames come in the order of their times
         self.end_seconds = 0.0
         self._every_packet = every_packet
@@ -51,15 +52,15 @@ class Losses:
         self._placed = placed
         self._is_torn = is_torn
         self._interval = interval
-        self.is_regular = True  # times are whole intervals apart
+        # Times are whole intervals apart.
+        self.is_regular = not is_torn or interval is not None
         self._number = -1
         self._due: dict[int, int | None] = {}  # times of the packets whose frame has not come
         self._failed: set[int] = set()
         self._repaired = 0  # frames since the last good one
         self._keyframe_seen = False
-        self._failed_time: int | None = None  # of the first packet that failed
         self.first_time: int | None = None  # what should be shown from here on is not leading
-        self._last_time: int | None = None
+        self.last_time: int | None = None  # of the last good frame
 
     @property
     def lost(self) -> int:
@@ -96,11 +97,10 @@ class Losses:
         # Before its first key frame, a stream without a header lacks all that decoding needs.
         if self._starts_anywhere and not self._keyframe_seen:
             self._forget(self._number)
+            self.failed_at_start = True
             return
         self.failures += self._number not in self._failed
         self._failed.add(self._number)
-        if self._failed_time is None:
-            self._failed_time = self._due.get(self._number)
 
     def add_frame(self, frame: VideoFrame) -> int | None:
         """The number of frames lost just before this one; None where this one is lost itself."""
@@ -113,12 +113,14 @@ class Losses:
         if has_failed or frame.is_corrupt:
             self.failures += not has_failed
             self._repaired += not is_counted
+            self.failed_at_start |= self.frames == 0
             return None
         self.frames += 1
-        lost = max(self._repaired + self._overtaken(frame), self._gap(frame))
+        in_file = self._repaired + self._overtaken(frame)
+        lost = self._gap(frame) if self._is_torn and self._interval else in_file
         if frame.pts is not None:
-            self.is_ordered &= self._last_time is None or frame.pts >= self._last_time
-            self._last_time = frame.pts
+            self.is_ordered &= self.last_time is None or frame.pts >= self.last_time
+            self.last_time = frame.pts
         self._repaired = 0
         self.before_last += lost
         return lost
@@ -126,7 +128,8 @@ class Losses:
     def _start(self, frame: VideoFrame) -> None:
         # A recording that starts amid a group of pictures has packets before its first frame that
         # show nothing. Where one of them failed, what follows it is lost.
-        self.first_time = frame.pts if self._failed_time is None else self._failed_time
+        times = [self._due.get(number) for number in self._failed] + [frame.pts]
+        self.first_time = min((time for time in times if time is not None), default=None)
         leading = [number for number, time in self._due.items() if self._is_leading(time)]
         self.leading += len(leading)
         for number in leading:
@@ -152,13 +155,13 @@ class Losses:
 
     def _gap(self, frame: VideoFrame) -> int:
         """How many frames have room between the last one and this."""
-        if not self._is_torn or self._last_time is None or frame.pts is None:
-            return 0
-        if self._interval is None:
+        assert self._interval is not None
+        if self.first_time is None or frame.pts is None:
             self.is_regular = False
             return 0
-        steps = (frame.pts - self._last_time) / self._interval
-        self.is_regular &= abs(steps - round(steps)) <= MOST_UNEVEN
+        before = self.first_time - self._interval if self.last_time is None else self.last_time
+        steps = (frame.pts - before) / self._interval
+        self.is_regular &= round(steps) >= 1 and abs(steps - round(steps)) <= MOST_UNEVEN
         return max(round(steps) - 1, 0)
 
     def _forget(self, number: int) -> None:

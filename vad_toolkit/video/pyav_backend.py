@@ -183,6 +183,11 @@ class PyAVReader:
             return expected - losses.packets, ""
         if self._demux_error:
             return 1, f" at least (it cannot be read on: {self._demux_error})"
+        if facts.structure.damage and facts.seconds and self._interval and losses.last_time:
+            # That there is damage is known, so that the tag needs no tolerance.
+            last = losses.last_time / self._interval + 1  # frames until there
+            after = max(round(facts.seconds * facts.fps - last), 0)
+            return max(after - (losses.lost - losses.before_last), 0), ""
         if ends_early(losses.end_seconds, facts):
             assert facts.seconds is not None
             why = f" (it ends after {losses.end_seconds:.1f} of {facts.seconds:.1f} seconds)"
@@ -197,7 +202,8 @@ class PyAVReader:
             return "its frames do not come in the order of their times"
         if self._is_torn and not losses.is_regular:
             return "its frame rate varies"
-        if self._is_torn and not self._facts.has_container(*STREAMS) and losses.first_time:
+        is_stream = self._facts.has_container(*STREAMS)
+        if losses.failed_at_start if is_stream else self._is_torn and losses.first_time:
             return "its start is missing"
         return ""
 
@@ -235,9 +241,9 @@ def shows_every_packet(facts: ContainerFacts) -> bool:
 
 def why_unplaced(facts: ContainerFacts, is_reordered: bool) -> str:
     """Why it cannot be told where a lost frame belongs; "" where it can."""
-    if facts.has_container("avi") and is_reordered and facts.codec in ("h264", "hevc"):
+    if facts.has_container("avi") and is_reordered:
         return "none can be allowed, since AVI has no times of reordered frames"
     damage = facts.structure.damage and not facts.structure.is_cut
-    if damage and (facts.samples is not None or facts.has_container("avi")):
+    if damage and (facts.samples is not None or facts.has_container("avi", "mpegts")):
         return "none can be allowed, since it is not known where they belong"
     return ""
