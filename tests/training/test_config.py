@@ -60,7 +60,7 @@ def test_a_toml_file_and_settings_are_laid_over_the_defaults(tmp_path: Path) -> 
         ({"method": ["sultani"]}, "method ['sultani']: has to be one of"),
         ({"method": "sultani", "head.activate": "gate"}, "there are hidden, dropout"),
         ({"head.window": 2}, "config key head.window: has to be odd"),
-        ({"optimiser.name": "sgd"}, "'adam' or 'adagrad' (given: 'sgd')"),
+        ({"optimiser.name": "sgd"}, "'adam', 'adamw' or 'adagrad' (given: 'sgd')"),
         (
             {"input.components": 8, "data.standardise": False},
             "config: input.components = 8 needs data.standardise = true",

@@ -66,6 +66,22 @@ def test_the_gradient_is_clipped_and_its_norm_told_before() -> None:
     assert norms[1e-3][1] == pytest.approx(1e-3, rel=1e-2)
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_a_weight_without_a_gradient_decays(name: str) -> None:
+    """By its share with adamw; by whole steps, however large it is, with adam."""
+    rate, decay = 1e-3, 0.1
+    settings = {"name": name, "learning_rate": rate, "weight_decay": decay}
+    step = make(config_of("clav-como", optimiser=settings))
+    weight = step.model.score[0].weight
+    before = weight.detach().clone()
+    weight.grad = torch.zeros_like(weight)
+    step.optimiser.step()
+    expected = {"adam": before - rate * before.sign(), "adamw": before * (1 - rate * decay)}
+    large = before.abs() > 1e-3  # whose decay is far above Adam's epsilon
+    torch.testing.assert_close(weight.detach()[large], expected[name][large])
+    assert (expected["adam"] - expected["adamw"])[large].abs().min() > 1e-4
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_nothing_waits_for_a_gpu(gpu: str, precision: str) -> None:

@@ -54,6 +54,8 @@ def build_optimiser(model: MilModel, config: OptimiserConfig) -> torch.optim.Opt
     weights, rate, decay = model.parameters(), config.learning_rate, config.weight_decay
     if config.name == "adam":  # fused: one pass over memory
         return torch.optim.Adam(weights, lr=rate, weight_decay=decay, fused=True)
+    if config.name == "adamw":
+        return torch.optim.AdamW(weights, lr=rate, weight_decay=decay, fused=True)
     return torch.optim.Adagrad(weights, lr=rate, weight_decay=decay)
 
 
