@@ -75,6 +75,22 @@ def test_too_short_under_drop(videos: Path, recipe: Recipe) -> None:
         Extractor(drop).extract(videos / "good" / "1.mp4")
 
 
+def test_allowed_damage_is_counted_in_the_meta(
+    videos: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    source = videos / "good" / "1.mp4"
+    with av.open(str(source)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][-2]
+        start, stop = packet.pos, packet.pos + packet.size
+    data = source.read_bytes()
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(data[:start] + bytes(stop - start) + data[stop:])
+    with pytest.raises(DecodeError, match="frames lost: 1 of 33; allowed: 0"):
+        Extractor(recipe, "cpu").extract(path)
+    meta = Extractor(recipe, "cpu", allow_damaged=1).extract(path).meta
+    assert (meta.frames, meta.frames_duplicated, meta.decoder) == (33, 1, "pyav")
+
+
 def write_vp9(path: Path, count: int) -> Path:
     """A video that "auto" reads with Decord."""
     options = {"deadline": "realtime"}
