@@ -169,15 +169,16 @@ def test_while_decoding(videos: Path, tmp_path: Path, number: signal.Signals) ->
     assert names(tmp_path) in ([], ["pack.h5.parts"])
 
 
-# A call into C that goes on when a signal has come, as a long forward pass does.
+# A call into C that goes on when a signal has come, as a long forward pass does: for a lock that
+# this thread holds itself.
 LONG_STEP = """
-import ctypes, threading, time
+import ctypes
 from vad_cli.signals import handle_signals
 handle_signals()
-forever = threading.Thread(target=time.sleep, args=(600,), daemon=True)
-forever.start()
+lock, libc = ctypes.create_string_buffer(64), ctypes.CDLL(None)
+libc.pthread_mutex_lock(lock)
 print("ready", flush=True)
-ctypes.CDLL(None).pthread_join(ctypes.c_ulong(forever.ident), None)
+libc.pthread_mutex_lock(lock)
 """
 
 
