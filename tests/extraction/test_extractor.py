@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -14,8 +17,10 @@ from torchvision.transforms.v2 import functional as tv
 
 from vad_toolkit.backbones.store import get_weights, load_backbone
 from vad_toolkit.errors import DecodeError, InputError, WeightsError
+from vad_toolkit.extraction import extractor as extractor_module
+from vad_toolkit.extraction.decoding import Event, Failed, Frames, Opened
 from vad_toolkit.extraction.extractor import Extractor
-from vad_toolkit.extraction.sources import list_sources
+from vad_toolkit.extraction.sources import VideoSource, list_sources
 from vad_toolkit.features.recipe import Recipe, load_recipe
 from vad_toolkit.features.resize import resize_frames
 from vad_toolkit.flow.tvl1 import TVL1
@@ -203,6 +208,26 @@ def test_company_changes_nothing(videos: Path, recipe: Recipe, jobs: int, batch:
         expected = alone.extract(source.path)
         assert item.features.meta == expected.meta
         np.testing.assert_array_equal(item.features.streams["rgb"], expected.streams["rgb"])
+
+
+def test_a_video_fails_once(videos: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a second decoder begins it again, after we gave it up."""
+    path = videos / "good" / "1.mp4"
+    without_rate = replace(open_video(path).info, fps=0.0)
+    opened = Opened(0, without_rate)
+    frames = Frames(0, torch.zeros((16, 64, 96, 3), dtype=torch.uint8))
+    script = [opened, frames, opened, frames, Failed(0, DecodeError("lost a frame"))]
+    monkeypatch.setattr(
+        extractor_module, "DecodeAhead", lambda paths, **_: nullcontext(played(paths, script))
+    )
+    slow = load_recipe("i3d-rgb-center", {**recipe.model_dump(), "frame_rate": 4})
+    (found,) = Extractor(slow).extract_many([VideoSource("a", path)])
+    assert "states no frame rate" in str(found.error)
+
+
+def played(paths: Iterable[Path], script: Iterable[Event]) -> Iterator[Event]:
+    list(paths)  # all are taken
+    yield from script
 
 
 def test_leaving_early_leaves_no_decoder(videos: Path, recipe: Recipe) -> None:

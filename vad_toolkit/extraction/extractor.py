@@ -128,6 +128,7 @@ class Extractor:
                 yield video.path
 
         hand: dict[int, _Video] = {}
+        failed: set[int] = set()  # told once, whatever a second decoder may still give of them
         ended: list[_Video] = []  # all frames seen; features still to come
         with DecodeAhead(
             paths(),
@@ -139,15 +140,14 @@ class Extractor:
             pinned=self.device.type == "cuda",
         ) as events:
             for event in events:
+                if event.index in failed:
+                    continue
                 source = taken[event.index]
                 try:
                     if isinstance(event, Opened):
                         hand[event.index] = self._begin(source, event.info)
                     elif isinstance(event, Failed):
-                        hand.pop(event.index, None)
-                        yield Extracted(source, None, event.error)
-                    elif event.index not in hand:
-                        continue  # it has failed before its end
+                        raise event.error
                     elif isinstance(event, Frames):
                         video = hand[event.index]
                         self._push(video, event.frames)
@@ -157,8 +157,9 @@ class Extractor:
                         video = hand.pop(event.index)
                         self._finish(video, event)
                         ended.append(video)
-                except VadError as error:
+                except (VadError, OSError) as error:
                     hand.pop(event.index, None)
+                    failed.add(event.index)
                     yield Extracted(source, None, error)
                 while ended and ended[0].complete:
                     yield ended.pop(0).result()
