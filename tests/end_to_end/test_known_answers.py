@@ -11,8 +11,9 @@ import torch
 from vad_toolkit.backbones.answer import known_answer
 from vad_toolkit.backbones.store import load_backbone
 from vad_toolkit.errors import InputError
-from vad_toolkit.features.crops import crop_views, network_input, resize_frames
+from vad_toolkit.extraction.streams import RgbClips
 from vad_toolkit.features.recipe import load_recipe
+from vad_toolkit.features.resize import resize_frames
 from vad_toolkit.video.reader import open_video
 
 SAMPLES = {  # class and probability as published, of 64 frames; the middle ones fit
@@ -46,10 +47,11 @@ def test_samples_give_their_classes(reference: Path, real_weights: str, name: st
     frames = np.concatenate(list(reader.chunks(64)))
     reader.close()
     frames = frames[len(frames) // 2 - 32 :][:64]
-    recipe = load_recipe("i3d-rgb-center")
-    crop = crop_views(resize_frames(torch.from_numpy(frames), recipe.resize), recipe)
+    recipe = load_recipe("i3d-rgb-center", {"snippet_frames": 64, "step": 64})
+    resized = resize_frames(torch.from_numpy(frames), recipe.resize)
+    (clip,) = RgbClips(recipe, torch.float32).push(resized)
     with torch.inference_mode():
         network = load_backbone(real_weights)
-        answer = network.logits(network_input(crop, torch.float32))[0].softmax(0)
+        answer = network.logits(clip.permute(3, 0, 1, 2)[None])[0].softmax(0)
     assert labels[int(answer.argmax())] == expected
     assert float(answer.max()) == pytest.approx(probability, abs=0.02)
