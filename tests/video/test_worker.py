@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -218,6 +219,7 @@ def test_nothing_is_left_behind(plain: Path) -> None:
 
     with DecodeWorker() as worker:
         read(worker, plain)
+    gc.collect()  # what other tests have left
     files, threads = open_files(), threading.active_count()
     with DecodeWorker() as worker:
         read(worker, plain)

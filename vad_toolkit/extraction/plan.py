@@ -16,7 +16,8 @@ from vad_toolkit.errors import VadError
 from vad_toolkit.extraction.sources import VideoSource
 from vad_toolkit.features.ids import check_ids
 from vad_toolkit.video.files import source_bytes
-from vad_toolkit.video.probe import ContainerFacts, probe
+from vad_toolkit.video.probe import ContainerFacts
+from vad_toolkit.video.survey import worker_pool
 
 PROBES = 8  # containers read at once: on shared disks the time is waiting
 BYTES_A_FRAME = 4000  # of a video, where no other one tells
@@ -46,9 +47,20 @@ def measure_videos(videos: Sequence[VideoSource], *, look_at_all: bool = False) 
     Args:
         look_at_all: open also the files whose frames a manifest tells.
     """
-    with ThreadPoolExecutor(PROBES) as pool:
+    lanes = max(1, min(PROBES, len(videos)))
+    with worker_pool(lanes) as free, ThreadPoolExecutor(lanes) as pool:
+
+        def look(video: VideoSource) -> ContainerFacts | None:
+            worker = free.get()
+            try:
+                return worker.probe(video.path)[0]
+            except (VadError, OSError):  # the run tells what is wrong with it
+                return None
+            finally:
+                free.put(worker)
+
         seen = [
-            pool.submit(_probe, video) if look_at_all or not video.frames else None
+            pool.submit(look, video) if look_at_all or not video.frames else None
             for video in videos
         ]
         facts = [None if future is None else future.result() for future in seen]
@@ -103,10 +115,3 @@ def longest_first(videos: Sequence[VideoSource]) -> list[VideoSource]:
     if all(video.frames for video in videos):
         return sorted(videos, key=lambda video: (-(video.frames or 0), video.id))
     return sorted(videos, key=lambda video: (-source_bytes(video.path), video.id))
-
-
-def _probe(video: VideoSource) -> ContainerFacts | None:
-    try:
-        return probe(video.path)
-    except (VadError, OSError):  # the run tells what is wrong with it
-        return None

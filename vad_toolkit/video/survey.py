@@ -91,7 +91,7 @@ def survey(
         raise InputError(f"{jobs} jobs; allowed: 1 or more")
     lanes = min(jobs or os.cpu_count() or 1, max(len(videos), 1))
     reports: list[VideoReport | None] = [None] * len(videos)
-    with _workers(lanes, timeout_seconds) as free, ThreadPoolExecutor(lanes) as pool:
+    with worker_pool(lanes, timeout_seconds) as free, ThreadPoolExecutor(lanes) as pool:
 
         def work(path: Path) -> VideoReport:
             worker = free.get()
@@ -114,7 +114,8 @@ def survey(
 
 
 @contextmanager
-def _workers(count: int, timeout_seconds: float) -> Iterator[SimpleQueue[DecodeWorker]]:
+def worker_pool(count: int, timeout_seconds: float = 60.0) -> Iterator[SimpleQueue[DecodeWorker]]:
+    """Decoders that several threads take out and put back; they end with the block."""
     workers = [DecodeWorker(timeout_seconds) for _ in range(count)]
     free: SimpleQueue[DecodeWorker] = SimpleQueue()
     for worker in workers:
