@@ -1,6 +1,7 @@
 """Whole extraction, against popular scripts and the matrix-multiply limit of the same run.
 
     python benchmarks/extract.py [--device cpu] [--crops tencrop] [--frames 64] [--rounds 5]
+                                 [--two-streams]
 
 From a file to features on disk-ready arrays, ten-crop Inception-I3D RGB of a rendered video of
 320x240. Every row is measured in one run, the ways taking turns, so that ratios mean something on a
@@ -11,7 +12,9 @@ busy machine. Weights do not change the speed: random ones serve. Rows:
 - popular: what popular scripts do (`popular_scripts.py`); on a GPU its network runs there;
 - decode, prepare, network: the stages of `extraction`, each alone: frames out of the decoder's
   process; resize, crops and normalisation; the network on as many clips as the video has;
-- extraction: `Extractor.extract`; extraction-bfloat16 where the device has it.
+- extraction: `Extractor.extract`; extraction-bfloat16 where the device has it; with
+  `--two-streams` also extraction-two-streams, RGB and TV-L1 flow of one decoding (the operations of
+  flow itself are not counted).
 """
 
 from __future__ import annotations
@@ -39,6 +42,8 @@ from vad_toolkit.video.encode import write_video
 from vad_toolkit.video.worker import DecodeWorker
 
 CLIP_GFLOP = 55.6  # of 16 frames at 224x224: 27.8 G multiply-adds
+FLOW_CLIP_GFLOP = 51.2
+Row = dict[str, float | str]
 MATRIX = {"cpu": 4096, "cuda": 8192}
 HEIGHT, WIDTH = 240, 320
 
@@ -117,8 +122,8 @@ class Stages:
 
 @torch.inference_mode()
 def measure(
-    device: torch.device, crops: str, frames: int, rounds: int, folder: Path
-) -> dict[str, dict[str, float]]:
+    device: torch.device, crops: str, frames: int, rounds: int, two_streams: bool, folder: Path
+) -> dict[str, Row]:
     """Medians and quartiles of seconds, and what follows from them, a row a way."""
     get_weights("i3d-rgb-random")
     recipe = load_recipe(f"i3d-rgb-{crops}", {"weights": "i3d-rgb-random"})
@@ -149,6 +154,15 @@ def measure(
         ways["matmul-bfloat16"] = (lambda: half_a @ half_b, matmul_gflop)
         ways["extraction-bfloat16"] = (lambda: half.extract(stages.path), video_gflop)
 
+    if two_streams:
+        get_weights("i3d-flow-random")
+        fields = {"weights": {"rgb": "i3d-rgb-random", "flow": "i3d-flow-random"}}
+        both = Extractor(load_recipe(f"i3d-rgb-flow-{crops}", fields), str(device))
+        ways["extraction-two-streams"] = (
+            lambda: both.extract(stages.path),
+            (CLIP_GFLOP + FLOW_CLIP_GFLOP) * stages.clips,
+        )
+
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for call, _ in ways.values():
         call()  # warm up: memory, kernels, the decoder's process
@@ -160,13 +174,13 @@ def measure(
 
 def rows_of(
     gflop: dict[str, float], seconds: dict[str, list[float]], frames: int
-) -> dict[str, dict[str, float]]:
+) -> dict[str, Row]:
     """What the seconds say."""
-    rows: dict[str, dict[str, float]] = {}
+    rows: dict[str, Row] = {}
     limit = gflop["matmul"] / statistics.median(seconds["matmul"])
     for name, values in seconds.items():
         low, middle, high = statistics.quantiles(values, n=4)
-        row = {
+        row: Row = {
             "seconds_median": round(middle, 4),
             "seconds_quartile_1": round(low, 4),
             "seconds_quartile_3": round(high, 4),
@@ -177,15 +191,17 @@ def rows_of(
         if not name.startswith("matmul"):
             row["frames_per_second"] = round(frames / middle, 2)
         rows[name] = row
-    whole = rows["extraction"]
+    whole, middles = rows["extraction"], {}
     for stage in ("decode", "prepare", "network"):
-        share = rows[stage]["seconds_median"] / whole["seconds_median"]
+        middles[stage] = statistics.median(seconds[stage])
+        share = middles[stage] / statistics.median(seconds["extraction"])
         whole[f"share_{stage}"] = round(share, 3)
+    whole["bottleneck"] = max(middles, key=middles.__getitem__)
     whole["peak_memory_mb"] = round(memory_mb("VmHWM"))
     if "popular" in rows:
         for name in ("extraction", "extraction-bfloat16"):
             if name in rows:
-                speed = rows[name]["frames_per_second"] / rows["popular"]["frames_per_second"]
+                speed = statistics.median(seconds["popular"]) / statistics.median(seconds[name])
                 rows[name]["times_popular"] = round(speed, 2)
     return rows
 
@@ -196,12 +212,20 @@ def main() -> None:
     parser.add_argument("--crops", choices=("tencrop", "center"), default="tencrop")
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--two-streams", action="store_true")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     device = pick_device(options.device)
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     with tempfile.TemporaryDirectory() as folder:
-        rows = measure(device, options.crops, options.frames, options.rounds, Path(folder))
+        rows = measure(
+            device,
+            options.crops,
+            options.frames,
+            options.rounds,
+            options.two_streams,
+            Path(folder),
+        )
     threads = f"{torch.get_num_threads()}threads" if device.type == "cpu" else "gpu"
     write_result(
         options.out / f"extract-{options.crops}-{slug(machine)}-{threads}.json",

@@ -20,7 +20,8 @@ EXTRACTION = {
     "popular": "as popular scripts do: JPEGs on disk, ten passes, eager float32",
     "extraction": "`vad extract`, float32",
     "extraction-bfloat16": "`vad extract`, bfloat16",
-    "network": "of which the network alone",
+    "extraction-two-streams": "`vad extract`, RGB and TV-L1 flow",
+    "network": "the RGB network alone",
 }
 
 
