@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vad_toolkit.backbones.registry import Stream
 from vad_toolkit.backbones.store import load_backbone
-from vad_toolkit.device import pick_device, tensor_float32
+from vad_toolkit.device import keep_freed_memory, pick_device, tensor_float32
 from vad_toolkit.errors import DecodeError, InputError, PackError, VadError
 from vad_toolkit.extraction.batches import CPU_CLIPS, Batcher, find_batch, time_passes
 from vad_toolkit.extraction.decoding import DecodeAhead, Ended, Failed, Frames, Opened
@@ -83,6 +83,8 @@ class Extractor:
         self.allow_damaged = allow_damaged
         self.jobs = jobs or (1 if self.device.type == "cpu" else min(8, os.cpu_count() or 1))
         self.dtype = DTYPES[recipe.precision]
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self._batch = batch
         self._batchers = {stream: self._batcher(stream) for stream in recipe.streams}
         self._estimator: FlowEstimator | None = None
