@@ -9,7 +9,8 @@ busy machine. Weights do not change the speed: random ones serve. Rows:
 
 - matmul: square matrices in float32, the limit that `share_of_matmul` refers to; matmul-bfloat16
   where the device has it;
-- popular: what popular scripts do (`popular_scripts.py`); on a GPU its network runs there;
+- popular: what popular scripts do (`popular_scripts.py`), in a process of its own; on a GPU its
+  network runs there;
 - decode, prepare, network: the stages of `extraction`, each alone: frames out of the decoder's
   process; resize, crops and normalisation; the network on as many clips as the video has;
 - extraction: `Extractor.extract`; extraction-bfloat16 where the device has it; with
@@ -21,6 +22,8 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -29,8 +32,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from machine import RESULTS, memory_mb, processor, slug, write_result
-from plain_inception_i3d import unfolded
-from popular_scripts import extract as popular
 
 from vad_toolkit.backbones.store import get_weights, load_backbone
 from vad_toolkit.device import pick_device
@@ -84,7 +85,6 @@ class Stages:
         self.folder = folder
         self.extractor = Extractor(recipe, str(device))
         self.network = load_backbone(recipe.weights["rgb"], device)
-        self.plain = unfolded(load_backbone(recipe.weights["rgb"])).to(device)
         self.worker = DecodeWorker()
         self.batch = self.extractor._batchers["rgb"].size
         self.frames = list(self.decode())
@@ -112,12 +112,11 @@ class Stages:
         for _ in range(-(-self.clips // self.batch)):
             self.network(clips)
 
-    def popular(self) -> None:
-        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-            popular(self.path, Path(folder), self._plain, batch=self.batch)
-
-    def _plain(self, clips: torch.Tensor) -> torch.Tensor:
-        return self.plain(clips.to(self.device)).cpu()
+    def popular(self) -> float:
+        """Seconds that popular scripts take, in a process of their own."""
+        script = Path(__file__).with_name("popular_scripts.py")
+        command = [sys.executable, script, self.path, self.batch, self.device]
+        return float(subprocess.check_output(list(map(str, command)), text=True))
 
 
 @torch.inference_mode()
@@ -164,11 +163,14 @@ def measure(
         )
 
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for call, _ in ways.values():
-        call()  # warm up: memory, kernels, the decoder's process
+    for name, (call, _) in ways.items():
+        if name != "popular":
+            call()  # warm up: memory, kernels, the decoder's process
     for _ in range(rounds):
         for name, (call, _) in ways.items():
-            seconds[name].append(timed(call, device))
+            # "popular" tells the seconds itself: those of its process's start do not count
+            spent = stages.popular() if name == "popular" else timed(call, device)
+            seconds[name].append(spent)
     return rows_of({name: gflop for name, (_, gflop) in ways.items()}, seconds, frames)
 
 

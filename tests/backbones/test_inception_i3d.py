@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from plain_inception_i3d import PlainInceptionI3D, unfolded
 
+from vad_toolkit.backbones import inception_i3d
 from vad_toolkit.backbones.convert import random_weights, read_weights
 from vad_toolkit.backbones.inception_i3d import InceptionI3D
 
@@ -75,3 +77,14 @@ def test_layout_of_the_input_does_not_matter() -> None:
         plain_layout = network(clips)
         channels_last = network(clips.to(memory_format=torch.channels_last_3d))
     torch.testing.assert_close(plain_layout, channels_last, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "shape", [(2, 5, 4, 6, 7), (1, 3, 1, 2, 9), (1, 1, 1, 1, 1), (2, 4, 2, 7, 3)]
+)
+def test_pooling_axis_by_axis_is_pooling(shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    x = x.contiguous(memory_format=torch.channels_last_3d)
+    pooled = inception_i3d._max_pool_3(x)
+    assert torch.equal(pooled, F.max_pool3d(x, 3, stride=1, padding=1))
+    assert pooled.is_contiguous(memory_format=torch.channels_last_3d)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-CPU_CLIPS = 2  # a forward pass: they fill a CPU's caches best (docs/LOG.md)
+CPU_CLIPS, CPU_CROPS = 2, 5  # a forward pass; the second where a snippet has as many crops, or ten
 GPU_CLIPS = (8, 16, 32, 64, 128, 256)  # tried, until more is not faster
 WORTH = 1.03  # how much faster a larger batch has to be for its memory
 

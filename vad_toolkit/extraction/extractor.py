@@ -19,7 +19,7 @@ from vad_toolkit.backbones.registry import Stream
 from vad_toolkit.backbones.store import load_backbone
 from vad_toolkit.device import keep_freed_memory, pick_device, tensor_float32
 from vad_toolkit.errors import DecodeError, InputError, PackError, VadError
-from vad_toolkit.extraction.batches import CPU_CLIPS, Batcher, find_batch, time_passes
+from vad_toolkit.extraction.batches import CPU_CLIPS, CPU_CROPS, Batcher, find_batch, time_passes
 from vad_toolkit.extraction.decoding import DecodeAhead, Ended, Failed, Frames, Opened
 from vad_toolkit.extraction.sources import VideoSource
 from vad_toolkit.extraction.streams import ClipStream, FlowClips, RgbClips
@@ -57,7 +57,7 @@ class Extractor:
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         decoder: `auto`, `decord` or `pyav`.
         jobs: decoder processes; None: one on a CPU, up to eight on a GPU.
-        batch: clips a forward pass; None: `CPU_CLIPS`, on a GPU what `find_batch` finds.
+        batch: clips a forward pass; None: two or five, on a GPU what `find_batch` finds.
         timeout_seconds: the longest wait for a video to open, and for each chunk of it.
         allow_damaged: how many lost frames of a video file copies may take the place of.
     """
@@ -185,7 +185,7 @@ class Extractor:
     @torch.inference_mode()
     def _find_batch(self, features: Callable[[Tensor], Tensor], channels: int) -> int:
         if self.device.type == "cpu":
-            return CPU_CLIPS
+            return CPU_CLIPS if self.recipe.crop_count % CPU_CROPS else CPU_CROPS
         size = self.recipe.crop_size
         shape = (self.recipe.snippet_frames, size, size, channels)
         like = torch.empty(0, dtype=self.dtype, device=self.device)
