@@ -79,8 +79,8 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 @click.option(
     "--batch",
     type=click.IntRange(min=1),
-    help="Clips a forward pass; halved where memory is short.  [default: 2 or 5 on a CPU, found "
-    "by trying on a GPU]",
+    help="Clips a forward pass; halved where a GPU's memory is short.  [default: 2 or 5 on a CPU, "
+    "found by trying on a GPU]",
 )
 @click.option(
     "--shard",

@@ -80,7 +80,8 @@ def keep_freed_memory() -> None:
 
     glibc gets blocks of some size from the system, and gives them back as soon as they are free.
     A network on a CPU frees and allocates the same large tensors layer after layer, and the system
-    clears every page of them anew: a fifth of its time (docs/LOG.md). Elsewhere nothing is done.
+    clears every page of them anew: a tenth of its time and more (docs/LOG.md). Elsewhere nothing is
+    done.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if sys.platform == "linux" and mallopt is not None:

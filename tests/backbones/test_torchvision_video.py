@@ -34,7 +34,7 @@ def test_rows_say_what_torchvision_says(name: str) -> None:
     transform = published.transforms()
     assert (transform.mean, transform.std) == NORMALISATIONS[row.normalisation]
     assert transform.crop_size == [row.crop_size] * 2
-    resize = [row.resize] if isinstance(row.resize, int) else list(row.resize)
+    resize = [row.resize] if isinstance(row.resize, int) else [row.resize[1], row.resize[0]]
     assert transform.resize_size == resize
     assert row.min_frames == published.meta.get("min_temporal_size", 1)
     with torch.device("meta"):

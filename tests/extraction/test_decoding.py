@@ -61,12 +61,10 @@ def test_what_lies_ahead_is_bounded(videos: Path, monkeypatch: pytest.MonkeyPatc
         assert sum(isinstance(event, Frames) for event in events) == 8
 
 
-def test_an_early_end_does_not_wait_for_the_decoders(videos: Path) -> None:
-    started = time.monotonic()
+def test_an_early_end_ends_the_decoders(videos: Path) -> None:
     with DecodeAhead([videos / "good" / "1.mp4"] * 20, jobs=2, chunk_frames=1) as ahead:
         next(iter(ahead))
     assert not any(thread.is_alive() for thread in ahead._threads)
-    assert time.monotonic() - started < 10 * decoding.CLOSE_SECONDS
 
 
 def test_our_own_mistakes_are_not_swallowed(videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -191,6 +191,19 @@ def test_a_frame_rate(videos: Path, recipe: Recipe) -> None:
     assert not np.array_equal(made.streams["rgb"], Extractor(recipe).extract(path).streams["rgb"])
 
 
+def test_a_rate_that_only_the_manifest_knows(recipe: Recipe, tmp_path: Path) -> None:
+    """A folder of frames states none."""
+    for index in range(33):
+        Image.new("RGB", (96, 64), (7 * index, 0, 0)).save(tmp_path / f"{index}.png")
+    slow = load_recipe("i3d-rgb-center", {**recipe.model_dump(), "frame_rate": 4})
+    (found,) = Extractor(slow).extract_many([VideoSource("a", tmp_path, fps=8.0)])
+    assert found.features is not None
+    assert (found.features.meta.fps, found.features.meta.frames) == (8.0, 33)
+    assert found.features.streams["rgb"].shape == (2, 1, 1024)
+    with pytest.raises(DecodeError, match="states no frame rate"):
+        Extractor(slow).extract(tmp_path)
+
+
 @pytest.mark.parametrize(("jobs", "batch"), [(1, 2), (3, 2), (3, 5)])
 def test_company_changes_nothing(videos: Path, recipe: Recipe, jobs: int, batch: int) -> None:
     """A video's features are the same bits, whatever else is decoded or in its batch with it."""

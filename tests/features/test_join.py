@@ -64,6 +64,38 @@ def test_overlapping_snippets(tmp_path: Path, make_video: Callable[..., VideoFea
         list(join_pack(pack, {"b": ["a"]}))
 
 
+def test_a_tail_rule_that_the_whole_would_not_have(
+    tmp_path: Path, make_video: Callable[..., VideoFeatures]
+) -> None:
+    """Of 2 snippets, 32 frames; joined they would be 32 frames too, and by this rule 1 snippet."""
+    recipe = load_recipe("i3d-rgb-center", {"tail": "drop-next"})
+    path = tmp_path / "p.h5"
+    write_pack(path, recipe, [("a", make_video(33, recipe=recipe))], dataset="x")
+    with FeaturePack.open(path) as pack, pytest.raises(InputError, match="tail rule drop-next"):
+        list(join_pack(pack, {"b": ["a"]}))
+
+
+def test_a_joined_video_has_frames_of_the_recipes_rate(tmp_path: Path) -> None:
+    """40 frames at 25 a second are 16 at 10: one snippet each, two together."""
+    recipe = load_recipe("i3d-rgb-center", {"frame_rate": 10})
+    meta = VideoMeta(40, 40, 0, 25.0, 320, 240, "0" * 64, "pyav", "1")
+    clip = VideoFeatures(meta, {"rgb": np.ones((1, 1, 4), np.float16)})
+    path, out = tmp_path / "p.h5", tmp_path / "joined.h5"
+    write_pack(path, recipe, [("a", clip)], dataset="x")
+    with FeaturePack.open(path) as pack:
+        write_pack(out, recipe, join_pack(pack, {"b": ["a", "a"]}), dataset="x")
+    with FeaturePack.open(out) as joined:
+        assert (joined.meta("b").frames, joined.meta("b").fps) == (32, 10.0)
+
+
+def test_a_video_without_a_rate_does_not_fit_a_recipe_that_resamples(tmp_path: Path) -> None:
+    recipe = load_recipe("i3d-rgb-center", {"frame_rate": 10})
+    meta = VideoMeta(40, 40, 0, 0.0, 320, 240, "0" * 64, "pyav", "1")
+    clip = VideoFeatures(meta, {"rgb": np.ones((1, 1, 4), np.float16)})
+    with pytest.raises(PackError, match="states no frame rate"):
+        write_pack(tmp_path / "p.h5", recipe, [("a", clip)], dataset="x")
+
+
 def test_damaged_clip(good_pack: Path) -> None:
     with h5py.File(good_pack, "r+") as file:
         file["videos/two/rgb"][0, 0, 0] += 1

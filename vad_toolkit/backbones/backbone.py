@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, ABC):
     """Clips (n, channels, frames, height, width), normalised, to features (n, feature_dim)."""
 
     feature_dim: int
     channels: int
 
+    @abstractmethod
     def logits(self, clips: Tensor) -> Tensor:
         """What the published classifier says of clips, (n, 400)."""
-        raise NotImplementedError
 
 
 class FoldedConv3d(nn.Conv3d):

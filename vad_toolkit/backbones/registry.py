@@ -60,7 +60,7 @@ class Architecture:
     frames: int = 16  # of a clip, as its owners (or the published features) take them
     min_frames: int = 1
     max_frames: int | None = None
-    resize: int | tuple[int, int] = 256  # short side, or (height, width) with the aspect lost
+    resize: int | tuple[int, int] = 256  # short side, or (width, height) with the aspect lost
     crop_size: int = 224
     min_size: int = 32
     max_size: int | None = None
@@ -144,7 +144,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         _torchvision("s3d", 1024, "kinetics", 128, min_frames=14, resize=(256, 256), min_size=224),
         *(
-            _torchvision(name, 512, "kinetics", 16, resize=(128, 171), crop_size=112)
+            _torchvision(name, 512, "kinetics", 16, resize=(171, 128), crop_size=112)
             for name in ("r3d_18", "mc3_18", "r2plus1d_18")
         ),
         *(

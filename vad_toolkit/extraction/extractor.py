@@ -50,7 +50,7 @@ class Extractor:
     """One recipe's networks on one device.
 
     Raises WeightsError when the recipe's weights are not in the cache, and InputError for a device
-    that is not there.
+    that is not there. On a CPU the process keeps freed memory from then on (`keep_freed_memory`).
 
     Args:
         recipe: how features are made.
@@ -199,8 +199,10 @@ class Extractor:
             else:
                 assert self._estimator is not None
                 streams[name] = FlowClips(self.recipe, self.dtype, self._estimator)
-        taker = FrameTaker(self.recipe, info.fps)
-        return _Video(source, info, self.recipe, taker, streams)
+        fps = info.fps
+        if self.recipe.frame_rate is not None:  # it has to be known; a manifest may know it
+            fps = fps or source.fps or 0.0
+        return _Video(source, info, fps, self.recipe, FrameTaker(self.recipe, fps), streams)
 
     def _push(self, video: _Video, frames: Tensor) -> None:
         video.decoded += len(frames)
@@ -245,6 +247,7 @@ class _Video:
 
     source: VideoSource
     info: VideoInfo
+    fps: float
     recipe: Recipe
     taker: FrameTaker
     clips: dict[Stream, ClipStream]
@@ -272,7 +275,7 @@ class _Video:
                     frames=stats.frames_decoded,
                     frames_reported=stats.frames_reported,
                     frames_duplicated=stats.frames_duplicated,
-                    fps=self.info.fps,
+                    fps=self.fps,
                     width=self.info.width,
                     height=self.info.height,
                     source_sha256=self.ended.source_sha256,

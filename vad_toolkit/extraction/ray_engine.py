@@ -119,6 +119,7 @@ def _extract_one(made: bytes, device: str, home: str, video: VideoSource) -> Ext
 @lru_cache(maxsize=1)
 def _extractor(made: bytes, device: str) -> Extractor:
     """One for all videos of this process."""
+    # Pickled by this run's own driver, as all that Ray's tasks take; nobody's file.
     extractor: Extractor = pickle.loads(made)(device)
     return extractor
 

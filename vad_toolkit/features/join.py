@@ -13,6 +13,7 @@ import numpy as np
 import vad_toolkit
 from vad_toolkit.errors import InputError
 from vad_toolkit.features.pack import FeaturePack
+from vad_toolkit.features.recipe import Recipe
 from vad_toolkit.features.video import VideoFeatures, VideoMeta
 from vad_toolkit.files import canonical_json, sha256_text
 
@@ -22,11 +23,12 @@ def join_pack(
 ) -> Iterator[tuple[str, VideoFeatures]]:
     """Videos for `write_pack`: for each id in `plan`, its clips' features joined along N in order.
 
-    `fps`, width and height are the first clip's; `source_sha256` is taken over the clips' ids and
+    `fps`, width and height are the first clip's (`fps` that of a recipe that resamples, whose frames
+    the joined video has); `source_sha256` is taken over the clips' ids and
     source hashes. A clip may come more than once. The digests of what is read are compared.
 
     Raises:
-        InputError: the recipe's snippets overlap, or a video of the plan has no clips.
+        InputError: the recipe's snippets overlap, its tail rule is `drop-next`, or a video of the plan has no clips.
         PackError: the pack lacks a clip. PackCorrupt: a clip is damaged.
     """
     step = pack.recipe.step
@@ -34,6 +36,11 @@ def join_pack(
         raise InputError(
             f"{pack.path} has snippets of {pack.recipe.snippet_frames} frames every {step}: "
             "only snippets that do not overlap can be joined"
+        )
+    if isinstance(pack.recipe, Recipe) and pack.recipe.tail == "drop-next":
+        raise InputError(
+            f"{pack.path} has the tail rule drop-next, by which a joined video would have a snippet "
+            "less than its parts: extract the clips with tail loop or drop"
         )
     for id, clips in plan.items():
         if not clips:
@@ -50,11 +57,12 @@ def _join(pack: FeaturePack, clips: Sequence[str], step: int) -> VideoFeatures:
     frames = step * len(next(iter(streams.values())))
     sources = [[clip, part.meta.source_sha256] for clip, part in zip(clips, parts, strict=True)]
     first = parts[0].meta
+    rate = pack.recipe.frame_rate if isinstance(pack.recipe, Recipe) else None
     meta = VideoMeta(
         frames=frames,
         frames_reported=frames,
         frames_duplicated=0,
-        fps=first.fps,
+        fps=first.fps if rate is None else rate,
         width=first.width,
         height=first.height,
         source_sha256=sha256_text(canonical_json(sources)),

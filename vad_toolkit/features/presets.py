@@ -22,9 +22,8 @@ TWO_STREAMS = {
 
 def _torchvision(network: Architecture) -> Mapping[str, Any]:
     """Frames as torchvision's own transforms prepare them, snippets of 16, centre crop."""
-    resize = network.resize
     return {
-        "resize": resize if isinstance(resize, int) else (resize[1], resize[0]),
+        "resize": network.resize,
         "resize_method": "bilinear-uint8",
         "crops": "center",
         "crop_size": network.crop_size,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vad_toolkit.errors import PackError
+from vad_toolkit.errors import InputError, PackError
 from vad_toolkit.features import hdf5
 from vad_toolkit.features.ids import check_id, check_text
 from vad_toolkit.features.recipe import AnyRecipe
@@ -100,7 +100,10 @@ class PackFit:
             found = ", ".join(map(hdf5.shown, sorted(shapes))) or "none"
             wanted = ", ".join(map(repr, self.recipe.streams))
             raise PackError(f"its streams are {found}, the recipe's {wanted}")
-        snippets = self.recipe.snippet_count(meta.frames, meta.fps)
+        try:
+            snippets = self.recipe.snippet_count(meta.frames, meta.fps)
+        except InputError as error:
+            raise PackError(str(error)) from error
         if snippets is None:  # published features: whatever they have, but all streams the same
             snippets = next(iter(shapes.values()))[0]
         if not snippets:

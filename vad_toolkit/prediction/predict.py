@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,7 @@ def predict(
         raise InputError(f"fps {fps} has to be more than 0 frames a second, such as 25")
     check_options(decoder, allow_damaged)
     check_unused(out)
-    sources = list_sources(videos)
+    sources = [replace(source, fps=fps) for source in list_sources(videos)]
     place = pick_device(device)
     loaded = load_checkpoint(checkpoint, place)
     recipe = loaded.recipe
