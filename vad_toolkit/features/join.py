@@ -23,12 +23,13 @@ def join_pack(
 ) -> Iterator[tuple[str, VideoFeatures]]:
     """Videos for `write_pack`: for each id in `plan`, its clips' features joined along N in order.
 
-    `fps`, width and height are the first clip's (`fps` that of a recipe that resamples, whose frames
-    the joined video has); `source_sha256` is taken over the clips' ids and
-    source hashes. A clip may come more than once. The digests of what is read are compared.
+    `fps`, width and height are the first clip's, but for a recipe that resamples: the joined video
+    has frames of its rate. `source_sha256` is taken over the clips' ids and source hashes. A clip may
+    come more than once. The digests of what is read are compared.
 
     Raises:
-        InputError: the recipe's snippets overlap, its tail rule is `drop-next`, or a video of the plan has no clips.
+        InputError: the recipe's snippets overlap, its tail rule is `drop-next`, or a video of the
+            plan has no clips.
         PackError: the pack lacks a clip. PackCorrupt: a clip is damaged.
     """
     step = pack.recipe.step
@@ -39,8 +40,8 @@ def join_pack(
         )
     if isinstance(pack.recipe, Recipe) and pack.recipe.tail == "drop-next":
         raise InputError(
-            f"{pack.path} has the tail rule drop-next, by which a joined video would have a snippet "
-            "less than its parts: extract the clips with tail loop or drop"
+            f"{pack.path} has the tail rule drop-next, by which a joined video would have a "
+            "snippet less than its parts: extract the clips with tail loop or drop"
         )
     for id, clips in plan.items():
         if not clips:
