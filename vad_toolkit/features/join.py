@@ -24,8 +24,8 @@ def join_pack(
     """Videos for `write_pack`: for each id in `plan`, its clips' features joined along N in order.
 
     `fps`, width and height are the first clip's, but for a recipe that resamples: the joined video
-    has frames of its rate. `source_sha256` is taken over the clips' ids and source hashes. A clip may
-    come more than once. The digests of what is read are compared.
+    has frames of its rate. `source_sha256` is taken over the clips' ids and source hashes. A clip
+    may come more than once. The digests of what is read are compared.
 
     Raises:
         InputError: the recipe's snippets overlap, its tail rule is `drop-next`, or a video of the
