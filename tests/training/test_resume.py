@@ -83,13 +83,15 @@ def test_stopped_anywhere(dataset, tmp_path, method, segments) -> None:
         assert (result.best_step, result.last_auc) == (whole.best_step, whole.last_auc)
 
 
-def test_stopped_again_and_again(dataset, tmp_path) -> None:
-    whole = train(dataset.pack, dataset.manifest, tmp_path / "whole", config_of(), 0, "cpu")
+@pytest.mark.parametrize("optimiser", [{}, {"name": "adamw", "ema": 0.9}])
+def test_stopped_again_and_again(dataset, tmp_path, optimiser) -> None:
+    config = config_of(**{f"optimiser.{name}": value for name, value in optimiser.items()})
+    whole = train(dataset.pack, dataset.manifest, tmp_path / "whole", config, 0, "cpu")
     out = tmp_path / "stopped"
     for _ in range(2):  # the second one goes on from step 5 and reaches step 11
         with stopped(6):
-            train(dataset.pack, dataset.manifest, out, config_of(), 0, "cpu")
-    train(dataset.pack, dataset.manifest, out, config_of(), 0, "cpu")
+            train(dataset.pack, dataset.manifest, out, config, 0, "cpu")
+    train(dataset.pack, dataset.manifest, out, config, 0, "cpu")
     assert contents(out) == contents(whole.run)
 
 

@@ -38,13 +38,15 @@ Count = Annotated[int, Field(ge=1, le=100_000_000)]
 
 
 class OptimiserConfig(Strict):
-    """How weights move. `clip_norm` 0 leaves gradients as they are."""
+    """How weights move. `clip_norm` 0 leaves gradients as they are, `ema` 0 averages nothing."""
 
     name: Literal["adam", "adamw", "adagrad"] = "adam"
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
     # L2, added to the gradient; adamw: a share of the weight, times the learning rate, each step
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 5e-3
     clip_norm: Annotated[float, Field(ge=0, le=1e6)] = 1.0  # of the whole gradient
+    # Share of the old in a running mean of the weights; that mean is validated, kept and scored.
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class DataConfig(Strict):

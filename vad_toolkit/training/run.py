@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from vad_toolkit.models.base import MilModel
 from vad_toolkit.models.registry import build_model
 from vad_toolkit.progress import ProgressCallback, ProgressEvent
 from vad_toolkit.training import state
@@ -19,6 +20,7 @@ from vad_toolkit.training.checkpoint import (
 )
 from vad_toolkit.training.config import TrainConfig
 from vad_toolkit.training.data import TrainingSet
+from vad_toolkit.training.ema import MeanWeights
 from vad_toolkit.training.loader import Loader
 from vad_toolkit.training.log import RunLog
 from vad_toolkit.training.result import TrainResult
@@ -66,6 +68,8 @@ class Run:
             fit_inputs(model, data.videos, training)
         self.model = model.to(device)
         self.make_step = TrainingStep(self.model, config)
+        ema = config.optimiser.ema
+        self.mean = MeanWeights(self.model, ema) if ema else None
         self.data = data.videos.place(device)
         on_cpu = self.data.flat.device.type == "cpu"
         self.reads_ahead = on_cpu and (data.mapped or device.type == "cuda")
@@ -85,6 +89,8 @@ class Run:
                 schedule = self.model.begin_step((step - 1) / config.steps)
                 batch = loader.next()
                 self.watch.add(step, batch.videos, self.make_step(batch.x, batch.mask))
+                if self.mean is not None:
+                    self.mean.add(step)
                 last = step == config.steps
                 if step % config.log_every == 0 or last:
                     self._log(log, step, schedule, progress)
@@ -94,6 +100,11 @@ class Run:
                     self._save_state(log, loader, step)
             log.sync()
         self._finish()
+
+    @property
+    def _kept(self) -> MilModel:
+        """The model that is validated and saved: the one in training, or its weights' mean."""
+        return self.model if self.mean is None else self.mean.model
 
     def _log(
         self, log: RunLog, step: int, schedule: Mapping[str, float], progress: ProgressCallback
@@ -114,7 +125,7 @@ class Run:
             (*self.data.gather(part, self.device), self.source.labels[part])
             for part in torch.split(self.held_out, 2 * self.config.pairs)
         )
-        result = validate(self.model, batches)
+        result = validate(self._kept, batches)
         log.write(step, "validation", {"auc": result.auc, "loss": result.loss})
         self.latest = state.Measured(step=step, auc=result.auc, loss=result.loss)
         if result.better_than(_result(self.best)):
@@ -133,7 +144,7 @@ class Run:
             metric=None if measured is None else measured.auc,
             validation_loss=None if measured is None else measured.loss,
         )
-        save_checkpoint(self.out / name, self.model, info)
+        save_checkpoint(self.out / name, self._kept, info)
 
     def _finish(self) -> None:
         steps = self.config.steps
@@ -171,6 +182,8 @@ class Run:
         }
         if self.device.type == "cuda":
             tensors["generator.cuda"] = torch.cuda.get_rng_state(self.device)
+        if self.mean is not None:
+            tensors |= state.named("mean", self.mean.state())
         if self.best is not None:
             tensors["best"] = state.file_tensor(self.out / BEST)
         state.write_state(self.out, position, tensors)
@@ -181,6 +194,8 @@ class Run:
             optimiser = state.part(tensors, "optimiser")
             state.restore_optimiser(self.make_step.optimiser, optimiser)
             self.sampler.restore(state.part(tensors, "sampler"))
+            if self.mean is not None:
+                self.mean.restore(state.part(tensors, "mean"))
             if position.best is not None:
                 # A later one may lie there, of steps that are now made again.
                 state.write_file(self.out / BEST, tensors["best"])
