@@ -30,7 +30,8 @@ class MeanWeights:
         """Take in the weights of `step`, which counts from 1."""
         share = min(self._share, step / (step + WARM_UP_STEPS))
         weights = list(self._of.parameters())
-        get_ema_multi_avg_fn(share)(list(self._mean.parameters()), weights, step)
+        average = get_ema_multi_avg_fn(share)  # type: ignore[no-untyped-call]
+        average(list(self._mean.parameters()), weights, step)
 
     @property
     def model(self) -> MilModel:
