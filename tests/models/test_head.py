@@ -131,6 +131,18 @@ def test_no_annealing_is_tau_one_from_the_start(make_model) -> None:
     assert make_model(tau_fraction=0.0).begin_step(0.0) == {"tau": 1.0}
 
 
+def test_relative_distance_acts_from_its_start_on(make_model) -> None:
+    model = make_model(losses={"distance_start": 0.5, "relative_distance": 2.0})
+    weights = dict(model.loss_weights)
+    assert weights["relative_distance"] == 2.0  # outside of training
+    for progress, weight in {0.0: 0.0, 0.49: 0.0, 0.5: 2.0, 0.99: 2.0}.items():
+        model.begin_step(progress)
+        assert dict(model.loss_weights) == {**weights, "relative_distance": weight}
+    whole = make_model()
+    whole.begin_step(0.0)
+    assert whole.loss_weights["relative_distance"] == 1.0
+
+
 def test_smoothness_and_sparsity_look_at_abnormal_videos_only(make_model) -> None:
     model = make_model()
     scores = torch.tensor([[0.9, 0.1, 0.9], [0.5, 0.5, 0.5]])

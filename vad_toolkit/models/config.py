@@ -92,6 +92,7 @@ class ClavComoLosses(MethodLosses):
     relative_distance: LossWeight = 1.0
     margin: Annotated[float, Field(ge=0, le=2)] = 0.3  # m
     distance_of: Literal["activated", "fused"] = "activated"  # features: H, or G after CoMo
+    distance_start: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of all steps without it
     smoothness: LossWeight = 8e-4
     sparsity: LossWeight = 8e-3
     select: Literal["score", "magnitude"] = "score"

@@ -5,6 +5,8 @@ No public implementation exists; docs/model.md says which part is known and whic
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -36,6 +38,7 @@ class ClavComo(MilModel):
         super().__init__(input_dim, config)
         head = config.head
         self.tau = 1.0  # of the class activation while training; 1 in evaluation
+        self.distance_acts = True  # not before `distance_start`
         self.embed = nn.Conv1d(self.input_width, head.width, head.kernel, padding="same")
         self.dropout = nn.Dropout(head.embed_dropout)
         self.activate = build_class_activate(head)
@@ -43,11 +46,22 @@ class ClavComo(MilModel):
         self.score = score_mlp(head.width, head.score_hidden, head.dropout)
 
     def begin_step(self, progress: float) -> dict[str, float]:
-        """tau falls linearly from `tau_start` to 1 over the first `tau_fraction` of training."""
+        """tau falls linearly from `tau_start` to 1 over the first `tau_fraction` of training.
+
+        Relative distance acts from `distance_start` on: before scores mean anything, top K sets
+        are drawn by chance, and telling them apart is learning videos by heart.
+        """
         head = self.config.head
         done = 1.0 if head.tau_fraction == 0 else min(1.0, progress / head.tau_fraction)
         self.tau = head.tau_start + done * (1.0 - head.tau_start)
+        self.distance_acts = progress >= self.config.losses.distance_start
         return {"tau": self.tau}
+
+    @property
+    def loss_weights(self) -> Mapping[str, float]:
+        """As `MilModel.loss_weights`; that of relative distance is 0 before it acts."""
+        weights = super().loss_weights
+        return weights if self.distance_acts else {**weights, "relative_distance": 0.0}
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
         """Score every snippet; see `MilModel.forward`.
