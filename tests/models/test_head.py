@@ -225,12 +225,28 @@ def test_more_components_than_numbers_are_refused(make_model) -> None:
         make_model(input={"components": 7})
 
 
-def test_relative_distance_is_of_activated_or_fused_features(make_model, stir, make_input) -> None:
-    activated, fused = make_model(), make_model(losses={"distance_of": "fused"})
+@pytest.mark.parametrize(("place", "width"), [("fused", 8), ("scorer", 6)])
+def test_relative_distance_is_of_the_features_named(
+    make_model, stir, make_input, place: str, width: int
+) -> None:
+    activated, other = make_model(), make_model(losses={"distance_of": place})
     stir(activated)
-    fused.load_state_dict(activated.state_dict())
+    other.load_state_dict(activated.state_dict())
     x = make_input(2, 2, 4)
-    one, other = activated(x), fused(x)
-    assert torch.equal(one.scores, other.scores)
-    assert (one.features >= 0).all()  # H
-    assert not torch.equal(one.features, other.features)
+    assert torch.equal(activated(x).scores, other(x).scores)
+    h, compared = activated(x).features, other(x).features
+    assert (h >= 0).all()
+    assert compared.shape == (2, 2, 4, width)
+    assert h.shape != compared.shape or not torch.equal(h, compared)
+
+
+def test_features_of_the_scorer_are_its_first_layers(make_model, stir, make_input) -> None:
+    model = make_model(losses={"distance_of": "scorer"}, como=False, dropout=0.5).eval()
+    stir(model)
+    x = make_input(2, 2, 4)
+    seen = []
+    model.score[1].register_forward_hook(lambda module, inputs, output: seen.append(output))
+    features = model(x).features
+    torch.testing.assert_close(features.flatten(0, 1), seen[0], atol=0, rtol=0)
+    mask = torch.tensor([[True] * 4, [True, True, False, False]])
+    assert (model(x, mask).features[1, :, 2:] == 0).all()

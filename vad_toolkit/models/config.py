@@ -91,7 +91,8 @@ class ClavComoLosses(MethodLosses):
 
     relative_distance: LossWeight = 1.0
     margin: Annotated[float, Field(ge=0, le=2)] = 0.3  # m
-    distance_of: Literal["activated", "fused"] = "activated"  # features: H, or G after CoMo
+    # H, G after CoMo, or the first hidden layer of the score MLP
+    distance_of: Literal["activated", "fused", "scorer"] = "activated"
     distance_start: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of all steps without it
     smoothness: LossWeight = 8e-4
     sparsity: LossWeight = 8e-3

@@ -66,7 +66,7 @@ class ClavComo(MilModel):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
         """Score every snippet; see `MilModel.forward`.
 
-        `Output.features` is what relative distance compares: H, or G (`losses.distance_of`).
+        `Output.features` is what relative distance compares (`losses.distance_of`).
         """
         crops = x.shape[1]
         x, in_batch = self.prepare(x, mask)  # (N, D, T), N = B * C
@@ -74,12 +74,14 @@ class ClavComo(MilModel):
         e = hide(self.dropout(torch.relu(e)), in_batch)
         h = hide(self.activate(e, self.tau if self.training else 1.0), in_batch)  # (N, d, T)
         g = h if self.como is None else self.como(h, x, in_batch)  # (N, d, T)
-        logits = at_least_float32(self.score(g.transpose(1, 2)))  # (N, T, 1)
+        layer = self.score[:2](g.transpose(1, 2))  # (N, T, d_1), after its ReLU
+        logits = at_least_float32(self.score[2:](layer))  # (N, T, 1)
         crop_scores = torch.sigmoid(logits).squeeze(2)  # (N, T)
-        compared = g if self.config.losses.distance_of == "fused" else h
+        places = {"activated": h, "fused": g, "scorer": layer.transpose(1, 2)}
+        compared = hide(places[self.config.losses.distance_of], in_batch)
         return Output(
             scores=self.average_crops(crop_scores, mask, crops),  # (B, T)
-            features=unfold_crops(hide(compared, in_batch).transpose(1, 2), crops),  # (B, C, T, d)
+            features=unfold_crops(compared.transpose(1, 2), crops),  # (B, C, T, d or d_1)
             mask=mask,
         )
 

@@ -163,9 +163,15 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "method": "clav-como",
         "steps": 600,
         "validation": {"every": 20},
-        "optimiser": {"learning_rate": 5e-3},
+        "optimiser": {
+            "name": "adamw",
+            "learning_rate": 5e-3,
+            "weight_decay": 0.1,
+            "ema": 0.98,
+        },
         "input": {"components": 24, "noise": 0.5},
         "head": {
+            "activate": "gate",
             "width": 32,
             "embed_dropout": 0.3,
             "dropout": 0.3,
@@ -177,7 +183,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         },
         "losses": {
             "top_divisor": 2,  # an event is half of its video
-            "distance_of": "fused",
+            "distance_of": "scorer",
+            "distance_start": 0.5,
             "smoothness": 0.0,
             "sparsity": 0.0,
         },
