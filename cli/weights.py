@@ -28,6 +28,8 @@ def list_weights(as_json: bool) -> None:
     """
     from vad_toolkit.backbones.catalogue import CATALOGUE
     from vad_toolkit.backbones.store import installed
+    from vad_toolkit.flow.raft import weights_file
+    from vad_toolkit.flow.registry import NETWORKS
 
     here = {item.name: item for item in installed()}
     rows = [
@@ -57,6 +59,19 @@ def list_weights(as_json: bool) -> None:
         for name, item in here.items()
         if name not in CATALOGUE
     ]
+    rows += [
+        {
+            "name": name,
+            "here": "yes" if weights_file(name).is_file() else "no",
+            "backbone": None,
+            "stream": None,
+            "sha256": None,
+            "licence": None,
+            "title": "RAFT, which makes flow; kept by torchvision",
+            "get": f"vad weights get {name}",
+        }
+        for name in NETWORKS
+    ]
     if as_json:
         print_json(rows)
     else:
@@ -69,11 +84,18 @@ def get(name: str) -> None:
     """Bring weights into the cache, unless they are there.
 
     \b
-    Example:
+    Examples:
       vad weights get i3d-rgb-k400
+      vad weights get raft-large
     """
     from vad_toolkit.backbones.store import get_weights
+    from vad_toolkit.flow.registry import NETWORKS
 
+    if name in NETWORKS:
+        from vad_toolkit.flow.raft import download
+
+        print_pairs({"name": name, "file": download(name)})
+        return
     found = get_weights(name)
     print_pairs({"name": found.name, "file": found.path, "sha256": found.published_sha256})
 

@@ -101,7 +101,7 @@ def test_weights_from_torchvisions_cache(hub: Path) -> None:
 
 @pytest.mark.parametrize("algorithm", ["raft-large", "raft-small"])
 def test_no_weights(hub: Path, algorithm: str) -> None:
-    with pytest.raises(WeightsError, match=f"python -m vad_toolkit.flow.raft {algorithm}`"):
+    with pytest.raises(WeightsError, match=f"run once `vad weights get {algorithm}`"):
         load_raft(algorithm, CPU)
 
 

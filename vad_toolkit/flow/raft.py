@@ -8,7 +8,6 @@ Padding and 20 updates are the authors' too; torchvision's default is 12 updates
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -84,7 +83,7 @@ def load_raft(algorithm: str, device: torch.device, dtype: torch.dtype = torch.f
     if not file.is_file():
         raise WeightsError(
             f"no weights of {algorithm} at {file}: with a connection, run once "
-            f"`python -m vad_toolkit.flow.raft {algorithm}`, or put the file there"
+            f"`vad weights get {algorithm}`, or put the file there"
         )
     network = NETWORKS[algorithm]()
     try:
@@ -93,7 +92,7 @@ def load_raft(algorithm: str, device: torch.device, dtype: torch.dtype = torch.f
     except Exception as error:
         raise WeightsError(
             f"{file} holds no weights of {algorithm}: remove it, and run "
-            f"`python -m vad_toolkit.flow.raft {algorithm}`"
+            f"`vad weights get {algorithm}`"
         ) from error
     return RAFT(network.eval().requires_grad_(False).to(device), dtype)
 
@@ -121,7 +120,3 @@ def _padding(side: int) -> tuple[int, int]:
     """Pixels before and after a side, up to a multiple of `STRIDE`, halved as RAFT's authors do."""
     missing = max(-side % STRIDE, SMALLEST_SIDE - side)
     return missing // 2, missing - missing // 2
-
-
-if __name__ == "__main__":
-    print(download(sys.argv[1]))

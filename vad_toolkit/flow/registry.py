@@ -7,7 +7,8 @@ import torch
 from vad_toolkit.errors import InputError
 from vad_toolkit.flow.estimator import FlowEstimator
 
-ALGORITHMS: tuple[str, ...] = ("tvl1", "tvl1-opencv", "raft-large", "raft-small")
+NETWORKS: tuple[str, ...] = ("raft-large", "raft-small")  # with weights, which have to be got
+ALGORITHMS: tuple[str, ...] = ("tvl1", "tvl1-opencv", *NETWORKS)
 
 
 def load_flow(
@@ -32,7 +33,7 @@ def load_flow(
         from vad_toolkit.flow.opencv import OpenCVTVL1
 
         return OpenCVTVL1()
-    if algorithm in ("raft-large", "raft-small"):
+    if algorithm in NETWORKS:
         from vad_toolkit.flow.raft import load_raft
 
         return load_raft(algorithm, device, dtype)
