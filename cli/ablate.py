@@ -125,6 +125,7 @@ def ablate(
             {
                 "rows": results.table(),
                 "differences": results.comparison_table(),
+                "effects": results.effect_table(),
                 "failures": results.failures,
                 "out": str(out),
             }
@@ -133,6 +134,9 @@ def ablate(
         print_table(results.table())
         click.echo()
         print_table(results.comparison_table())
+        if results.effects:
+            click.echo()
+            print_table(results.effect_table())
     for run, reason in results.failures.items():
         click.echo(f"Failed: {run}: {reason}", err=True)
     click.echo(f"Tables, plot and results: {out}", err=True)

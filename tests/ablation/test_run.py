@@ -25,7 +25,11 @@ QUICK = {  # a run takes a fraction of a second
     "tensorboard": False,
     "head.hidden": [4, 2],
 }
-TABLE = Table((Row("one"), Row("two", {"steps": 3})), (("two", "one"),))
+TABLE = Table(
+    (Row("one"), Row("two", {"steps": 3})),
+    (("two", "one"),),
+    effects={"of a step": (("two", "one"), ("one", "two"), ("two", "one"))},
+)
 SMALL = Size(train=16, test=16)
 
 
@@ -82,6 +86,9 @@ def test_values_are_those_of_the_evaluations(done: Path) -> None:
     differences = [two[seed] - one[seed] for seed in one]
     assert comparison["spread"]["mean"] == pytest.approx(np.mean(differences))
     assert comparison["spread"]["std"] == pytest.approx(np.std(differences, ddof=1))
+    (effect,) = stored["effects"]
+    assert effect["name"] == "of a step"
+    assert effect["spread"]["mean"] == pytest.approx(np.mean(differences) / 3)
 
 
 def test_tables_hold_the_same(done: Path) -> None:
@@ -92,6 +99,7 @@ def test_tables_hold_the_same(done: Path) -> None:
         ("row", "one", ""),
         ("row", "two", ""),
         ("difference", "two", "one"),
+        ("effect", "of a step", ""),
     ]
     assert float(lines[0]["mean"]) == stored["rows"][0]["spread"]["mean"]
     with (done / "runs.csv").open() as file:
@@ -106,6 +114,7 @@ def test_tables_hold_the_same(done: Path) -> None:
     text = (done / "table.md").read_text()
     assert f"| one | 2 | {100 * stored['rows'][0]['spread']['mean']:.1f} ± " in text
     assert "| two - one | 2 | " in text
+    assert "| of a step | 2 | " in text
 
 
 def test_the_same_again_keeps_everything(source: PackSource, done: Path) -> None:

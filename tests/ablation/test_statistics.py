@@ -13,6 +13,7 @@ from vad_toolkit.ablation.statistics import (
     Measured,
     MetricName,
     VideoDraws,
+    main_effect,
     measure,
     spread,
 )
@@ -102,6 +103,34 @@ def test_differences_are_taken_seed_by_seed() -> None:
     assert found.bootstrap is not None
     assert found.bootstrap.low == pytest.approx(0.01)
     assert found.bootstrap.high == pytest.approx(0.01)
+
+
+def test_a_main_effect_is_the_mean_of_differences_seed_by_seed() -> None:
+    alone = {0: flat(0.5), 1: flat(0.6), 2: flat(0.7)}
+    with_part = {0: flat(0.53), 1: flat(0.62), 2: flat(0.7), 4: flat(0.9)}
+    beside = {0: flat(0.8), 1: flat(0.9), 2: flat(0.9), 4: flat(0.9)}
+    beside_with_part = {0: flat(0.79), 1: flat(0.92), 2: flat(0.94)}
+    found = main_effect([(with_part, alone), (beside_with_part, beside)])
+    expected = [0.01, 0.02, 0.02]  # seed 4 is not in all rows
+    assert found is not None
+    assert (found.seeds, found.mean) == (3, pytest.approx(statistics.fmean(expected)))
+    assert found.std == pytest.approx(statistics.stdev(expected))
+    assert found.t is not None
+    assert found.t.low < found.mean < found.t.high
+    assert found.bootstrap is not None
+    assert 0.0099 < found.bootstrap.low < found.mean < found.bootstrap.high < 0.0201
+
+
+def test_a_main_effect_of_one_pair_is_its_difference() -> None:
+    rng = np.random.default_rng(0)
+    row, minus = (
+        {seed: Measured(rng.random(), rng.random(50)) for seed in range(4)} for _ in range(2)
+    )
+    assert main_effect([(row, minus)]) == spread(row, minus)
+
+
+def test_a_main_effect_without_a_shared_seed_is_none() -> None:
+    assert main_effect([({0: flat(0.5)}, {0: flat(0.4)}), ({1: flat(0.5)}, {1: flat(0.4)})]) is None
 
 
 def test_a_row_does_not_differ_from_itself() -> None:

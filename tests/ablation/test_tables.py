@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,19 @@ def test_parts_are_compared_in_every_company() -> None:
         assert len(rows[0] - rows[1]) == 1
 
 
+def test_the_effect_of_a_part_is_over_all_companies() -> None:
+    table = TABLES["parts"]
+    parts = {"class-activate features": "activate", "relative distance": "distance", "CoMo": "como"}
+    whole = {"none": set(), "full": {"activate", "distance", "como"}}
+    assert set(table.effects) == set(parts)
+    for name, pairs in table.effects.items():
+        assert len(set(pairs)) == 4
+        for more, less in pairs:
+            rows = [whole.get(row, set(row.split("+"))) for row in (more, less)]
+            assert rows[0] - rows[1] == {parts[name]}
+    assert TABLES["all"].effects == table.effects
+
+
 BENCHMARK_TABLES = sorted((Path(__file__).parents[2] / "benchmarks" / "tables").glob("*.toml"))
 
 
@@ -64,6 +78,7 @@ def test_tables_of_the_benchmarks(file: Path) -> None:
     assert baselines == {"sultani", "rtfm", "ur-dmu", "mgfn"}
     assert {("full", name) for name in baselines} <= set(table.comparisons)
     assert set(TABLES["parts"].comparisons) <= set(table.comparisons)
+    assert table.effects in ({}, TABLES["parts"].effects)
 
 
 def test_all_holds_every_row_once() -> None:
@@ -125,6 +140,24 @@ def test_reference_and_compare(tmp_path: Path) -> None:
     assert load_table(str(file)).comparisons == (("a", "c"), ("b", "c"))
     file.write_text(f'{{{rows}, "compare": [["a", "b"]]}}')
     assert load_table(str(file)).comparisons == (("a", "b"),)
+    assert load_table(str(file)).effects == {}
+    file.write_text(f'{{{rows}, "effects": {{"of b": [["b", "a"], ["c", "a"]]}}}}')
+    assert load_table(str(file)).effects == {"of b": (("b", "a"), ("c", "a"))}
+
+
+@pytest.mark.parametrize(
+    ("effect", "message"),
+    [
+        ([], "effect 'e': has to have at least one"),
+        ([["a", "z"]], "effect 'e' with 'z': there are the rows a, b"),
+        ([["a"]], r"effects\.e\.0: .*at least 2"),
+    ],
+)
+def test_an_effect_that_is_none(tmp_path: Path, effect: list[list[str]], message: str) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps({"rows": {"a": {}, "b": {}}, "effects": {"e": effect}}))
+    with pytest.raises(InputError, match=message):
+        load_table(str(file))
 
 
 @pytest.mark.parametrize(

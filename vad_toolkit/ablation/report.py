@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vad_toolkit.ablation.statistics import DEFINITIONS, Spread
+from vad_toolkit.ablation.tables import Pair
 from vad_toolkit.evaluation.bootstrap import CONFIDENCE, Interval
 from vad_toolkit.evaluation.metrics import DEFINITIONS as METRIC_DEFINITIONS
 from vad_toolkit.evaluation.metrics import METRIC_NAMES
@@ -62,6 +63,15 @@ class ComparisonResult:
 
 
 @dataclass(frozen=True)
+class EffectResult:
+    """The mean of several differences, over the seeds that all have; None where there are none."""
+
+    name: str
+    pairs: tuple[Pair, ...]
+    spread: Spread | None
+
+
+@dataclass(frozen=True)
 class Results:
     """Everything an ablation came to, and everything that decided it."""
 
@@ -74,6 +84,7 @@ class Results:
     versions: Mapping[str, str]
     rows: tuple[RowResult, ...]
     comparisons: tuple[ComparisonResult, ...]
+    effects: tuple[EffectResult, ...]
     runs: tuple[RunRow, ...]
     failures: Mapping[str, str]
 
@@ -101,12 +112,20 @@ class Results:
             for one in self.comparisons
         ]
 
+    def effect_table(self) -> list[dict[str, Any]]:
+        """A line an effect: name, seeds, mean, std, both intervals."""
+        return [{"effect": one.name, **_cells(one.spread)} for one in self.effects]
+
 
 def write_results(out: Path, results: Results) -> None:
     """Write all files into `out`, results.json last."""
     write_text(out / "table.md", _markdown(results))
     table = [{"kind": "row", "minus": "", **line} for line in results.table()]
     table += [{"kind": "difference", **line} for line in results.comparison_table()]
+    table += [
+        {"kind": "effect", "row": line.pop("effect"), "minus": "", **line}
+        for line in results.effect_table()
+    ]
     write_text(out / "table.csv", _csv(table, ("kind", "row", "minus", *_cells(None))))
     write_text(out / "runs.csv", _csv(*_runs(results)))
     plot_rows(out / "plot.png", results)
@@ -184,6 +203,13 @@ def _markdown(results: Results) -> str:
             f"| {one.row} - {one.reference} | {_text(one.spread, sign=True)} |"
             for one in results.comparisons
         ]
+    if results.effects:
+        lines += [
+            "",
+            "| effect | seeds | mean ± std | 95 % (t) | 95 % (bootstrap) |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [f"| {one.name} | {_text(one.spread, sign=True)} |" for one in results.effects]
     if results.failures:
         lines += ["", "Runs that failed:", ""]
         lines += [f"- {run}: {why}" for run, why in results.failures.items()]

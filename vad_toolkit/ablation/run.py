@@ -27,6 +27,7 @@ import torch
 from vad_toolkit.ablation.pool import run_tasks
 from vad_toolkit.ablation.report import (
     ComparisonResult,
+    EffectResult,
     Results,
     RowResult,
     RunRow,
@@ -39,6 +40,7 @@ from vad_toolkit.ablation.statistics import (
     Measured,
     MetricName,
     VideoDraws,
+    main_effect,
     measure,
     spread,
 )
@@ -271,6 +273,14 @@ def _compare(
                 spread(measured[row], measured[reference]),
             )
             for row, reference in plan.table.comparisons
+        ),
+        effects=tuple(
+            EffectResult(
+                name,
+                pairs,
+                main_effect([(measured[row], measured[reference]) for row, reference in pairs]),
+            )
+            for name, pairs in plan.table.effects.items()
         ),
         runs=tuple(runs),
         failures={f"{row} seed {seed}": why for (row, seed), why in failures.items()},

@@ -38,6 +38,8 @@ LEAST_SEEDS = 2  # one seed says nothing of the spread over seeds
 DEFINITIONS: Mapping[str, str] = {
     "mean, std": "over seeds; std is the sample standard deviation (n - 1)",
     "difference": "row minus reference, taken seed by seed, over the seeds that both have",
+    "effect": "mean of several such differences, taken seed by seed, over the seeds that all of "
+    "their rows have: what a part adds in the mean over the others, there or not (main effect)",
     "t": "95 % interval over seeds: mean +- t(0.975, n - 1) std / sqrt(n); with one test set for "
     "all seeds it holds for that test set",
     "bootstrap": "95 % percentile interval of resamples that draw seeds and, within either label, "
@@ -142,6 +144,29 @@ def spread(
         std=std,
         t=None if std is None else _t_interval(mean, std, len(shared)),
         bootstrap=_bootstrap_interval(resampled, seed) if enough else None,
+    )
+
+
+def main_effect(
+    pairs: Sequence[tuple[Mapping[int, Measured], Mapping[int, Measured]]],
+) -> Spread | None:
+    """Mean and intervals of the mean of several differences, which is taken seed by seed.
+
+    Args:
+        pairs: runs by seed of a row and of its reference, one pair or more.
+
+    Returns:
+        None where there is no seed that all have.
+    """
+    shared = set.intersection(*(set(row.keys() & minus.keys()) for row, minus in pairs))
+    return spread(
+        {
+            seed: Measured(
+                statistics.fmean(row[seed].value - minus[seed].value for row, minus in pairs),
+                np.mean([row[seed].resampled - minus[seed].resampled for row, minus in pairs], 0),
+            )
+            for seed in shared
+        }
     )
 
 

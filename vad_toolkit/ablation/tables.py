@@ -1,7 +1,8 @@
 """What an ablation trains and compares: tables of rows, as data; built-in ones and a user's.
 
 A row is a name, a config to begin with, and settings on top of it; `comparisons` name pairs of rows
-whose difference is taken (row, reference).
+whose difference is taken (row, reference), `effects` sets of such pairs whose differences are
+averaged: the main effect of a part is what it adds in the mean over the other parts, there or not.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vad_toolkit.errors import InputError
 from vad_toolkit.files import read_settings
 from vad_toolkit.training.config import TrainConfig, load_config
+
+Pair = tuple[str, str]  # a row, and the reference that is taken from it
 
 ROW_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+=._,-]{0,63}")
 
@@ -59,12 +62,14 @@ class Table:
     `settings`: of all rows, where neither the caller nor the row says otherwise.
 
     Raises:
-        InputError: no rows, a name twice, or a comparison with a row that is not there.
+        InputError: no rows, a name twice, a comparison or effect with a row that is not there, or
+            an effect of nothing.
     """
 
     rows: tuple[Row, ...]
-    comparisons: tuple[tuple[str, str], ...]
+    comparisons: tuple[Pair, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    effects: Mapping[str, tuple[Pair, ...]] = field(default_factory=dict)
 
     def resolve(self, base: str | None, overrides: Mapping[str, Any]) -> dict[str, TrainConfig]:
         """The whole config of each row; what `overrides` say comes after the table's settings.
@@ -83,9 +88,15 @@ class Table:
         for name in names:
             if folded.count(name.casefold()) > 1:
                 raise InputError(f"row {name!r} stands twice; names differ by more than case")
-        for name in (name for pair in self.comparisons for name in pair):
-            if name not in names:
-                raise InputError(f"comparison with {name!r}: there are the rows {', '.join(names)}")
+        checked = [("comparison", pair) for pair in self.comparisons]
+        for effect, pairs in self.effects.items():
+            if not pairs:
+                raise InputError(f"effect {effect!r}: has to have at least one [row, reference]")
+            checked += [(f"effect {effect!r}", pair) for pair in pairs]
+        for what, pair in checked:
+            for name in pair:
+                if name not in names:
+                    raise InputError(f"{what} with {name!r}: there are the rows {', '.join(names)}")
 
 
 def _against(reference: str, *rows: Row) -> Table:
@@ -110,8 +121,28 @@ WITHOUT_ACTIVATE = _parts("distance+como", activate=False, distance=True, como=T
 WITHOUT_DISTANCE = _parts("activate+como", activate=True, distance=False, como=True)
 WITHOUT_COMO = _parts("activate+distance", activate=True, distance=True, como=False)
 
-# Every subset of the three parts, and what each part adds with each of the others there or not.
-PARTS = Table(
+# What each part adds, with each of the others there or not.
+ADDED: Mapping[str, tuple[Pair, ...]] = {
+    "class-activate features": (
+        ("activate", "none"),
+        ("activate+distance", "distance"),
+        ("activate+como", "como"),
+        ("full", "distance+como"),
+    ),
+    "relative distance": (
+        ("distance", "none"),
+        ("activate+distance", "activate"),
+        ("distance+como", "como"),
+        ("full", "activate+como"),
+    ),
+    "CoMo": (
+        ("como", "none"),
+        ("activate+como", "activate"),
+        ("distance+como", "distance"),
+        ("full", "activate+distance"),
+    ),
+}
+PARTS = Table(  # every subset of the three
     (
         NONE,
         _parts("activate", activate=True, distance=False, como=False),
@@ -122,20 +153,8 @@ PARTS = Table(
         WITHOUT_ACTIVATE,
         FULL,
     ),
-    (
-        ("activate", "none"),
-        ("activate+distance", "distance"),
-        ("activate+como", "como"),
-        ("full", "distance+como"),
-        ("distance", "none"),
-        ("activate+distance", "activate"),
-        ("distance+como", "como"),
-        ("full", "activate+como"),
-        ("como", "none"),
-        ("activate+como", "activate"),
-        ("distance+como", "distance"),
-        ("full", "activate+distance"),
-    ),
+    tuple(pair for pairs in ADDED.values() for pair in pairs),
+    effects=ADDED,
 )
 INTERACTION = _against(
     "full",
@@ -169,10 +188,12 @@ METHODS = Table(
 
 
 def join(tables: Sequence[Table]) -> Table:
-    """All rows and comparisons, each once, in order."""
+    """All rows, comparisons and effects, each once, in order."""
     rows = {row.name: row for table in tables for row in table.rows}
     return Table(
-        tuple(rows.values()), tuple(dict.fromkeys(p for table in tables for p in table.comparisons))
+        tuple(rows.values()),
+        tuple(dict.fromkeys(pair for table in tables for pair in table.comparisons)),
+        effects={name: pairs for table in tables for name, pairs in table.effects.items()},
     )
 
 
@@ -188,6 +209,9 @@ TABLES: Mapping[str, Table] = {
 }
 
 
+_Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
+
+
 class _RowFields(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -201,7 +225,8 @@ class _TableFields(BaseModel):
     settings: dict[str, Any] = {}
     rows: Annotated[dict[str, _RowFields], Field(min_length=1)]
     reference: str | None = None
-    compare: list[Annotated[list[str], Field(min_length=2, max_length=2)]] | None = None
+    compare: list[_Pair] | None = None
+    effects: dict[str, list[_Pair]] = {}
 
 
 def load_table(name_or_file: str) -> Table:
@@ -209,7 +234,8 @@ def load_table(name_or_file: str) -> Table:
 
     A file has `[rows.NAME]` with `config` (a preset or file) and `settings` (config keys and
     values), perhaps `[settings]` that all rows share, and either `reference`, a row that all others
-    are compared with (by default the first one), or `compare`, a list of [row, reference].
+    are compared with (by default the first one), or `compare`, a list of [row, reference]; and
+    perhaps `[effects]`, by name a list of [row, reference] whose differences are averaged.
 
     Raises:
         InputError: no such table or file, or what is in it is not a table.
@@ -224,7 +250,7 @@ def load_table(name_or_file: str) -> Table:
         where = ".".join(map(str, first["loc"]))
         raise InputError(
             f"{name_or_file}: {where}: {first['msg']}; a table has [rows.NAME] with config and "
-            "settings, [settings] of all rows, and reference or compare"
+            "settings, [settings] of all rows, reference or compare, and [effects]"
         ) from error
     if given.reference is not None and given.compare is not None:
         raise InputError(f"{name_or_file}: reference and compare: give one of them")
@@ -232,6 +258,11 @@ def load_table(name_or_file: str) -> Table:
         rows = [Row(name, row.settings, row.config) for name, row in given.rows.items()]
         reference = given.reference or rows[0].name
         pairs = given.compare or [[row.name, reference] for row in rows if row.name != reference]
-        return Table(tuple(rows), tuple((one, other) for one, other in pairs), given.settings)
+        effects = {name: _pairs(pairs) for name, pairs in given.effects.items()}
+        return Table(tuple(rows), _pairs(pairs), given.settings, effects)
     except InputError as error:
         raise InputError(f"{name_or_file}: {error}") from error
+
+
+def _pairs(given: Sequence[Sequence[str]]) -> tuple[Pair, ...]:
+    return tuple((row, reference) for row, reference in given)
