@@ -151,9 +151,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=7, help="2 or more, for quartiles")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
+    if options.rounds < 2:
+        parser.error(f"--rounds {options.rounds}: has to be at least 2")
     torch.set_num_threads(options.threads)
     device = pick_device(options.device)
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
