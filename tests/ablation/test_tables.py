@@ -144,6 +144,7 @@ def test_reference_and_compare(tmp_path: Path) -> None:
     assert load_table(str(file)).effects == {}
     file.write_text(f'{{{rows}, "effects": {{"of b": [["b", "a"], ["c", "a"]]}}}}')
     assert load_table(str(file)).effects == {"of b": (("b", "a"), ("c", "a"))}
+    assert load_table(str(file)).comparisons == (("b", "a"), ("c", "a"))  # each once
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -88,11 +89,12 @@ class Table:
         for name in names:
             if folded.count(name.casefold()) > 1:
                 raise InputError(f"row {name!r} stands twice; names differ by more than case")
-        checked = [("comparison", pair) for pair in self.comparisons]
+        checked = []
         for effect, pairs in self.effects.items():
             if not pairs:
                 raise InputError(f"effect {effect!r}: has to have at least one [row, reference]")
             checked += [(f"effect {effect!r}", pair) for pair in pairs]
+        checked += [("comparison", pair) for pair in self.comparisons]
         for what, pair in checked:
             for name in pair:
                 if name not in names:
@@ -153,7 +155,7 @@ PARTS = Table(  # every subset of the three
         WITHOUT_ACTIVATE,
         FULL,
     ),
-    tuple(pair for pairs in ADDED.values() for pair in pairs),
+    tuple(chain.from_iterable(ADDED.values())),
     effects=ADDED,
 )
 INTERACTION = _against(
@@ -235,7 +237,8 @@ def load_table(name_or_file: str) -> Table:
     A file has `[rows.NAME]` with `config` (a preset or file) and `settings` (config keys and
     values), perhaps `[settings]` that all rows share, and either `reference`, a row that all others
     are compared with (by default the first one), or `compare`, a list of [row, reference]; and
-    perhaps `[effects]`, by name a list of [row, reference] whose differences are averaged.
+    perhaps `[effects]`, by name a list of [row, reference] whose differences are averaged, and
+    compared each by itself too.
 
     Raises:
         InputError: no such table or file, or what is in it is not a table.
@@ -259,7 +262,8 @@ def load_table(name_or_file: str) -> Table:
         reference = given.reference or rows[0].name
         pairs = given.compare or [[row.name, reference] for row in rows if row.name != reference]
         effects = {name: _pairs(pairs) for name, pairs in given.effects.items()}
-        return Table(tuple(rows), _pairs(pairs), given.settings, effects)
+        compared = (*chain.from_iterable(effects.values()), *_pairs(pairs))
+        return Table(tuple(rows), tuple(dict.fromkeys(compared)), given.settings, effects)
     except InputError as error:
         raise InputError(f"{name_or_file}: {error}") from error
 
