@@ -1,49 +1,56 @@
 """Whole extraction, against popular scripts and the matrix-multiply limit of the same run.
 
     python benchmarks/extract.py [--device cpu] [--crops tencrop] [--frames 64] [--rounds 5]
-                                 [--two-streams]
+                                 [--two-streams] [--videos 24] [--video-frames 2048] [--jobs N]
 
-From a file to features on disk-ready arrays, ten-crop Inception-I3D RGB of a rendered video of
+From files to features on disk-ready arrays, ten-crop Inception-I3D RGB of a rendered video of
 320x240. Every row is measured in one run, the ways taking turns, so that ratios mean something on a
 busy machine. Weights do not change the speed: random ones serve. Rows:
 
 - matmul: square matrices in float32, the limit that `share_of_matmul` refers to; matmul-bfloat16
-  where the device has it;
+  where the device has it, the limit of `share_of_matmul_bfloat16`;
 - popular: what popular scripts do (`popular_scripts.py`), in a process of its own; on a GPU its
   network runs there;
-- decode, prepare, network: the stages of `extraction`, each alone: frames out of the decoder's
-  process; resize, crops and normalisation; the network on as many clips as the video has;
-- extraction: `Extractor.extract`; extraction-bfloat16 where the device has it; with
-  `--two-streams` also extraction-two-streams, RGB and TV-L1 flow of one decoding (the operations of
-  flow itself are not counted).
+- decode, prepare, network: the stages of `extraction`, each alone: frames out of the decoders'
+  processes; resize, normalisation and, where the network does not cut them, crops; the network on
+  as many clips as the videos have;
+- extraction: `Extractor.extract_many`, one video of `--frames`; extraction-bfloat16 where the
+  device has it; with `--two-streams` also extraction-two-streams, RGB and TV-L1 flow of one
+  decoding (the operations of flow itself are not counted).
+
+On a CUDA device the stages and both rows of bfloat16 are those of `--videos` videos of
+`--video-frames`: a few seconds of work. Float32, tf32 and the popular scripts have one video of
+`--frames`.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from machine import RESULTS, memory_mb, processor, slug, write_result
 
-from vad_toolkit.backbones.store import get_weights, load_backbone
+from vad_toolkit.backbones.store import get_weights
 from vad_toolkit.device import pick_device
+from vad_toolkit.extraction.decoding import DecodeAhead, Frames
 from vad_toolkit.extraction.extractor import Extractor
-from vad_toolkit.extraction.streams import RgbClips
-from vad_toolkit.features.recipe import Recipe, load_recipe
+from vad_toolkit.extraction.sources import VideoSource
+from vad_toolkit.features.recipe import load_recipe
 from vad_toolkit.features.resize import resize_frames
 from vad_toolkit.video.encode import write_video
-from vad_toolkit.video.worker import DecodeWorker
 
-CLIP_GFLOP = 55.6  # of 16 frames at 224x224: 27.8 G multiply-adds
-FLOW_CLIP_GFLOP = 51.2
+CLIP_GFLOP = {"rgb": 55.6, "flow": 51.2}  # of 16 frames at 224x224: 27.8 G multiply-adds, 25.6 G
 Row = dict[str, float | str]
 MATRIX = {"cpu": 4096, "cuda": 8192}
 HEIGHT, WIDTH = 240, 320
@@ -75,111 +82,144 @@ def has_bfloat16(device: torch.device) -> bool:
     return flags.is_file() and "avx512_bf16" in flags.read_text()
 
 
+@dataclass(frozen=True)
+class Way:
+    """What is measured: a call, its operations, its frames (0 for a matrix product)."""
+
+    call: Callable[[], object]
+    gflop: float
+    frames: int = 0
+
+
 class Stages:
-    """The ways to be measured, over one video."""
+    """The ways of one extractor, over `count` times one video."""
 
-    def __init__(self, device: torch.device, recipe: Recipe, path: Path, folder: Path) -> None:
-        self.device = device
-        self.recipe = recipe
-        self.path = path
-        self.folder = folder
-        self.extractor = Extractor(recipe, str(device))
-        self.network = load_backbone(recipe.weights["rgb"], device)
-        self.worker = DecodeWorker()
-        self.batch = self.extractor._batchers["rgb"].size
-        self.frames = list(self.decode())
-        self.clips = sum(len(list(clips)) for clips in self.prepare())
+    def __init__(self, extractor: Extractor, path: Path, frames: int, count: int) -> None:
+        self.extractor, self.path, self.count = extractor, path, count
+        self.frames = frames * count
+        self.clips = extractor.recipe.crop_count * extractor.recipe.snippet_count(frames) * count
+        self.gflop = sum(CLIP_GFLOP[stream] for stream in extractor.recipe.streams) * self.clips
+        self.chunks = self.decode(keep=True) if count == 1 else self.decode_one()
 
-    def decode(self) -> list[np.ndarray]:
-        with self.worker.stream(self.path) as stream:
-            return list(stream)
+    def extract(self) -> None:
+        videos = [VideoSource(str(index), self.path) for index in range(self.count)]
+        for found in self.extractor.extract_many(videos):
+            assert found.features is not None, found.error
 
-    @torch.inference_mode()
-    def prepare(self) -> list[list[torch.Tensor]]:
-        stream, made = RgbClips(self.recipe, torch.float32), []
-        for chunk in self.frames:
-            frames = torch.from_numpy(chunk).to(self.device)
-            resized = resize_frames(frames, self.recipe.resize, self.recipe.resize_method)
-            clips = list(stream.push(resized))
-            for first in range(0, len(clips), self.batch):
-                torch.stack(clips[first : first + self.batch])
-            made.append(clips)
-        made.append(list(stream.finish()))
-        return made
+    def decode(self, *, keep: bool = False) -> list[torch.Tensor]:
+        ahead = DecodeAhead(
+            [self.path] * self.count,
+            jobs=self.extractor.jobs,
+            pinned=self.extractor.device.type == "cuda",
+        )
+        with ahead as events:
+            frames = (event.frames for event in events if isinstance(event, Frames))
+            return [chunk.clone() for chunk in frames] if keep else [chunk[:0] for chunk in frames]
+
+    def decode_one(self) -> list[torch.Tensor]:
+        with DecodeAhead([self.path]) as events:
+            return [event.frames.clone() for event in events if isinstance(event, Frames)]
 
     @torch.inference_mode()
-    def run_network(self, clips: torch.Tensor) -> None:
-        for _ in range(-(-self.clips // self.batch)):
-            self.network(clips)
+    def prepare(self) -> None:
+        recipe, batcher = self.extractor.recipe, self.extractor.batchers["rgb"]
+        for _ in range(self.count):
+            stream = self.extractor.stream("rgb")
+            for chunk in self.chunks:
+                frames = chunk.to(self.extractor.device, non_blocking=True)
+                resized = resize_frames(frames, recipe.resize, recipe.resize_method)
+                clips = list(stream.push(resized))
+                if clips and clips[0].shape[1] == recipe.crop_size:
+                    for first in range(0, len(clips), batcher.size):
+                        torch.stack(clips[first : first + batcher.size])
+            list(stream.finish())
 
-    def popular(self) -> float:
-        """Seconds that popular scripts take, in a process of their own."""
-        script = Path(__file__).with_name("popular_scripts.py")
-        command = [sys.executable, script, self.path, self.batch, self.device]
-        return float(subprocess.check_output(list(map(str, command)), text=True))
+    @torch.inference_mode()
+    def run_network(self) -> None:
+        batcher = self.extractor.batchers["rgb"]
+        stream = self.extractor.stream("rgb")
+        recipe = self.extractor.recipe
+        chunk = self.chunks[0].to(self.extractor.device)
+        clips = list(stream.push(resize_frames(chunk, recipe.resize, recipe.resize_method)))
+        each = self.clips // recipe.crop_count * len(clips)  # clips, or whole snippets, in all
+        batch = [clips[index % len(clips)] for index in range(batcher.size)]
+        for _ in range(-(-each // batcher.size)):
+            batcher.network(batch)
+
+
+def popular(path: Path, batch: int, device: torch.device) -> float:
+    """Seconds that popular scripts take, in a process of their own."""
+    script = Path(__file__).with_name("popular_scripts.py")
+    command = [sys.executable, script, path, batch, device]
+    return float(subprocess.check_output(list(map(str, command)), text=True))
 
 
 @torch.inference_mode()
-def measure(
-    device: torch.device, crops: str, frames: int, rounds: int, two_streams: bool, folder: Path
-) -> dict[str, Row]:
+def measure(device: torch.device, options: argparse.Namespace, folder: Path) -> dict[str, Row]:
     """Medians and quartiles of seconds, and what follows from them, a row a way."""
-    get_weights("i3d-rgb-random")
-    recipe = load_recipe(f"i3d-rgb-{crops}", {"weights": "i3d-rgb-random"})
-    stages = Stages(device, recipe, video(folder / "video.mp4", frames), folder)
+    for name in ("i3d-rgb-random", "i3d-flow-random"):
+        get_weights(name)
+    crops, on_gpu = options.crops, device.type == "cuda"
+    half = has_bfloat16(device)
+    path = video(folder / "video.mp4", options.frames)
+    count, frames = (options.videos, options.video_frames) if on_gpu else (1, options.frames)
+    long = video(folder / "long.mp4", frames) if on_gpu else path
+
+    def extractor(recipe: str, precision: str, **weights: str) -> Extractor:
+        fields = {"weights": weights or "i3d-rgb-random", "precision": precision}
+        return Extractor(load_recipe(f"{recipe}-{crops}", fields), str(device), jobs=options.jobs)
+
     generator = torch.Generator().manual_seed(0)
     size = MATRIX[device.type]
-    a, b = torch.rand((2, size, size), generator=generator).to(device)
-    input_shape = (stages.batch, 3, 16, 224, 224)
-    clips = (torch.rand(input_shape, generator=generator) * 2 - 1).to(
-        device, memory_format=torch.channels_last_3d
-    )
-    video_gflop = CLIP_GFLOP * stages.clips
+    a, b = torch.randn((2, size, size), generator=generator).to(device)
     matmul_gflop = 2 * size**3 / 1e9
-    ways: dict[str, tuple[Callable[[], object], float]] = {
-        "matmul": (lambda: a @ b, matmul_gflop),
-        "decode": (stages.decode, 0),
-        "prepare": (stages.prepare, 0),
-        "network": (lambda: stages.run_network(clips), video_gflop),
-        "extraction": (lambda: stages.extractor.extract(stages.path), video_gflop),
-    }
+    ways = {"matmul": Way(lambda: a @ b, matmul_gflop)}
+    single = Stages(extractor("i3d-rgb", "float32"), path, options.frames, 1)
+    ways["extraction"] = Way(single.extract, single.gflop, single.frames)
     if crops == "tencrop":
-        ways["popular"] = (stages.popular, video_gflop)
-    if has_bfloat16(device):
+        batch = single.extractor.batchers["rgb"].size
+        seconds_of_popular = partial(popular, path, batch, device)
+        ways["popular"] = Way(seconds_of_popular, single.gflop, single.frames)
+    staged = single
+    if half:
         half_a, half_b = a.bfloat16(), b.bfloat16()
-        half = Extractor(
-            Recipe.model_validate({**recipe.model_dump(), "precision": "bfloat16"}), str(device)
-        )
-        ways["matmul-bfloat16"] = (lambda: half_a @ half_b, matmul_gflop)
-        ways["extraction-bfloat16"] = (lambda: half.extract(stages.path), video_gflop)
-
-    if two_streams:
-        get_weights("i3d-flow-random")
-        fields = {"weights": {"rgb": "i3d-rgb-random", "flow": "i3d-flow-random"}}
-        both = Extractor(load_recipe(f"i3d-rgb-flow-{crops}", fields), str(device))
-        ways["extraction-two-streams"] = (
-            lambda: both.extract(stages.path),
-            (CLIP_GFLOP + FLOW_CLIP_GFLOP) * stages.clips,
-        )
+        ways["matmul-bfloat16"] = Way(lambda: half_a @ half_b, matmul_gflop)
+        many = Stages(extractor("i3d-rgb", "bfloat16"), long, frames, count)
+        ways["extraction-bfloat16"] = Way(many.extract, many.gflop, many.frames)
+        staged = many if on_gpu else single
+    if on_gpu:
+        tf32 = Stages(extractor("i3d-rgb", "tf32"), path, options.frames, 1)
+        ways["extraction-tf32"] = Way(tf32.extract, tf32.gflop, tf32.frames)
+    if options.two_streams:
+        weights = {"rgb": "i3d-rgb-random", "flow": "i3d-flow-random"}
+        both = extractor("i3d-rgb-flow", "bfloat16" if on_gpu else "float32", **weights)
+        two = Stages(both, path, options.frames, options.flow_videos if on_gpu else 1)
+        ways["extraction-two-streams"] = Way(two.extract, two.gflop, two.frames)
+    ways["decode"] = Way(staged.decode, 0, staged.frames)
+    ways["prepare"] = Way(staged.prepare, 0, staged.frames)
+    ways["network"] = Way(staged.run_network, staged.gflop, staged.frames)
 
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for name, (call, _) in ways.items():
+    for name, way in ways.items():
         if name != "popular":
-            call()  # warm up: memory, kernels, the decoder's process
-    for _ in range(rounds):
-        for name, (call, _) in ways.items():
+            way.call()  # warm up: memory, kernels, the decoder's process
+    for _ in range(options.rounds):
+        for name, way in ways.items():
             # "popular" tells the seconds itself: those of its process's start do not count
-            spent = stages.popular() if name == "popular" else timed(call, device)
+            spent = seconds_of_popular() if name == "popular" else timed(way.call, device)
             seconds[name].append(spent)
-    return rows_of({name: gflop for name, (_, gflop) in ways.items()}, seconds, frames)
+    rows = rows_of(ways, seconds, "extraction-bfloat16" if staged is not single else "extraction")
+    if on_gpu:
+        rows["matmul"]["device_memory_mb"] = round(torch.cuda.max_memory_allocated(device) / 2**20)
+    return rows
 
 
 def rows_of(
-    gflop: dict[str, float], seconds: dict[str, list[float]], frames: int
+    ways: dict[str, Way], seconds: dict[str, list[float]], staged: str
 ) -> dict[str, Row]:
-    """What the seconds say."""
+    """What the seconds say; `staged` is the row whose stages were measured."""
     rows: dict[str, Row] = {}
-    limit = gflop["matmul"] / statistics.median(seconds["matmul"])
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
     for name, values in seconds.items():
         low, middle, high = statistics.quantiles(values, n=4)
         row: Row = {
@@ -187,24 +227,27 @@ def rows_of(
             "seconds_quartile_1": round(low, 4),
             "seconds_quartile_3": round(high, 4),
         }
-        if gflop[name]:
-            row["gflop_per_second"] = round(gflop[name] / middle, 1)
-            row["share_of_matmul"] = round(gflop[name] / middle / limit, 3)
-        if not name.startswith("matmul"):
+        if gflop := ways[name].gflop:
+            row["gflop_per_second"] = round(gflop / middle, 1)
+            for limit in ("matmul", "matmul-bfloat16"):
+                if limit in ways:
+                    share = gflop / middle / (ways[limit].gflop / medians[limit])
+                    row[f"share_of_{limit.replace('-', '_')}"] = round(share, 3)
+        if frames := ways[name].frames:
             row["frames_per_second"] = round(frames / middle, 2)
         rows[name] = row
-    whole, middles = rows["extraction"], {}
-    for stage in ("decode", "prepare", "network"):
-        middles[stage] = statistics.median(seconds[stage])
-        share = middles[stage] / statistics.median(seconds["extraction"])
-        whole[f"share_{stage}"] = round(share, 3)
-    whole["bottleneck"] = max(middles, key=middles.__getitem__)
+    whole = rows[staged]
+    stages = ("decode", "prepare", "network")
+    for stage in stages:
+        whole[f"share_{stage}"] = round(medians[stage] / medians[staged], 3)
+    whole["bottleneck"] = max(stages, key=medians.__getitem__)
     whole["peak_memory_mb"] = round(memory_mb("VmHWM"))
     if "popular" in rows:
-        for name in ("extraction", "extraction-bfloat16"):
+        slow = medians["popular"] / ways["popular"].frames
+        for name in ("extraction", "extraction-tf32", "extraction-bfloat16"):
             if name in rows:
-                speed = statistics.median(seconds["popular"]) / statistics.median(seconds[name])
-                rows[name]["times_popular"] = round(speed, 2)
+                times = slow / (medians[name] / ways[name].frames)
+                rows[name]["times_popular"] = round(times, 2)
     return rows
 
 
@@ -215,19 +258,19 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--two-streams", action="store_true")
+    parser.add_argument("--videos", type=int, default=24, help="on a CUDA device")
+    parser.add_argument("--video-frames", type=int, default=2048, help="on a CUDA device")
+    parser.add_argument("--flow-videos", type=int, default=8, help="of --frames, on a CUDA device")
+    parser.add_argument("--jobs", type=int, help="decoders; the default is the extractor's")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     device = pick_device(options.device)
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     with tempfile.TemporaryDirectory() as folder:
-        rows = measure(
-            device,
-            options.crops,
-            options.frames,
-            options.rounds,
-            options.two_streams,
-            Path(folder),
-        )
+        rows = measure(device, options, Path(folder))
+    many = {
+        name: getattr(options, name) for name in ("videos", "video_frames", "flow_videos", "jobs")
+    }
     threads = f"{torch.get_num_threads()}threads" if device.type == "cpu" else "gpu"
     write_result(
         options.out / f"extract-{options.crops}-{slug(machine)}-{threads}.json",
@@ -236,8 +279,13 @@ def main() -> None:
             "frames": options.frames,
             "size": [WIDTH, HEIGHT],
             "rounds": options.rounds,
+            **({} if device.type == "cpu" else many),
         },
-        machine={"device": machine, "threads": torch.get_num_threads()},
+        machine={
+            "device": machine,
+            "threads": torch.get_num_threads(),
+            **({} if device.type == "cpu" else {"processor": processor(), "cores": os.cpu_count()}),
+        },
         rows=rows,
         torch=torch.__version__,
     )

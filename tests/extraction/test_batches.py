@@ -16,7 +16,8 @@ class Network:
         self.room = room
         self.shapes: list[tuple[int, ...]] = []
 
-    def __call__(self, clips: Tensor) -> Tensor:
+    def __call__(self, batch: list[Tensor]) -> Tensor:
+        clips = torch.stack(batch)
         if len(clips) > self.room:
             raise torch.OutOfMemoryError("no room")
         self.shapes.append(tuple(clips.shape))

@@ -155,7 +155,7 @@ def _max_pool_3(x: Tensor) -> Tensor:
     return x
 
 
-def _same_padding(size: int, kernel: int, stride: int) -> int:
+def same_padding(size: int, kernel: int, stride: int) -> int:
     """How much SAME pads an axis in all; the start gets half of it, rounded down."""
     return max((-(-size // stride) - 1) * stride + kernel - size, 0)
 
@@ -164,14 +164,14 @@ def _pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:
     """Zeros around time, height and width as TensorFlow's SAME places them."""
     pads: list[int] = []
     for size in reversed(x.shape[2:]):  # F.pad counts from the last dimension
-        total = _same_padding(size, kernel, stride)
+        total = same_padding(size, kernel, stride)
         pads += [total // 2, total - total // 2]
     return F.pad(x, pads)
 
 
 def _max_pool_same(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> Tensor:
     axes = zip(x.shape[2:], kernel, stride, strict=True)
-    start = [_same_padding(*axis) // 2 for axis in axes]
+    start = [same_padding(*axis) // 2 for axis in axes]
     return F.max_pool3d(x, kernel, stride=stride, padding=start, ceil_mode=True)
 
 

@@ -1,6 +1,7 @@
-"""Clips of any videos to batches of one shape, and the network's answers back to who asked.
+"""Clips of any videos to batches of one size, and the network's answers back to who asked.
 
-A batch always has the same number of clips (the last one is filled up with zeros), so that kernels
+A network that cuts crops itself has whole snippets for clips. A batch always has the same number of
+clips (the last one is filled up with zeros), so that kernels
 and memory are chosen once, and so that a clip's features do not depend on what shares its batch.
 """
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 CPU_CLIPS, CPU_CROPS = 2, 5  # a forward pass; the second where a snippet has as many crops, or ten
+WHOLE_CROPS = 128  # a pass of whole snippets, of about so many crops: more is not faster
 GPU_CLIPS = (8, 16, 32, 64, 128, 256)  # tried, until more is not faster
 WORTH = 1.03  # how much faster a larger batch has to be for its memory
 
@@ -23,18 +25,17 @@ class Batcher:
     """Collects clips for one network.
 
     Args:
-        network: clips as they were added, stacked, (size, frames, height, width, channels), to
-            features (size, D).
+        network: `size` clips as they were added to features (size, ...).
         size: clips a batch. Halved for good when the device's memory does not hold one.
     """
 
-    def __init__(self, network: Callable[[Tensor], Tensor], size: int) -> None:
+    def __init__(self, network: Callable[[list[Tensor]], Tensor], size: int) -> None:
         self.size = size
-        self._network = network
+        self.network = network
         self._waiting: list[tuple[Tensor, Receiver]] = []
 
     def add(self, clip: Tensor, receiver: Receiver) -> None:
-        """Add a clip; `receiver` gets its features (D,) when its batch has been run."""
+        """Add a clip; `receiver` gets its features when its batch has been run."""
         self._waiting.append((clip, receiver))
         while len(self._waiting) >= self.size:
             self._run_first()
@@ -49,7 +50,7 @@ class Batcher:
         clips = [clip for clip, _ in batch]
         clips += [torch.zeros_like(clips[0])] * (self.size - len(clips))
         try:
-            features = self._network(torch.stack(clips))
+            features = self.network(clips)
         except torch.OutOfMemoryError:
             if self.size == 1:
                 raise
@@ -92,7 +93,7 @@ def time_passes(
     """The `seconds` of `find_batch`: the faster of two passes of zeros, after one to warm up.
 
     Args:
-        network: as `Batcher` takes it.
+        network: clips (size, *shape) to features.
         shape: of one clip.
         like: gives device and dtype; a CUDA device.
     """

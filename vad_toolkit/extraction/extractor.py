@@ -9,17 +9,27 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vad_toolkit.backbones.backbone import Backbone
+from vad_toolkit.backbones.inception_i3d import InceptionI3D
 from vad_toolkit.backbones.registry import Stream
 from vad_toolkit.backbones.store import load_backbone
 from vad_toolkit.device import keep_freed_memory, pick_device, tensor_float32
 from vad_toolkit.errors import DecodeError, InputError, PackError, VadError
-from vad_toolkit.extraction.batches import CPU_CLIPS, CPU_CROPS, Batcher, find_batch, time_passes
+from vad_toolkit.extraction.batches import (
+    CPU_CLIPS,
+    CPU_CROPS,
+    WHOLE_CROPS,
+    Batcher,
+    find_batch,
+    time_passes,
+)
 from vad_toolkit.extraction.decoding import DecodeAhead, Ended, Failed, Frames, Opened
 from vad_toolkit.extraction.sources import VideoSource
 from vad_toolkit.extraction.streams import ClipStream, FlowClips, RgbClips
@@ -57,7 +67,8 @@ class Extractor:
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         decoder: `auto`, `decord` or `pyav`.
         jobs: decoder processes; None: one on a CPU, up to eight on a GPU.
-        batch: clips a forward pass; None: two or five, on a GPU what `find_batch` finds.
+        batch: clips a forward pass; None: two or five, on a GPU what `find_batch` finds. Where the
+            network takes whole snippets, so many of them as have about as many crops.
         timeout_seconds: the longest wait for a video to open, and for each chunk of it.
         allow_damaged: how many lost frames of a video file copies may take the place of.
     """
@@ -86,7 +97,8 @@ class Extractor:
         if self.device.type == "cpu":
             keep_freed_memory()
         self._batch = batch
-        self._batchers = {stream: self._batcher(stream) for stream in recipe.streams}
+        self._whole: set[Stream] = set()  # streams whose network takes whole snippets
+        self.batchers = {stream: self._batcher(stream) for stream in recipe.streams}
         self._estimator: FlowEstimator | None = None
         if recipe.flow is not None:
             self._estimator = load_flow(recipe.flow.algorithm, self.device)
@@ -165,7 +177,7 @@ class Extractor:
                     yield Extracted(source, None, error)
                 while ended and ended[0].complete:
                     yield ended.pop(0).result()
-        for batcher in self._batchers.values():
+        for batcher in self.batchers.values():
             batcher.flush()
         for video in ended:
             yield video.result()
@@ -174,13 +186,22 @@ class Extractor:
         network = load_backbone(
             self.recipe.weights[stream], self.device, self.dtype, self.recipe.backbone
         )
+        if takes_snippets(network, self.recipe, self.dtype):
+            # Here, since without a CUDA device there may be no Triton.
+            from vad_toolkit.backbones.inception_gpu import GpuInceptionI3D
+
+            whole = GpuInceptionI3D(network, self.recipe.crop_order, self.recipe.crop_size)
+            crops = self._batch or WHOLE_CROPS
+            self._whole.add(stream)
+            return Batcher(whole, max(1, crops // self.recipe.crop_count))
 
         def features(clips: Tensor) -> Tensor:
             with tensor_float32(self.recipe.precision == "tf32"):
                 found: Tensor = network(clips.permute(0, 4, 1, 2, 3))
             return found.half()
 
-        return Batcher(features, self._batch or self._find_batch(features, network.channels))
+        size = self._batch or self._find_batch(features, network.channels)
+        return Batcher(lambda clips: features(torch.stack(clips)), size)
 
     @torch.inference_mode()
     def _find_batch(self, features: Callable[[Tensor], Tensor], channels: int) -> int:
@@ -192,17 +213,19 @@ class Extractor:
         return find_batch(time_passes(features, shape, like))
 
     def _begin(self, source: VideoSource, info: VideoInfo) -> _Video:
-        streams: dict[Stream, ClipStream] = {}
-        for name in self.recipe.streams:
-            if name == "rgb":
-                streams[name] = RgbClips(self.recipe, self.dtype)
-            else:
-                assert self._estimator is not None
-                streams[name] = FlowClips(self.recipe, self.dtype, self._estimator)
+        streams = {name: self.stream(name) for name in self.recipe.streams}
         fps = info.fps
         if self.recipe.frame_rate is not None:  # it has to be known; a manifest may know it
             fps = fps or source.fps or 0.0
         return _Video(source, info, fps, self.recipe, FrameTaker(self.recipe, fps), streams)
+
+    def stream(self, name: Stream) -> ClipStream:
+        """What makes clips, as the network of that stream takes them, of one video's frames."""
+        whole = name in self._whole
+        if name == "rgb":
+            return RgbClips(self.recipe, self.dtype, whole=whole)
+        assert self._estimator is not None
+        return FlowClips(self.recipe, self.dtype, self._estimator, whole=whole)
 
     def _push(self, video: _Video, frames: Tensor) -> None:
         video.decoded += len(frames)
@@ -238,7 +261,7 @@ class Extractor:
     def _add(self, video: _Video, stream: Stream, clips: Iterator[Tensor]) -> None:
         for clip in clips:
             video.asked[stream] += 1
-            self._batchers[stream].add(clip, video.rows[stream].append)
+            self.batchers[stream].add(clip, video.rows[stream].append)
 
 
 @dataclass
@@ -254,7 +277,7 @@ class _Video:
     decoded: int = 0
     ended: Ended | None = None
     asked: dict[Stream, int] = field(default_factory=dict)  # clips given to the networks
-    rows: dict[Stream, list[Tensor]] = field(default_factory=dict)  # features (D,), as they come
+    rows: dict[Stream, list[Tensor]] = field(default_factory=dict)  # features, as they come
 
     def __post_init__(self) -> None:
         self.asked = dict.fromkeys(self.clips, 0)
@@ -289,5 +312,17 @@ class _Video:
         return Extracted(self.source, features, None)
 
     def _array(self, stream: Stream) -> np.ndarray[tuple[int, int, int], np.dtype[np.float16]]:
-        flat = torch.stack(self.rows[stream])  # (N * C, D)
-        return flat.reshape(-1, self.recipe.crop_count, flat.shape[1]).cpu().numpy()
+        flat = torch.stack(self.rows[stream])  # (N * C, D), or (N, C, D) of whole snippets
+        return flat.reshape(-1, self.recipe.crop_count, flat.shape[-1]).cpu().numpy()
+
+
+def takes_snippets(network: Backbone, recipe: Recipe, dtype: torch.dtype) -> bool:
+    """Whether the network has a form that cuts crops itself: `inception_gpu`, in bfloat16."""
+    weight = next(network.parameters())
+    return (
+        isinstance(network, InceptionI3D)
+        and weight.device.type == "cuda"
+        and dtype == torch.bfloat16
+        and recipe.crop_size % 2 == recipe.snippet_frames % 2 == 0
+        and find_spec("triton") is not None
+    )

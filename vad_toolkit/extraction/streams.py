@@ -7,7 +7,8 @@ equal snippets.
 
 Values are made once a frame, in float32, and rounded to the network's type once; crops are views of
 them. Memory is frame by frame, channels last, so that a batch is one copy and already lies as
-convolutions want it (channels-last-3d).
+convolutions want it (channels-last-3d). Networks that cut crops themselves (`inception_gpu`) get
+whole snippets, of four channels.
 """
 
 from __future__ import annotations
@@ -25,37 +26,46 @@ from vad_toolkit.features.recipe import Recipe
 from vad_toolkit.flow.estimator import FlowEstimator
 from vad_toolkit.flow.quantise import QUANTISATIONS
 
+WHOLE_CHANNELS = 4
 ACROSS = 2  # the axis of (frames, height, width, channels) that mirroring turns around
 
 
 class ClipStream(Protocol):
-    """Resized frames of one video in, crops of its snippets out, C clips a snippet."""
+    """Resized frames of one video in, crops of its snippets out, C clips a snippet.
+
+    Or whole snippets out, where it was made so.
+    """
 
     def push(self, frames: Tensor) -> Iterator[Tensor]:
         """Take frames, uint8 (n, 3, height, width); clips (snippet_frames, size, size, channels)
-        in the order of snippets, then crops."""
+        in the order of snippets, then crops; or snippets (snippet_frames, height, width, 4)."""
 
     def finish(self) -> Iterator[Tensor]:
         """The clips that the end of the video adds."""
 
 
 class RgbClips:
-    """Clips of normalised pixels, 3 channels."""
+    """Clips of normalised pixels, 3 channels; of whole snippets the fourth is 0."""
 
-    def __init__(self, recipe: Recipe, dtype: torch.dtype) -> None:
+    def __init__(self, recipe: Recipe, dtype: torch.dtype, *, whole: bool = False) -> None:
         self._recipe = recipe
         self._dtype = dtype
+        self._whole = whole
         self._cutter = SnippetCutter(recipe)
         self._mirrors = _has_mirrored(recipe)
 
     def push(self, frames: Tensor) -> Iterator[Tensor]:
         values = normalise(frames, self._recipe.normalisation)
-        yield from self._crops(self._cutter.push(_channels_last(values, self._dtype)))
+        made = _channels_last(values, self._dtype, WHOLE_CHANNELS if self._whole else 3)
+        yield from self._crops(self._cutter.push(made))
 
     def finish(self) -> Iterator[Tensor]:
         yield from self._crops(self._cutter.finish())
 
     def _crops(self, snippets: Iterator[Tensor]) -> Iterator[Tensor]:
+        if self._whole:
+            yield from snippets
+            return
         recipe = self._recipe
         for snippet in snippets:
             mirrored = snippet.flip(ACROSS) if self._mirrors else None
@@ -63,12 +73,23 @@ class RgbClips:
 
 
 class FlowClips:
-    """Clips of quantised flow, 2 channels: to the right, down."""
+    """Clips of quantised flow, 2 channels: to the right, down.
 
-    def __init__(self, recipe: Recipe, dtype: torch.dtype, estimator: FlowEstimator) -> None:
+    Of whole snippets the other two are the same as mirrored crops have them, or 0.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        dtype: torch.dtype,
+        estimator: FlowEstimator,
+        *,
+        whole: bool = False,
+    ) -> None:
         assert recipe.flow is not None
         self._recipe = recipe
         self._dtype = dtype
+        self._whole = whole
         self._estimator = estimator
         self._quantise = QUANTISATIONS[recipe.flow.quantisation]
         self._cutter = SnippetCutter(recipe)
@@ -99,9 +120,14 @@ class FlowClips:
         if self._mirrors:  # the sign changes before quantisation, which need not be even
             signs = flow.new_tensor([-1, 1]).reshape(1, 2, 1, 1)
             values.append(self._quantise(flow * signs))
-        yield from self._crops(self._cutter.push(_channels_last(torch.cat(values, 1), self._dtype)))
+        channels = WHOLE_CHANNELS if self._whole else 2 * len(values)
+        made = _channels_last(torch.cat(values, 1), self._dtype, channels)
+        yield from self._crops(self._cutter.push(made))
 
     def _crops(self, snippets: Iterator[Tensor]) -> Iterator[Tensor]:
+        if self._whole:
+            yield from snippets
+            return
         recipe = self._recipe
         for snippet in snippets:
             mirrored = snippet[..., 2:].flip(ACROSS) if self._mirrors else None
@@ -112,6 +138,10 @@ def _has_mirrored(recipe: Recipe) -> bool:
     return any(name.endswith(MIRRORED_SUFFIX) for name in recipe.crop_order)
 
 
-def _channels_last(values: Tensor, dtype: torch.dtype) -> Tensor:
-    """(n, channels, height, width) to (n, height, width, channels), as it lies in memory."""
-    return values.permute(0, 2, 3, 1).to(dtype, memory_format=torch.contiguous_format)
+def _channels_last(values: Tensor, dtype: torch.dtype, channels: int) -> Tensor:
+    """(n, c, height, width) to (n, height, width, channels), as it lies in memory; the rest 0."""
+    n, own, height, width = values.shape
+    made = torch.empty((n, height, width, channels), dtype=dtype, device=values.device)
+    made[..., :own] = values.permute(0, 2, 3, 1)
+    made[..., own:] = 0
+    return made

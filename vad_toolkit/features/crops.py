@@ -62,15 +62,7 @@ def crop_views(
         crop_order: the crops by name, as `crop_order.CORNERS` and `MIRRORED` have them.
         size: pixels of a crop's side.
     """
-    height, width = snippet.shape[1:3]
-    down, right = height - size, width - size
-    places = {
-        "top-left": (0, 0),
-        "top-right": (0, right),
-        "bottom-left": (down, 0),
-        "bottom-right": (down, right),
-        "center": (round(down / 2), round(right / 2)),  # halves to even, as torchvision has it
-    }
+    places = crop_places(*snippet.shape[1:3], size)
     views = []
     for name in crop_order:
         source = mirrored if name.endswith(MIRRORED_SUFFIX) else snippet
@@ -78,3 +70,15 @@ def crop_views(
         top, left = places[name.removesuffix(MIRRORED_SUFFIX)]
         views.append(source[:, top : top + size, left : left + size])
     return views
+
+
+def crop_places(height: int, width: int, size: int) -> dict[str, tuple[int, int]]:
+    """Top and left of the five crops of `size` pixels, by name, in a frame of such a size."""
+    down, right = height - size, width - size
+    return {
+        "top-left": (0, 0),
+        "top-right": (0, right),
+        "bottom-left": (down, 0),
+        "bottom-right": (down, right),
+        "center": (round(down / 2), round(right / 2)),  # halves to even, as torchvision has it
+    }

@@ -1,0 +1,309 @@
+"""Kernels for CUDA devices, in Triton: what PyTorch's own do slowly for Inception-I3D.
+
+Tensors are (n, T, H, W, channels), channels next to each other in memory; where a kernel reads or
+writes a slice of channels, the others are left alone. Sums and biases are float32. Measured
+(`benchmarks/network.py`): PyTorch's maximum writes an index of eight bytes beside each number of
+two, and cuDNN has no fast convolution of three channels.
+
+With `TRITON_INTERPRET=1` in the environment all this runs on a CPU, slowly: so it is tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+STEM_TAPS = 8  # along a row: the stem's seven, and one more for the mirrored ones
+STEM_CHANNELS = 4
+STEM_OUT = 64
+Three = tuple[int, int, int]
+
+
+@triton.jit
+def _convolve(
+    x, weight, bias, out0, out1, out2, rows, T, H, W, channels, x_stride, outputs, end0, end1,
+    stride0, stride1, stride2,
+    K: tl.constexpr, PARTS: tl.constexpr,
+    BLOCK_ROWS: tl.constexpr, BLOCK_IN: tl.constexpr, BLOCK_OUT: tl.constexpr,
+):  # fmt: skip
+    blocks = tl.cdiv(outputs, BLOCK_OUT)
+    program = tl.program_id(0)
+    row = program // blocks * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
+    column = program % blocks * BLOCK_OUT + tl.arange(0, BLOCK_OUT)
+    inner = tl.arange(0, BLOCK_IN)
+    w0 = row % W - K // 2
+    h0 = row // W % H - K // 2
+    t0 = row // (W * H) % T - K // 2
+    centre = row.to(tl.int64) * x_stride
+    exists = row < rows
+    wanted = column < outputs
+    steps = channels // BLOCK_IN
+    total = tl.zeros((BLOCK_ROWS, BLOCK_OUT), tl.float32)
+    for step in range(0, K * K * K * steps):
+        tap = step // steps
+        first = step % steps * BLOCK_IN
+        kt = tap // (K * K)
+        kh = tap // K % K
+        kw = tap % K
+        inside = exists
+        if K > 1:
+            inside = inside & (t0 + kt >= 0) & (t0 + kt < T) & (h0 + kh >= 0) & (h0 + kh < H)
+            inside = inside & (w0 + kw >= 0) & (w0 + kw < W)
+        shift = (((kt - K // 2) * H + kh - K // 2) * W + kw - K // 2) * x_stride + first
+        a = tl.load(x + (centre + shift)[:, None] + inner[None, :], inside[:, None], 0.0)
+        b = tl.load(
+            weight + (step * BLOCK_IN + inner)[:, None] * outputs + column[None, :],
+            wanted[None, :],
+            0.0,
+        )
+        total = tl.dot(a, b, total, input_precision="ieee")
+    total = tl.maximum(total + tl.load(bias + column, wanted, 0.0)[None, :], 0.0)
+    value = total.to(out0.dtype.element_ty)
+    long = row.to(tl.int64)[:, None]
+    first_part = exists[:, None] & (column < end0)[None, :]
+    tl.store(out0 + long * stride0 + column[None, :], value, first_part)
+    if PARTS == 3:
+        second = exists[:, None] & ((column >= end0) & (column < end1))[None, :]
+        tl.store(out1 + long * stride1 + (column - end0)[None, :], value, second)
+        third = exists[:, None] & ((column >= end1) & wanted)[None, :]
+        tl.store(out2 + long * stride2 + (column - end1)[None, :], value, third)
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor, outs: Sequence[Tensor]) -> None:
+    """Convolution of one place, or of 3x3x3 with zeros around, then ReLU, into slices.
+
+    Args:
+        x: (n, T, H, W, channels), or a slice of channels; a multiple of 16 of them.
+        weight: (1 or 27 places * channels, outputs), the places in the order of x's axes.
+        bias: float32 (outputs,).
+        outs: one or three tensors or slices, (n, T, H, W, a part of the outputs) each, that take
+            the outputs in order.
+    """
+    n, frames, height, width, channels = x.shape
+    outputs = weight.shape[1]
+    block_in = next(size for size in (64, 32, 16) if channels % size == 0)
+    large = len(weight) > channels and outputs > 64
+    block_out = 128 if large else 64 if outputs > 32 else 32
+    if len(weight) > channels:
+        block_in = min(block_in, 32)
+    places = round((len(weight) // channels) ** (1 / 3))
+    rows = n * frames * height * width
+    ends = [out.shape[-1] for out in outs]
+    parts = [*outs, outs[0], outs[0]][:3]
+    _convolve[(triton.cdiv(rows, 128) * triton.cdiv(outputs, block_out),)](
+        x, weight, bias, *parts, rows, frames, height, width, channels, x.stride(3), outputs,
+        ends[0], sum(ends[:2]), *(part.stride(3) for part in parts),
+        K=places, PARTS=len(outs), BLOCK_ROWS=128, BLOCK_IN=block_in, BLOCK_OUT=block_out,
+        num_warps=4, num_stages=4,
+    )  # fmt: skip
+
+
+@triton.jit
+def _stem(
+    windows, weight, bias, out, plain, mirrored, rows, T, H, W, plane, line,
+    FIRST: tl.constexpr, COLUMNS: tl.constexpr, TOTAL: tl.constexpr, OUT: tl.constexpr,
+    BLOCK_ROWS: tl.constexpr, INNER: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
+    column = FIRST + tl.arange(0, COLUMNS)
+    inner = tl.arange(0, INNER)
+    exists = row < rows
+    w = row % W
+    h = row // W % H
+    t = row // (W * H) % T
+    window = tl.minimum(row, rows - 1) // (W * H * T)
+    # Two frames, two lines and two places a step; 8 numbers are 2 places of 4 channels.
+    start = (window * (2 * T + 5) + 2 * t).to(tl.int64) * plane + 2 * h * line + w * 8
+    total = tl.zeros((BLOCK_ROWS, COLUMNS), tl.float32)
+    for tap in range(0, 49):
+        shift = tap // 7 * plane + tap % 7 * line
+        a = tl.load(windows + (start + shift)[:, None] + inner[None, :], exists[:, None], 0.0)
+        b = tl.load(weight + (tap * INNER + inner)[:, None] * TOTAL + column[None, :])
+        total = tl.dot(a, b, total, input_precision="ieee")
+    total = tl.maximum(total + tl.load(bias + column % OUT)[None, :], 0.0)
+    value = total.to(out.dtype.element_ty)
+    place = (t * H + h) * W
+    as_is = (tl.load(plain + window) * (T * H * W) + place + w).to(tl.int64) * OUT
+    turned = (tl.load(mirrored + window) * (T * H * W) + place + W - 1 - w).to(tl.int64) * OUT
+    target = tl.where((column < OUT)[None, :], as_is[:, None], turned[:, None])
+    tl.store(out + target + (column % OUT)[None, :], value, exists[:, None])
+
+
+def stem(
+    windows: Tensor, weight: Tensor, bias: Tensor, out: Tensor, plain: Tensor, mirrored: Tensor,
+    halves: str,
+) -> None:  # fmt: skip
+    """Inception-I3D's 7x7x7 convolution of stride 2 and its ReLU, of windows and their mirrors.
+
+    A window and its mirror are read once: what the network makes of the mirrored one is what
+    mirrored weights make of the window, in the other order along a row.
+
+    Args:
+        windows: (n, T + 5, H + 5, W + 6, 4), zeros around: 2 before and 3 after the frames and
+            lines, 3 and 3 along a line; T, H and W are even.
+        weight: as `stem_weight` lays it out.
+        bias: float32 (64,).
+        out: (clips, T / 2, H / 2, W / 2, 64).
+        plain: int64 (n,), the clip that each window is; looked at where `halves` says so.
+        mirrored: int64 (n,), the clip that its mirror image is.
+        halves: `both`, `plain` or `mirrored`: what to make.
+    """
+    _, frames, height, width, _ = out.shape
+    rows = len(windows) * frames * height * width
+    first = STEM_OUT if halves == "mirrored" else 0
+    columns = 2 * STEM_OUT if halves == "both" else STEM_OUT
+    _stem[(triton.cdiv(rows, 128),)](
+        windows, weight, bias, out, plain, mirrored, rows, frames, height, width,
+        windows.stride(1), windows.stride(2),
+        FIRST=first, COLUMNS=columns, TOTAL=2 * STEM_OUT, OUT=STEM_OUT,
+        BLOCK_ROWS=128, INNER=STEM_TAPS * STEM_CHANNELS,
+        num_warps=8 if halves == "both" else 4, num_stages=4,
+    )  # fmt: skip
+
+
+def stem_weight(kernel: Tensor, mirrored_from: int) -> Tensor:
+    """The weights of `stem` (49 * 8 * 4, 128) for a kernel (64, channels, 7, 7, 7).
+
+    Eight places of a line begin one before the seven of a window: 1 to 7 are its own, and 0 to 6,
+    backwards, those of its mirror image.
+
+    Args:
+        kernel: of the convolution.
+        mirrored_from: the first channel that mirrored crops read (flow has other numbers there).
+    """
+    outputs, channels = kernel.shape[:2]
+    laid = kernel.new_zeros((7, 7, STEM_TAPS, STEM_CHANNELS, 2, outputs))
+    taps = kernel.permute(2, 3, 4, 1, 0)
+    laid[:, :, 1:, :channels, 0] = taps
+    laid[:, :, :7, mirrored_from : mirrored_from + channels, 1] = taps.flip(2)
+    return laid.reshape(-1, 2 * outputs)
+
+
+@triton.jit
+def _largest(
+    x, out, rows, T, H, W, To, Ho, Wo, channels, x_stride, out_stride, pt, ph, pw,
+    KT: tl.constexpr, KH: tl.constexpr, KW: tl.constexpr,
+    ST: tl.constexpr, SH: tl.constexpr, SW: tl.constexpr,
+    BLOCK_ROWS: tl.constexpr, BLOCK_CHANNELS: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
+    channel = tl.program_id(1) * BLOCK_CHANNELS + tl.arange(0, BLOCK_CHANNELS)
+    w0 = row % Wo * SW - pw
+    h0 = row // Wo % Ho * SH - ph
+    t0 = row // (Wo * Ho) % To * ST - pt
+    n = row // (Wo * Ho * To)
+    start = (((n * T + t0) * H + h0) * W + w0).to(tl.int64) * x_stride
+    exists = row < rows
+    wanted = (channel < channels)[None, :]
+    best = tl.full((BLOCK_ROWS, BLOCK_CHANNELS), float("-inf"), tl.float32)
+    for kt in tl.static_range(KT):
+        for kh in tl.static_range(KH):
+            for kw in tl.static_range(KW):
+                inside = exists & (t0 + kt >= 0) & (t0 + kt < T) & (h0 + kh >= 0) & (h0 + kh < H)
+                inside = inside & (w0 + kw >= 0) & (w0 + kw < W)
+                shift = ((kt * H + kh) * W + kw) * x_stride
+                value = tl.load(
+                    x + (start + shift)[:, None] + channel[None, :],
+                    inside[:, None] & wanted,
+                    float("-inf"),
+                )
+                best = tl.maximum(best, value.to(tl.float32))
+    tl.store(
+        out + row.to(tl.int64)[:, None] * out_stride + channel[None, :],
+        best.to(out.dtype.element_ty),
+        exists[:, None] & wanted,
+    )
+
+
+def largest(x: Tensor, kernel: Three, stride: Three, before: Three, out: Tensor) -> None:
+    """The largest number of each window of places, into a tensor or a slice.
+
+    Args:
+        x: (n, T, H, W, channels), or a slice of channels.
+        kernel: places of a window, along T, H, W.
+        stride: from one window to the next.
+        before: how far the first windows reach over the start; beyond x there is nothing.
+        out: (n, To, Ho, Wo, channels). A window of one place makes this a copy.
+    """
+    n, frames, height, width, channels = x.shape
+    rows = n * out.shape[1] * out.shape[2] * out.shape[3]
+    _largest[(triton.cdiv(rows, 32), triton.cdiv(channels, 64))](
+        x, out, rows, frames, height, width, *out.shape[1:4], channels, x.stride(3), out.stride(3),
+        *before,
+        KT=kernel[0], KH=kernel[1], KW=kernel[2], ST=stride[0], SH=stride[1], SW=stride[2],
+        BLOCK_ROWS=32, BLOCK_CHANNELS=64, num_warps=4,
+    )  # fmt: skip
+
+
+@triton.jit
+def _largest_around(
+    x, out, blocks, T, H, W, channels,
+    BLOCK: tl.constexpr, BLOCK_CHANNELS: tl.constexpr,
+):  # fmt: skip
+    # A block is two frames and two lines high: 16 lines of 3 places are read for four numbers.
+    block = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    channel = tl.program_id(1) * BLOCK_CHANNELS + tl.arange(0, BLOCK_CHANNELS)
+    high = (H + 1) // 2
+    w = block % W
+    h = block // W % high * 2
+    t = block // (W * high) % ((T + 1) // 2) * 2
+    n = block // (W * high * ((T + 1) // 2))
+    exists = block < blocks
+    wanted = (channel < channels)[None, :]
+    centre = (((n * T + t) * H + h) * W + w).to(tl.int64) * channels
+    nothing = tl.full((BLOCK, BLOCK_CHANNELS), float("-inf"), tl.float32)
+    best00 = nothing
+    best01 = nothing
+    best10 = nothing
+    best11 = nothing
+    for kt in tl.static_range(4):
+        upper = nothing
+        lower = nothing
+        for kh in tl.static_range(4):
+            inside = exists & (t + kt - 1 >= 0) & (t + kt - 1 < T)
+            inside = inside & (h + kh - 1 >= 0) & (h + kh - 1 < H)
+            widest = nothing
+            for kw in tl.static_range(3):
+                reached = inside & (w + kw - 1 >= 0) & (w + kw - 1 < W)
+                shift = (((kt - 1) * H + kh - 1) * W + kw - 1) * channels
+                value = tl.load(
+                    x + (centre + shift)[:, None] + channel[None, :],
+                    reached[:, None] & wanted,
+                    float("-inf"),
+                )
+                widest = tl.maximum(widest, value.to(tl.float32))
+            if kh < 3:
+                upper = tl.maximum(upper, widest)
+            if kh > 0:
+                lower = tl.maximum(lower, widest)
+        if kt < 3:
+            best00 = tl.maximum(best00, upper)
+            best01 = tl.maximum(best01, lower)
+        if kt > 0:
+            best10 = tl.maximum(best10, upper)
+            best11 = tl.maximum(best11, lower)
+    target = out + centre[:, None] + channel[None, :]
+    below = H > h + 1
+    after = T > t + 1
+    kind = out.dtype.element_ty
+    tl.store(target, best00.to(kind), exists[:, None] & wanted)
+    tl.store(target + W * channels, best01.to(kind), (exists & below)[:, None] & wanted)
+    later = target + H * W * channels
+    tl.store(later, best10.to(kind), (exists & after)[:, None] & wanted)
+    tl.store(later + W * channels, best11.to(kind), (exists & after & below)[:, None] & wanted)
+
+
+def largest_around(x: Tensor) -> Tensor:
+    """The largest of the 3x3x3 places around each, of a contiguous (n, T, H, W, channels)."""
+    n, frames, height, width, channels = x.shape
+    out = torch.empty_like(x)
+    blocks = n * -(-frames // 2) * -(-height // 2) * width
+    _largest_around[(triton.cdiv(blocks, 16), triton.cdiv(channels, 64))](
+        x, out, blocks, frames, height, width, channels,
+        BLOCK=16, BLOCK_CHANNELS=64, num_warps=4,
+    )  # fmt: skip
+    return out
