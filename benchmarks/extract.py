@@ -214,9 +214,7 @@ def measure(device: torch.device, options: argparse.Namespace, folder: Path) -> 
     return rows
 
 
-def rows_of(
-    ways: dict[str, Way], seconds: dict[str, list[float]], staged: str
-) -> dict[str, Row]:
+def rows_of(ways: dict[str, Way], seconds: dict[str, list[float]], staged: str) -> dict[str, Row]:
     """What the seconds say; `staged` is the row whose stages were measured."""
     rows: dict[str, Row] = {}
     medians = {name: statistics.median(values) for name, values in seconds.items()}

@@ -148,13 +148,16 @@ class _Batch:
         self._inside = frames, network.crop_size, network.crop_size
         self.out_size: Size = (frames // 2, network.crop_size // 2, network.crop_size // 2)
         shape = [a + b + c for a, b, c in zip(BEFORE, self._inside, AFTER, strict=True)]
+        shape[2] += -shape[2] % kernels.STEM_LINE
         self.parts = []
         for group in network.groups:
             count = size * len(group.names)
             windows = torch.zeros(
                 (count, *shape, kernels.STEM_CHANNELS), dtype=network.dtype, device=network.device
             )
-            self.parts.append((group, windows, self._clips(group.plain), self._clips(group.mirrored)))
+            self.parts.append(
+                (group, windows, self._clips(group.plain), self._clips(group.mirrored))
+            )
         self._graph: torch.cuda.CUDAGraph | None = None
         self._features: Tensor | None = None
         if network._graph:
@@ -179,13 +182,12 @@ class _Batch:
         """Copy the windows of snippets to where the passes read them."""
         (t, y, x), (frames, side, _) = BEFORE, self._inside
         for group, windows, _, _ in self.parts:
-            inside = windows[:, t : t + frames, y : y + side, x : x + side]
-            targets = iter(inside)
+            targets = iter(_pixels(windows[:, t : t + frames, y : y + side, x : x + side]))
             for snippet in snippets:
                 for name in group.names:
                     top, left = window_place(name, *snippet.shape[1:3], side)
                     window = snippet[:, top : top + side, left : left + side]
-                    next(targets).copy_(window)
+                    next(targets).copy_(_pixels(window))
 
     def run(self) -> Tensor:
         """Features (size, crops, 1024) that the next batch does not overwrite."""
@@ -228,6 +230,11 @@ class _Block:
 
 def _on(device: torch.device) -> AbstractContextManager[object]:
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+def _pixels(x: Tensor) -> Tensor:
+    """The same numbers, four of 16 bits as one: a copy moves as much with a quarter of threads."""
+    return x.view(torch.int64) if x.element_size() == 2 else x
 
 
 def _bias(conv: nn.Conv3d) -> Tensor:

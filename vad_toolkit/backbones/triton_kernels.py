@@ -17,6 +17,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+STEM_LINE = 4  # a line of a window has a multiple of so many places: then loads are of 16 bytes
 STEM_TAPS = 8  # along a row: the stem's seven, and one more for the mirrored ones
 STEM_CHANNELS = 4
 STEM_OUT = 64
@@ -85,11 +86,11 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor, outs: Sequence[Tensor]) ->
     """
     n, frames, height, width, channels = x.shape
     outputs = weight.shape[1]
-    block_in = next(size for size in (64, 32, 16) if channels % size == 0)
-    large = len(weight) > channels and outputs > 64
-    block_out = 128 if large else 64 if outputs > 32 else 32
-    if len(weight) > channels:
-        block_in = min(block_in, 32)
+    # Of what was tried on an H100; a wrong choice costs time and nothing else.
+    one_place = len(weight) == channels
+    sizes = (64, 32, 16) if one_place and len(outs) == 1 else (32, 16)
+    block_in = next(size for size in sizes if channels % size == 0)
+    block_out = 32 if outputs <= 32 else 64 if one_place or outputs <= 64 else 128
     places = round((len(weight) // channels) ** (1 / 3))
     rows = n * frames * height * width
     ends = [out.shape[-1] for out in outs]
@@ -98,7 +99,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor, outs: Sequence[Tensor]) ->
         x, weight, bias, *parts, rows, frames, height, width, channels, x.stride(3), outputs,
         ends[0], sum(ends[:2]), *(part.stride(3) for part in parts),
         K=places, PARTS=len(outs), BLOCK_ROWS=128, BLOCK_IN=block_in, BLOCK_OUT=block_out,
-        num_warps=4, num_stages=4,
+        num_warps=4, num_stages=4 if len(outs) > 1 else 3,
     )  # fmt: skip
 
 
@@ -143,8 +144,9 @@ def stem(
     mirrored weights make of the window, in the other order along a row.
 
     Args:
-        windows: (n, T + 5, H + 5, W + 6, 4), zeros around: 2 before and 3 after the frames and
-            lines, 3 and 3 along a line; T, H and W are even.
+        windows: (n, T + 5, H + 5, at least W + 6, 4), zeros around: 2 before and 3 after the frames
+            and lines, 3 before and the rest after along a line, whose length is a multiple of
+            `STEM_LINE`; T, H and W are even.
         weight: as `stem_weight` lays it out.
         bias: float32 (64,).
         out: (clips, T / 2, H / 2, W / 2, 64).
@@ -161,7 +163,7 @@ def stem(
         windows.stride(1), windows.stride(2),
         FIRST=first, COLUMNS=columns, TOTAL=2 * STEM_OUT, OUT=STEM_OUT,
         BLOCK_ROWS=128, INNER=STEM_TAPS * STEM_CHANNELS,
-        num_warps=8 if halves == "both" else 4, num_stages=4,
+        num_warps=4, num_stages=4,
     )  # fmt: skip
 
 
@@ -287,8 +289,8 @@ def _largest_around(
             best10 = tl.maximum(best10, upper)
             best11 = tl.maximum(best11, lower)
     target = out + centre[:, None] + channel[None, :]
-    below = H > h + 1
-    after = T > t + 1
+    below = h + 1 < H
+    after = t + 1 < T
     kind = out.dtype.element_ty
     tl.store(target, best00.to(kind), exists[:, None] & wanted)
     tl.store(target + W * channels, best01.to(kind), (exists & below)[:, None] & wanted)
@@ -306,4 +308,41 @@ def largest_around(x: Tensor) -> Tensor:
         x, out, blocks, frames, height, width, channels,
         BLOCK=16, BLOCK_CHANNELS=64, num_warps=4,
     )  # fmt: skip
+    return out
+
+
+@triton.jit
+def _look_up(
+    frames, table, out, pixels, H, W, by_frame, by_channel, by_line, by_place,
+    BLOCK: tl.constexpr,
+):  # fmt: skip
+    pixel = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    channel = tl.arange(0, 4)[None, :]
+    exists = (pixel < pixels)[:, None]
+    w = pixel % W
+    h = pixel // W % H
+    n = (pixel // (W * H)).to(tl.int64)
+    start = (n * by_frame + h * by_line + w * by_place)[:, None]
+    value = tl.load(frames + start + channel * by_channel, exists & (channel < 3), 0)
+    made = tl.load(table + channel * 256 + value.to(tl.int32))
+    tl.store(out + pixel.to(tl.int64)[:, None] * 4 + channel, made, exists)
+
+
+def look_up(frames: Tensor, table: Tensor) -> Tensor:
+    """What a table has for each value of three channels, and zeros for a fourth.
+
+    Args:
+        frames: uint8 (n, 3, height, width).
+        table: (3, 256).
+
+    Returns:
+        (n, height, width, 4), of the table's type.
+    """
+    n, _, height, width = frames.shape
+    out = table.new_empty((n, height, width, 4))
+    full = torch.cat((table, table.new_zeros((1, 256))))
+    pixels = n * height * width
+    _look_up[(triton.cdiv(pixels, 512),)](
+        frames, full, out, pixels, height, width, *frames.stride(), BLOCK=512, num_warps=4
+    )
     return out

@@ -7,12 +7,12 @@ share a batch. What a video's features are does not depend on that.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -66,7 +66,7 @@ class Extractor:
         recipe: how features are made.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         decoder: `auto`, `decord` or `pyav`.
-        jobs: decoder processes; None: one on a CPU, up to eight on a GPU.
+        jobs: decoder processes; None: one on a CPU, on a GPU one a core, up to 16.
         batch: clips a forward pass; None: two or five, on a GPU what `find_batch` finds. Where the
             network takes whole snippets, so many of them as have about as many crops.
         timeout_seconds: the longest wait for a video to open, and for each chunk of it.
@@ -92,7 +92,7 @@ class Extractor:
         self.decoder = decoder
         self.timeout_seconds = timeout_seconds
         self.allow_damaged = allow_damaged
-        self.jobs = jobs or (1 if self.device.type == "cpu" else min(8, os.cpu_count() or 1))
+        self.jobs = jobs or (1 if self.device.type == "cpu" else min(16, os.cpu_count() or 1))
         self.dtype = DTYPES[recipe.precision]
         if self.device.type == "cpu":
             keep_freed_memory()
@@ -143,7 +143,7 @@ class Extractor:
 
         hand: dict[int, _Video] = {}
         failed: set[int] = set()  # told once, whatever a second decoder may still give of them
-        ended: list[_Video] = []  # all frames seen; features still to come
+        ended: deque[_Video] = deque()  # all frames seen; features still to come
         with DecodeAhead(
             paths(),
             jobs=self.jobs,
@@ -175,8 +175,8 @@ class Extractor:
                     hand.pop(event.index, None)
                     failed.add(event.index)
                     yield Extracted(source, None, error)
-                while ended and ended[0].complete:
-                    yield ended.pop(0).result()
+                while ended and ended[0].is_on_host():
+                    yield ended.popleft().result()
         for batcher in self.batchers.values():
             batcher.flush()
         for video in ended:
@@ -278,19 +278,40 @@ class _Video:
     ended: Ended | None = None
     asked: dict[Stream, int] = field(default_factory=dict)  # clips given to the networks
     rows: dict[Stream, list[Tensor]] = field(default_factory=dict)  # features, as they come
+    host: dict[Stream, Tensor] = field(default_factory=dict)  # (N, C, D), being copied from a GPU
+    copied: torch.cuda.Event | None = None
 
     def __post_init__(self) -> None:
         self.asked = dict.fromkeys(self.clips, 0)
         self.rows = {stream: [] for stream in self.clips}
 
-    @property
-    def complete(self) -> bool:
-        """Whether all clips have their features."""
-        return all(len(self.rows[stream]) == count for stream, count in self.asked.items())
+    def is_on_host(self) -> bool:
+        """Whether all features are there; once they are made, their copy begins."""
+        if not self.host:
+            if any(len(self.rows[stream]) < count for stream, count in self.asked.items()):
+                return False
+            self._copy()
+        return self.copied is None or self.copied.query()
+
+    def _copy(self) -> None:
+        """Begin to copy from a GPU, which goes on with other videos: nothing waits for it here."""
+        for stream, rows in self.rows.items():
+            flat = torch.stack(rows)  # (N * C, D), or (N, C, D) of whole snippets
+            made = flat.reshape(-1, self.recipe.crop_count, flat.shape[-1])
+            if made.is_cuda:
+                pinned = torch.empty(made.shape, dtype=made.dtype, pin_memory=True)
+                made = pinned.copy_(made, non_blocking=True)
+                self.copied = torch.cuda.Event()
+                self.copied.record(torch.cuda.current_stream(flat.device))
+            self.host[stream] = made
+        self.rows.clear()
 
     def result(self) -> Extracted:
         """The features, or what keeps them from being any."""
         assert self.ended is not None
+        self.is_on_host()
+        if self.copied is not None:
+            self.copied.synchronize()
         stats = self.ended.stats
         try:
             features = VideoFeatures(
@@ -305,15 +326,11 @@ class _Video:
                     decoder=self.info.decoder,
                     decoder_version=self.info.decoder_version,
                 ),
-                streams={stream: self._array(stream) for stream in self.clips},
+                streams={stream: made.numpy() for stream, made in self.host.items()},
             )
         except PackError as error:
             return Extracted(self.source, None, PackError(f"{self.source.path}: {error}"))
         return Extracted(self.source, features, None)
-
-    def _array(self, stream: Stream) -> np.ndarray[tuple[int, int, int], np.dtype[np.float16]]:
-        flat = torch.stack(self.rows[stream])  # (N * C, D), or (N, C, D) of whole snippets
-        return flat.reshape(-1, self.recipe.crop_count, flat.shape[-1]).cpu().numpy()
 
 
 def takes_snippets(network: Backbone, recipe: Recipe, dtype: torch.dtype) -> bool:
