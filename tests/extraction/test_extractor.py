@@ -21,6 +21,7 @@ from vad_toolkit.extraction import extractor as extractor_module
 from vad_toolkit.extraction.decoding import Event, Failed, Frames, Opened
 from vad_toolkit.extraction.extractor import Extractor
 from vad_toolkit.extraction.sources import VideoSource, list_sources
+from vad_toolkit.features.crop_order import CENTER, TEN_CROP_ORDERS
 from vad_toolkit.features.recipe import Recipe, load_recipe
 from vad_toolkit.features.resize import resize_frames
 from vad_toolkit.flow.tvl1 import TVL1
@@ -60,16 +61,22 @@ def test_bfloat16_is_close(videos: Path, recipe: Recipe) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize(("precision", "least"), [("float32", 0.9999), ("bfloat16", 0.999)])
+@pytest.mark.parametrize(
+    ("precision", "least"), [("float32", 0.9999), ("tf32", 0.9999), ("bfloat16", 0.999)]
+)
+@pytest.mark.parametrize("crops", [CENTER, TEN_CROP_ORDERS["gowtham"]])
 def test_gpu_agrees_with_the_cpu(
-    videos: Path, recipe: Recipe, gpu: str, precision: str, least: float
+    videos: Path, recipe: Recipe, gpu: str, precision: str, least: float, crops: tuple[str, ...]
 ) -> None:
     """The reference is float32 on the CPU; the bounds are the exactness that the docs state."""
-    on_gpu = Recipe.model_validate({**recipe.model_dump(), "precision": precision})
+    fields = {**recipe.model_dump(), "crop_order": crops, "crop_size": 56}
+    own = Recipe.model_validate(fields)
+    on_gpu = Recipe.model_validate({**fields, "precision": precision})
     path = videos / "good" / "1.mp4"
-    reference, quick = Extractor(recipe, "cpu"), Extractor(on_gpu, gpu)
+    reference, quick = Extractor(own, "cpu"), Extractor(on_gpu, gpu)
     a = reference.extract(path).streams["rgb"].astype(np.float64)
     b = quick.extract(path).streams["rgb"].astype(np.float64)
+    assert a.shape == b.shape
     cosine = (a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
     assert cosine.min() >= least
 

@@ -83,6 +83,7 @@ def test_a_weight_without_a_gradient_decays(name: str) -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")  # torch calls it a prototype
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_nothing_waits_for_a_gpu(gpu: str, precision: str) -> None:
     for method in METHOD_CONFIGS:

@@ -28,7 +28,7 @@ Three = tuple[int, int, int]
 def _convolve(
     x, weight, bias, out0, out1, out2, rows, T, H, W, channels, x_stride, outputs, end0, end1,
     stride0, stride1, stride2,
-    K: tl.constexpr, PARTS: tl.constexpr,
+    K: tl.constexpr, PARTS: tl.constexpr, PRECISION: tl.constexpr,
     BLOCK_ROWS: tl.constexpr, BLOCK_IN: tl.constexpr, BLOCK_OUT: tl.constexpr,
 ):  # fmt: skip
     blocks = tl.cdiv(outputs, BLOCK_OUT)
@@ -61,7 +61,7 @@ def _convolve(
             wanted[None, :],
             0.0,
         )
-        total = tl.dot(a, b, total, input_precision="ieee")
+        total = tl.dot(a, b, total, input_precision=PRECISION)
     total = tl.maximum(total + tl.load(bias + column, wanted, 0.0)[None, :], 0.0)
     value = total.to(out0.dtype.element_ty)
     long = row.to(tl.int64)[:, None]
@@ -98,7 +98,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor, outs: Sequence[Tensor]) ->
     _convolve[(triton.cdiv(rows, 128) * triton.cdiv(outputs, block_out),)](
         x, weight, bias, *parts, rows, frames, height, width, channels, x.stride(3), outputs,
         ends[0], sum(ends[:2]), *(part.stride(3) for part in parts),
-        K=places, PARTS=len(outs), BLOCK_ROWS=128, BLOCK_IN=block_in, BLOCK_OUT=block_out,
+        K=places, PARTS=len(outs), PRECISION=_precision(), BLOCK_ROWS=128, BLOCK_IN=block_in, BLOCK_OUT=block_out,
         num_warps=4, num_stages=4 if len(outs) > 1 else 3,
     )  # fmt: skip
 
@@ -107,7 +107,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor, outs: Sequence[Tensor]) ->
 def _stem(
     windows, weight, bias, out, plain, mirrored, rows, T, H, W, plane, line,
     FIRST: tl.constexpr, COLUMNS: tl.constexpr, TOTAL: tl.constexpr, OUT: tl.constexpr,
-    BLOCK_ROWS: tl.constexpr, INNER: tl.constexpr,
+    PRECISION: tl.constexpr, BLOCK_ROWS: tl.constexpr, INNER: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS)
     column = FIRST + tl.arange(0, COLUMNS)
@@ -124,7 +124,7 @@ def _stem(
         shift = tap // 7 * plane + tap % 7 * line
         a = tl.load(windows + (start + shift)[:, None] + inner[None, :], exists[:, None], 0.0)
         b = tl.load(weight + (tap * INNER + inner)[:, None] * TOTAL + column[None, :])
-        total = tl.dot(a, b, total, input_precision="ieee")
+        total = tl.dot(a, b, total, input_precision=PRECISION)
     total = tl.maximum(total + tl.load(bias + column % OUT)[None, :], 0.0)
     value = total.to(out.dtype.element_ty)
     place = (t * H + h) * W
@@ -158,13 +158,19 @@ def stem(
     rows = len(windows) * frames * height * width
     first = STEM_OUT if halves == "mirrored" else 0
     columns = 2 * STEM_OUT if halves == "both" else STEM_OUT
-    _stem[(triton.cdiv(rows, 128),)](
+    block = 512 // windows.element_size()
+    _stem[(triton.cdiv(rows, block),)](
         windows, weight, bias, out, plain, mirrored, rows, frames, height, width,
         windows.stride(1), windows.stride(2),
         FIRST=first, COLUMNS=columns, TOTAL=2 * STEM_OUT, OUT=STEM_OUT,
-        BLOCK_ROWS=128, INNER=STEM_TAPS * STEM_CHANNELS,
-        num_warps=4, num_stages=4,
+        PRECISION=_precision(), BLOCK_ROWS=block, INNER=STEM_TAPS * STEM_CHANNELS,
+        num_warps=block // 32, num_stages=4,
     )  # fmt: skip
+
+
+def _precision() -> str:
+    """How products of float32 are rounded: as PyTorch's are. Those of bfloat16 are exact."""
+    return "tf32" if torch.backends.cuda.matmul.allow_tf32 else "ieee"
 
 
 def stem_weight(kernel: Tensor, mirrored_from: int) -> Tensor:
@@ -329,20 +335,19 @@ def _look_up(
 
 
 def look_up(frames: Tensor, table: Tensor) -> Tensor:
-    """What a table has for each value of three channels, and zeros for a fourth.
+    """What a table has for each value of three channels, and a fourth channel of zeros.
 
     Args:
         frames: uint8 (n, 3, height, width).
-        table: (3, 256).
+        table: contiguous (4, 256), the last row zeros.
 
     Returns:
         (n, height, width, 4), of the table's type.
     """
     n, _, height, width = frames.shape
     out = table.new_empty((n, height, width, 4))
-    full = torch.cat((table, table.new_zeros((1, 256))))
     pixels = n * height * width
     _look_up[(triton.cdiv(pixels, 512),)](
-        frames, full, out, pixels, height, width, *frames.stride(), BLOCK=512, num_warps=4
+        frames, table, out, pixels, height, width, *frames.stride(), BLOCK=512, num_warps=4
     )
     return out

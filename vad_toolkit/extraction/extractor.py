@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -96,15 +98,20 @@ class Extractor:
         self.dtype = DTYPES[recipe.precision]
         if self.device.type == "cpu":
             keep_freed_memory()
+        # A GPU has three queues: copies of frames, what is made of them, and the networks.
+        self._copies: torch.cuda.Stream | None = None
+        self._preparing: torch.cuda.Stream | None = None
+        self._computing: torch.cuda.Stream | None = None
+        if self.device.type == "cuda":
+            self._copies = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+            self._preparing = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+            self._computing = torch.cuda.current_stream(self.device)
         self._batch = batch
         self._whole: set[Stream] = set()  # streams whose network takes whole snippets
         self.batchers = {stream: self._batcher(stream) for stream in recipe.streams}
         self._estimator: FlowEstimator | None = None
         if recipe.flow is not None:
             self._estimator = load_flow(recipe.flow.algorithm, self.device)
-        self._copies: torch.cuda.Stream | None = None
-        if self.device.type == "cuda":
-            self._copies = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
 
     def extract(self, path: Path, progress: ProgressCallback = silent) -> VideoFeatures:
         """Features, float16 (N, C, D) a stream, of one video; `progress` counts its frames.
@@ -186,22 +193,43 @@ class Extractor:
         network = load_backbone(
             self.recipe.weights[stream], self.device, self.dtype, self.recipe.backbone
         )
-        if takes_snippets(network, self.recipe, self.dtype):
+        tf32 = self.recipe.precision == "tf32"
+        if takes_snippets(network, self.recipe):
             # Here, since without a CUDA device there may be no Triton.
             from vad_toolkit.backbones.inception_gpu import GpuInceptionI3D
 
             whole = GpuInceptionI3D(network, self.recipe.crop_order, self.recipe.crop_size)
-            crops = self._batch or WHOLE_CROPS
             self._whole.add(stream)
-            return Batcher(whole, max(1, crops // self.recipe.crop_count))
+
+            def run(snippets: list[Tensor]) -> Tensor:
+                with tensor_float32(tf32), self._on_computing(snippets):
+                    return whole(snippets)
+
+            crops = self._batch or WHOLE_CROPS
+            return Batcher(run, max(1, crops // self.recipe.crop_count))
 
         def features(clips: Tensor) -> Tensor:
-            with tensor_float32(self.recipe.precision == "tf32"):
+            with tensor_float32(tf32):
                 found: Tensor = network(clips.permute(0, 4, 1, 2, 3))
             return found.half()
 
-        size = self._batch or self._find_batch(features, network.channels)
-        return Batcher(lambda clips: features(torch.stack(clips)), size)
+        def stack_and_run(clips: list[Tensor]) -> Tensor:
+            with self._on_computing(clips):
+                return features(torch.stack(clips))
+
+        return Batcher(stack_and_run, self._batch or self._find_batch(features, network.channels))
+
+    @contextmanager
+    def _on_computing(self, clips: list[Tensor]) -> Iterator[None]:
+        """In the networks' queue, once the clips are there; the next ones are made meanwhile."""
+        if self._computing is None or self._preparing is None:
+            yield
+            return
+        self._computing.wait_stream(self._preparing)
+        for clip in clips:
+            clip.record_stream(self._computing)
+        with torch.cuda.stream(self._computing):
+            yield
 
     @torch.inference_mode()
     def _find_batch(self, features: Callable[[Tensor], Tensor], channels: int) -> int:
@@ -229,12 +257,13 @@ class Extractor:
 
     def _push(self, video: _Video, frames: Tensor) -> None:
         video.decoded += len(frames)
-        on_device = self._upload(video.taker.take(frames))
-        if not len(on_device):
-            return
-        resized = resize_frames(on_device, self.recipe.resize, self.recipe.resize_method)
-        for stream, clips in video.clips.items():
-            self._add(video, stream, clips.push(resized))
+        with torch.cuda.stream(self._preparing):  # None: where it was
+            on_device = self._upload(video.taker.take(frames))
+            if not len(on_device):
+                return
+            resized = resize_frames(on_device, self.recipe.resize, self.recipe.resize_method)
+            for stream, clips in video.clips.items():
+                self._add(video, stream, clips.push(resized))
 
     def _upload(self, frames: Tensor) -> Tensor:
         """Copy beside the computation, which waits for this copy and for no other."""
@@ -248,8 +277,9 @@ class Extractor:
         return on_device
 
     def _finish(self, video: _Video, event: Ended) -> None:
-        for stream, clips in video.clips.items():
-            self._add(video, stream, clips.finish())
+        with torch.cuda.stream(self._preparing):
+            for stream, clips in video.clips.items():
+                self._add(video, stream, clips.finish())
         video.ended = event
         if not any(video.asked.values()):
             raise DecodeError(
@@ -333,13 +363,15 @@ class _Video:
         return Extracted(self.source, features, None)
 
 
-def takes_snippets(network: Backbone, recipe: Recipe, dtype: torch.dtype) -> bool:
-    """Whether the network has a form that cuts crops itself: `inception_gpu`, in bfloat16."""
-    weight = next(network.parameters())
+def takes_snippets(network: Backbone, recipe: Recipe) -> TypeGuard[InceptionI3D]:
+    """Whether the network has a form that cuts crops itself: `inception_gpu`.
+
+    Float32 stays with PyTorch's own convolutions: it is what the others are compared with.
+    """
     return (
         isinstance(network, InceptionI3D)
-        and weight.device.type == "cuda"
-        and dtype == torch.bfloat16
+        and next(network.parameters()).is_cuda
+        and recipe.precision != "float32"
         and recipe.crop_size % 2 == recipe.snippet_frames % 2 == 0
         and find_spec("triton") is not None
     )

@@ -68,7 +68,8 @@ class RgbClips:
 
         if self._table is None:
             every = torch.arange(256, device=frames.device).expand(1, 3, 256)
-            self._table = normalise(every, self._recipe.normalisation)[0].to(self._dtype)
+            table = normalise(every, self._recipe.normalisation)[0].to(self._dtype)
+            self._table = torch.cat((table, torch.zeros_like(table[:1])))
         return look_up(frames, self._table)
 
     def finish(self) -> Iterator[Tensor]:

@@ -36,7 +36,7 @@ class SnippetCutter:
         while self._count >= needed:
             held = torch.cat(self._held) if len(self._held) > 1 else self._held[0]
             yield held[:length]
-            self._held = [held[step:]]
+            self._held = [held[step:]] if len(held) > step else []  # no copy for no frames
             self._count -= step
 
     def finish(self) -> Iterator[Tensor]:

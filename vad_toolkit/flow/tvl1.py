@@ -21,6 +21,9 @@ import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +33,10 @@ from vad_toolkit.errors import InputError
 from vad_toolkit.flow.estimator import check_frames
 from vad_toolkit.flow.median import SIZES, median_filter
 
+if TYPE_CHECKING:
+    from vad_toolkit.flow.tvl1_kernels import IterationsCache
+
+Minimiser = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # as `_minimise`, less the last two
 SMALLEST_SIDE = 3  # pixels, below which there is no gradient
 SMALLEST_LEVEL = 16  # pixels, below which the pyramid ends
 
@@ -85,10 +92,15 @@ class TVL1:
 
     def __init__(self, parameters: TVL1Parameters | None = None) -> None:
         self.parameters = parameters or TVL1Parameters()
+        self._recorded: IterationsCache | None = None  # on a CUDA device with Triton
 
     @torch.inference_mode()
     def __call__(self, frames: Tensor) -> Tensor:
         check_frames(frames, SMALLEST_SIDE)
+        if frames.is_cuda and self._recorded is None and find_spec("triton") is not None:
+            from vad_toolkit.flow.tvl1_kernels import IterationsCache
+
+            self._recorded = IterationsCache()
         images = grey(frames)
         pairs, (height, width) = len(frames) - 1, frames.shape[2:]
         chunk = max(1, CHUNK_PIXELS[frames.device.type] // (height * width))
@@ -98,7 +110,7 @@ class TVL1:
         def estimate(start: int) -> None:
             stop = min(start + chunk, pairs)
             flow[start:stop] = _estimate(
-                images[start:stop], images[start + 1 : stop + 1], self.parameters
+                images[start:stop], images[start + 1 : stop + 1], self.parameters, self._recorded
             )
 
         if frames.device.type == "cpu":
@@ -137,7 +149,9 @@ def _on_threads(function: Callable[[int], None], arguments: Iterable[int]) -> No
         torch.set_num_threads(threads)  # what a thread sets, threads begun later would have too
 
 
-def _estimate(first: Tensor, second: Tensor, parameters: TVL1Parameters) -> Tensor:
+def _estimate(
+    first: Tensor, second: Tensor, parameters: TVL1Parameters, recorded: IterationsCache | None
+) -> Tensor:
     """Flow (B, 2, H, W) of pairs of grey images (B, 1, H, W), coarse to fine."""
     step = parameters.scale_step
     levels = [(first, second)]
@@ -153,19 +167,31 @@ def _estimate(first: Tensor, second: Tensor, parameters: TVL1Parameters) -> Tens
         old, new = flow.shape[2:], first.shape[2:]
         if old != new:
             flow = _resize(flow, list(new), (new[0] / old[0], new[1] / old[1])) / step
-        flow = _refine(first, second, flow, parameters)
+        flow = _refine(first, second, flow, parameters, recorded)
     return flow
 
 
-def _refine(first: Tensor, second: Tensor, flow: Tensor, parameters: TVL1Parameters) -> Tensor:
+def _refine(
+    first: Tensor,
+    second: Tensor,
+    flow: Tensor,
+    parameters: TVL1Parameters,
+    recorded: IterationsCache | None,
+) -> Tensor:
     """The flow after all warps of one level."""
     channels = _widen(torch.cat([second, *_central_differences(second)], dim=1))
-    dual = _Dual(flow)
+    minimise: Minimiser
+    if recorded is None:
+        minimise = partial(_minimise, dual=_Dual(flow), parameters=parameters)
+    else:
+        minimise = recorded.minimiser(flow, parameters)
     for _ in range(parameters.warps):
         warped = _warp(channels, flow)
         image, gradient = warped[:, :1], warped[:, 1:]
         residual = image - first - (gradient * flow).sum(1, keepdim=True)
-        flow = _minimise(flow, gradient, residual, dual, parameters)
+        # -rho / |grad|^2 = offset + slope . u
+        norm = gradient.square().sum(1, keepdim=True).clamp_(min=torch.finfo(torch.float32).eps)
+        flow = minimise(flow, gradient, gradient / -norm, residual / -norm)
     return flow
 
 
@@ -183,7 +209,12 @@ class _Dual:
 
 
 def _minimise(
-    flow: Tensor, gradient: Tensor, residual: Tensor, dual: _Dual, parameters: TVL1Parameters
+    flow: Tensor,
+    gradient: Tensor,
+    slope: Tensor,
+    offset: Tensor,
+    dual: _Dual,
+    parameters: TVL1Parameters,
 ) -> Tensor:
     """The flow that minimises the energy linearised at a warp, from `flow`; `dual` goes on with it.
 
@@ -193,7 +224,8 @@ def _minimise(
     Args:
         flow: (B, 2, H, W).
         gradient: (B, 2, H, W), of the warped second image.
-        residual: (B, 1, H, W), its difference to the first one where the flow is 0.
+        slope, offset: (B, 2, H, W) and (B, 1, H, W): offset + slope . u is how far u is to go along
+            the gradient for the images to be equal.
     """
     bound = parameters.lambda_ * parameters.theta
     ratio = parameters.tau / parameters.theta
@@ -202,14 +234,10 @@ def _minimise(
     together = pairs > 1
     check_every = CHECK_EVERY[flow.device.type]
 
-    # -rho / |grad|^2 = offset + slope . u
-    norm = gradient.square().sum(1, keepdim=True).clamp_(min=torch.finfo(torch.float32).eps)
-    slope, offset = gradient / -norm, residual / -norm
-
     flow = flow.clone()
     change, scale = torch.empty_like(flow), torch.empty_like(flow)
     dx, dy = torch.zeros_like(flow), torch.zeros_like(flow)
-    factor, one = torch.empty_like(residual), torch.ones((), device=flow.device)
+    factor, one = torch.empty_like(offset), torch.ones((), device=flow.device)
     moving = torch.ones((pairs, 1, 1, 1), device=flow.device)
 
     # Views, once: making them takes as long as a pass over a small image.
