@@ -1,14 +1,15 @@
 """Whole extraction, against popular scripts and the matrix-multiply limit of the same run.
 
     python benchmarks/extract.py [--device cpu] [--crops tencrop] [--frames 64] [--rounds 5]
-                                 [--two-streams] [--videos 24] [--video-frames 2048] [--jobs N]
+                                 [--two-streams] [--videos 64] [--video-frames 2048] [--jobs N]
 
 From files to features on disk-ready arrays, ten-crop Inception-I3D RGB of a rendered video of
 320x240. Every row is measured in one run, the ways taking turns, so that ratios mean something on a
 busy machine. Weights do not change the speed: random ones serve. Rows:
 
 - matmul: square matrices in float32, the limit that `share_of_matmul` refers to; matmul-bfloat16
-  where the device has it, the limit of `share_of_matmul_bfloat16`;
+  where the device has it, the limit of `share_of_matmul_bfloat16`. On a GPU so many products in a
+  row that its clock is what it can keep up; `-burst` rows are ten products after a pause;
 - popular: what popular scripts do (`popular_scripts.py`), in a process of its own; on a GPU its
   network runs there;
 - decode, prepare, network: the stages of `extraction`, each alone: frames out of the decoders'
@@ -18,9 +19,9 @@ busy machine. Weights do not change the speed: random ones serve. Rows:
   device has it; with `--two-streams` also extraction-two-streams, RGB and TV-L1 flow of one
   decoding (the operations of flow itself are not counted).
 
-On a CUDA device the stages and both rows of bfloat16 are those of `--videos` videos of
-`--video-frames`: a few seconds of work. Float32, tf32 and the popular scripts have one video of
-`--frames`.
+On a CUDA device extraction-bfloat16 has `--videos` videos of `--video-frames`, some seconds of work
+with the start of the decoders in it, and the stages a quarter of them. Float32, tf32 and the
+popular scripts have one video of `--frames`.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ from vad_toolkit.video.encode import write_video
 CLIP_GFLOP = {"rgb": 55.6, "flow": 51.2}  # of 16 frames at 224x224: 27.8 G multiply-adds, 25.6 G
 Row = dict[str, float | str]
 MATRIX = {"cpu": 4096, "cuda": 8192}
+SUSTAINED = 300  # products in a row on a GPU: half a second in bfloat16
+PAUSE_SECONDS = 0.5  # before each measurement there
 HEIGHT, WIDTH = 240, 320
 
 
@@ -89,6 +92,7 @@ class Way:
     call: Callable[[], object]
     gflop: float
     frames: int = 0
+    warm_up: Callable[[], object] | None = None  # where a whole call would take long
 
 
 class Stages:
@@ -99,22 +103,21 @@ class Stages:
         self.frames = frames * count
         self.clips = extractor.recipe.crop_count * extractor.recipe.snippet_count(frames) * count
         self.gflop = sum(CLIP_GFLOP[stream] for stream in extractor.recipe.streams) * self.clips
-        self.chunks = self.decode(keep=True) if count == 1 else self.decode_one()
+        self.chunks = self.decode_one()
 
     def extract(self) -> None:
         videos = [VideoSource(str(index), self.path) for index in range(self.count)]
         for found in self.extractor.extract_many(videos):
             assert found.features is not None, found.error
 
-    def decode(self, *, keep: bool = False) -> list[torch.Tensor]:
+    def decode(self) -> int:
         ahead = DecodeAhead(
             [self.path] * self.count,
             jobs=self.extractor.jobs,
             pinned=self.extractor.device.type == "cuda",
         )
         with ahead as events:
-            frames = (event.frames for event in events if isinstance(event, Frames))
-            return [chunk.clone() for chunk in frames] if keep else [chunk[:0] for chunk in frames]
+            return sum(len(event.frames) for event in events if isinstance(event, Frames))
 
     def decode_one(self) -> list[torch.Tensor]:
         with DecodeAhead([self.path]) as events:
@@ -173,7 +176,19 @@ def measure(device: torch.device, options: argparse.Namespace, folder: Path) -> 
     size = MATRIX[device.type]
     a, b = torch.randn((2, size, size), generator=generator).to(device)
     matmul_gflop = 2 * size**3 / 1e9
-    ways = {"matmul": Way(lambda: a @ b, matmul_gflop)}
+    ways: dict[str, Way] = {}
+
+    def add_matmul(name: str, a: torch.Tensor, b: torch.Tensor) -> None:
+        def products(count: int) -> None:
+            for _ in range(count):
+                a @ b
+
+        if on_gpu:
+            ways[f"{name}-burst"] = Way(partial(products, 10), 10 * matmul_gflop)
+        count = SUSTAINED if on_gpu else 1
+        ways[name] = Way(partial(products, count), count * matmul_gflop)
+
+    add_matmul("matmul", a, b)
     single = Stages(extractor("i3d-rgb", "float32"), path, options.frames, 1)
     ways["extraction"] = Way(single.extract, single.gflop, single.frames)
     if crops == "tencrop":
@@ -182,11 +197,12 @@ def measure(device: torch.device, options: argparse.Namespace, folder: Path) -> 
         ways["popular"] = Way(seconds_of_popular, single.gflop, single.frames)
     staged = single
     if half:
-        half_a, half_b = a.bfloat16(), b.bfloat16()
-        ways["matmul-bfloat16"] = Way(lambda: half_a @ half_b, matmul_gflop)
-        many = Stages(extractor("i3d-rgb", "bfloat16"), long, frames, count)
-        ways["extraction-bfloat16"] = Way(many.extract, many.gflop, many.frames)
-        staged = many if on_gpu else single
+        add_matmul("matmul-bfloat16", a.bfloat16(), b.bfloat16())
+        quick = extractor("i3d-rgb", "bfloat16")
+        many = Stages(quick, long, frames, count)
+        part = Stages(quick, long, frames, -(-count // 4))
+        ways["extraction-bfloat16"] = Way(many.extract, many.gflop, many.frames, part.extract)
+        staged = part if on_gpu else single
     if on_gpu:
         tf32 = Stages(extractor("i3d-rgb", "tf32"), path, options.frames, 1)
         ways["extraction-tf32"] = Way(tf32.extract, tf32.gflop, tf32.frames)
@@ -202,10 +218,12 @@ def measure(device: torch.device, options: argparse.Namespace, folder: Path) -> 
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for name, way in ways.items():
         if name != "popular":
-            way.call()  # warm up: memory, kernels, the decoder's process
+            (way.warm_up or way.call)()  # memory, kernels, the decoder's process
     for _ in range(options.rounds):
         for name, way in ways.items():
             # "popular" tells the seconds itself: those of its process's start do not count
+            if on_gpu:
+                time.sleep(PAUSE_SECONDS)
             spent = seconds_of_popular() if name == "popular" else timed(way.call, device)
             seconds[name].append(spent)
     rows = rows_of(ways, seconds, "extraction-bfloat16" if staged is not single else "extraction")
@@ -218,6 +236,7 @@ def rows_of(ways: dict[str, Way], seconds: dict[str, list[float]], staged: str) 
     """What the seconds say; `staged` is the row whose stages were measured."""
     rows: dict[str, Row] = {}
     medians = {name: statistics.median(values) for name, values in seconds.items()}
+    a_frame = {name: medians[name] / way.frames for name, way in ways.items() if way.frames}
     for name, values in seconds.items():
         low, middle, high = statistics.quantiles(values, n=4)
         row: Row = {
@@ -237,15 +256,13 @@ def rows_of(ways: dict[str, Way], seconds: dict[str, list[float]], staged: str) 
     whole = rows[staged]
     stages = ("decode", "prepare", "network")
     for stage in stages:
-        whole[f"share_{stage}"] = round(medians[stage] / medians[staged], 3)
-    whole["bottleneck"] = max(stages, key=medians.__getitem__)
+        whole[f"share_{stage}"] = round(a_frame[stage] / a_frame[staged], 3)
+    whole["bottleneck"] = max(stages, key=a_frame.__getitem__)
     whole["peak_memory_mb"] = round(memory_mb("VmHWM"))
     if "popular" in rows:
-        slow = medians["popular"] / ways["popular"].frames
         for name in ("extraction", "extraction-tf32", "extraction-bfloat16"):
             if name in rows:
-                times = slow / (medians[name] / ways[name].frames)
-                rows[name]["times_popular"] = round(times, 2)
+                rows[name]["times_popular"] = round(a_frame["popular"] / a_frame[name], 2)
     return rows
 
 
@@ -256,7 +273,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--two-streams", action="store_true")
-    parser.add_argument("--videos", type=int, default=24, help="on a CUDA device")
+    parser.add_argument("--videos", type=int, default=64, help="on a CUDA device")
     parser.add_argument("--video-frames", type=int, default=2048, help="on a CUDA device")
     parser.add_argument("--flow-videos", type=int, default=8, help="of --frames, on a CUDA device")
     parser.add_argument("--jobs", type=int, help="decoders; the default is the extractor's")

@@ -70,6 +70,12 @@ def _medians(flat: Tensor, size: int, stride: int) -> Tensor:
     return result
 
 
+def median_network(size: int) -> tuple[tuple[tuple[int, int], ...], int]:
+    """Comparators for the values of a size x size window, and the wire of their median then."""
+    comparators, order = _sorting(size * size)
+    return comparators, order[size * size // 2]
+
+
 @cache
 def _sorting(size: int) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...]]:
     """Comparators that sort `size` wires, and the wires in the order of their values then."""

@@ -17,10 +17,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from vad_toolkit.flow.median import median_network
 from vad_toolkit.flow.tvl1 import Minimiser, TVL1Parameters
 
 BLOCK = 1024  # pixels of a program
-MEDIAN_BLOCK = 64
+MEDIAN_BLOCK = 256
 KEPT = 24  # sets of recorded iterations; a video's pyramid has five
 
 
@@ -90,24 +91,29 @@ def _dual_step(
 
 @triton.jit
 def _median(
-    flow, out, before, H, W, planes, blocks, threshold, median_blocks,
-    SIDE: tl.constexpr, WINDOW: tl.constexpr, BLOCKS: tl.constexpr, BLOCK: tl.constexpr,
+    flow, out, before, H, W, blocks, threshold, tiles,
+    SIDE: tl.constexpr, STEPS: tl.constexpr, MIDDLE: tl.constexpr, BLOCKS: tl.constexpr,
+    BLOCK: tl.constexpr,
 ):  # fmt: skip
-    plane = tl.program_id(0) // median_blocks
+    plane = tl.program_id(0) // tiles
     if _moves(before, plane // 2, blocks, threshold, BLOCKS):
-        pixel = (tl.program_id(0) % median_blocks * BLOCK + tl.arange(0, BLOCK))[:, None]
-        size = H * W
-        tap = tl.arange(0, WINDOW)[None, :]
-        y = pixel // W + tap // SIDE - SIDE // 2
-        x = pixel % W + tap % SIDE - SIDE // 2
-        y = tl.minimum(tl.maximum(y, 0), H - 1)
-        x = tl.minimum(tl.maximum(x, 0), W - 1)
-        start = plane.to(tl.int64) * size
-        wanted = (pixel < size) & (tap < SIDE * SIDE)
-        ordered = tl.sort(tl.load(flow + start + y * W + x, wanted, float("inf")))
-        middle = tl.sum(tl.where(tap == SIDE * SIDE // 2, ordered, 0.0), 1)
-        place = tl.program_id(0) % median_blocks * BLOCK + tl.arange(0, BLOCK)
-        tl.store(out + start + place, middle, place < size)
+        pixel = tl.program_id(0) % tiles * BLOCK + tl.arange(0, BLOCK)
+        inside = pixel < H * W
+        start = flow + plane.to(tl.int64) * H * W
+        values = ()
+        for tap in tl.static_range(SIDE * SIDE):
+            y = tl.minimum(tl.maximum(pixel // W + tap // SIDE - SIDE // 2, 0), H - 1)
+            x = tl.minimum(tl.maximum(pixel % W + tap % SIDE - SIDE // 2, 0), W - 1)
+            values = values + (tl.load(start + y * W + x, inside, 0.0),)
+        # What does not lead to the median, the compiler leaves out.
+        for step in tl.static_range(len(STEPS)):
+            low = values[STEPS[step][0]]
+            high = values[STEPS[step][1]]
+            lower = values[: STEPS[step][0]] + (tl.minimum(low, high),)
+            values = lower + values[STEPS[step][0] + 1 :]
+            lower = values[: STEPS[step][1]] + (tl.maximum(low, high),)
+            values = lower + values[STEPS[step][1] + 1 :]
+        tl.store(out + plane.to(tl.int64) * H * W + pixel, values[MIDDLE], inside)
 
 
 class Iterations:
@@ -168,11 +174,11 @@ class Iterations:
         source = self.flow
         if self._side > 1:
             source = self._filtered
-            median_blocks = triton.cdiv(height * width, MEDIAN_BLOCK)
-            _median[(2 * self.pairs * median_blocks,)](
-                self.flow, source, self._sums[0], height, width, 2 * self.pairs, blocks,
-                self._threshold, median_blocks, SIDE=self._side,
-                WINDOW=triton.next_power_of_2(self._side**2), BLOCKS=rounded, BLOCK=MEDIAN_BLOCK,
+            tiles = triton.cdiv(height * width, MEDIAN_BLOCK)
+            steps, middle = median_network(self._side)
+            _median[(2 * self.pairs * tiles,)](
+                self.flow, source, self._sums[0], height, width, blocks, self._threshold, tiles,
+                SIDE=self._side, STEPS=steps, MIDDLE=middle, BLOCKS=rounded, BLOCK=MEDIAN_BLOCK,
             )  # fmt: skip
         for before, after in zip(self._sums[:-1], self._sums[1:], strict=True):
             _flow_step[grid](
