@@ -6,7 +6,9 @@ Random weights, one batch of clips of 16 frames at 224x224, ways taking turns. R
 
 - matmul: square matrices in float32; matmul-bfloat16 where the device has it in hardware;
 - plain: Inception-I3D eager, contiguous, batch norm apart (`plain_inception_i3d.py`);
-- a row a network, float32; with `-bfloat16` where the device has it.
+- a row a network, float32; with `-bfloat16` where the device has it;
+- inception-i3d-snippets-bfloat16, on a CUDA device: the form that cuts crops itself
+  (`backbones.inception_gpu`), ten of them.
 
 Operations are counted by PyTorch (`FlopCounterMode`), two for a multiply-add.
 """
@@ -30,7 +32,8 @@ from vad_toolkit.device import pick_device
 from vad_toolkit.extraction.batches import CPU_CLIPS
 
 FRAMES, SIZE = 16, 224
-BATCH = {"cpu": CPU_CLIPS, "cuda": 64}
+FRAME_SIZE = (256, 341)  # of a snippet that crops are cut from
+BATCH = {"cpu": CPU_CLIPS, "cuda": 60}
 DEFAULT = "inception-i3d,i3d-resnet50,i3d-resnet50-nonlocal,s3d,mvit_v2_s,swin3d_t"
 
 
@@ -43,6 +46,17 @@ def gflop_of(network: nn.Module, clips: Tensor) -> float:
     with FlopCounterMode(display=False) as counter:
         network(clips)
     return counter.get_total_flops() / 1e9
+
+
+def snippets_pass(network: nn.Module) -> Callable[[], object]:
+    """A pass of `BATCH` clips in the form for CUDA devices."""
+    from vad_toolkit.backbones.inception_gpu import GpuInceptionI3D
+    from vad_toolkit.features.crop_order import TEN_CROP_ORDERS
+
+    whole = GpuInceptionI3D(network, TEN_CROP_ORDERS["torchvision"], SIZE)
+    shape = (BATCH["cuda"] // whole.crops, FRAMES, *FRAME_SIZE, 4)
+    snippets = (torch.rand(shape, device=whole.device) * 2 - 1).to(whole.dtype)
+    return lambda: whole(list(snippets))
 
 
 @torch.inference_mode()
@@ -71,6 +85,8 @@ def measure(device: torch.device, names: list[str], rounds: int) -> dict[str, di
         if has_bfloat16(device):
             quick = build(name, device, torch.bfloat16)
             ways[f"{name}-bfloat16"] = (lambda quick=quick: quick(half), gflop)
+            if name == "inception-i3d" and device.type == "cuda":
+                ways[f"{name}-snippets-bfloat16"] = (snippets_pass(quick), gflop)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for round_number in range(rounds + 1):
         for name, (call, _) in ways.items():
@@ -87,6 +103,9 @@ def measure(device: torch.device, names: list[str], rounds: int) -> dict[str, di
             "gflop_per_second": round(gflop / middle, 1),
             "share_of_matmul": round(gflop / middle / limit, 3),
         }
+        if "matmul-bfloat16" in ways:
+            share = rows[name]["gflop_per_second"] * statistics.median(seconds["matmul-bfloat16"])
+            rows[name]["share_of_matmul_bfloat16"] = round(share / ways["matmul-bfloat16"][1], 3)
         if not name.startswith("matmul"):
             rows[name]["clips_per_second"] = round(batch / middle, 2)
     rows["inception-i3d"]["times_plain"] = round(
