@@ -13,6 +13,12 @@ import pytest
 # Tests run side by side, one a core: more threads only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import torch
+
+# Before anything imports Triton, which looks once.
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
+
 REFERENCE = Path(
     os.environ.get("VAD_REFERENCE", Path(__file__).resolve().parents[2] / "shared" / "reference")
 )
@@ -42,8 +48,6 @@ def real_weights() -> str:
 @pytest.fixture(scope="session")
 def gpu() -> str:
     """A CUDA device's name. Skips visibly without one; fails where VAD_REQUIRE_GPU promises one."""
-    import torch
-
     if not torch.cuda.is_available():
         if os.environ.get("VAD_REQUIRE_GPU"):
             pytest.fail("VAD_REQUIRE_GPU is set, and torch finds no CUDA device")
@@ -69,3 +73,10 @@ def vad() -> Vad:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def triton_device() -> str:
+    """Where Triton's kernels run: a CUDA device, else the CPU under Triton's interpreter."""
+    pytest.importorskip("triton")
+    return "cuda" if torch.cuda.is_available() else "cpu"

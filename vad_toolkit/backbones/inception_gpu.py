@@ -185,7 +185,7 @@ class _Batch:
             targets = iter(_pixels(windows[:, t : t + frames, y : y + side, x : x + side]))
             for snippet in snippets:
                 for name in group.names:
-                    top, left = window_place(name, *snippet.shape[1:3], side)
+                    top, left = window_place(name, snippet.shape[1], snippet.shape[2], side)
                     window = snippet[:, top : top + side, left : left + side]
                     next(targets).copy_(_pixels(window))
 
@@ -219,7 +219,7 @@ class _Block:
         out, reduced1, reduced2 = (
             x.new_empty((*x.shape[:4], width)) for width in (self._outputs, r1, self._reduced)
         )
-        first, second, third, fourth = out.split((b0, b1, b2, b3), dim=4)
+        first, second, third, fourth = torch.split(out, [b0, b1, b2, b3], dim=4)
         kernels.convolve(x, *self._entry, (first, reduced1, reduced2))
         once = (1, 1, 1)
         kernels.largest(_convolve_relu(reduced1, self._branch1), once, once, (0, 0, 0), second)
@@ -255,8 +255,9 @@ def _convolve_relu(x: Tensor, conv: nn.Conv3d) -> Tensor:
     """Convolution and ReLU of (n, T, H, W, channels), by cuDNN in one pass."""
     planes = x.permute(0, 4, 1, 2, 3)
     if x.device.type == "cuda":
+        padding = [size // 2 for size in conv.kernel_size]  # as `ConvUnit` has it at stride 1
         made: Tensor = torch.cudnn_convolution_relu(
-            planes, conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups
+            planes, conv.weight, conv.bias, conv.stride, padding, conv.dilation, conv.groups
         )
     else:
         made = F.relu_(F.conv3d(planes, conv.weight, conv.bias, conv.stride, conv.padding))

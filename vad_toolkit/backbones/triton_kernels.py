@@ -98,7 +98,8 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor, outs: Sequence[Tensor]) ->
     _convolve[(triton.cdiv(rows, 128) * triton.cdiv(outputs, block_out),)](
         x, weight, bias, *parts, rows, frames, height, width, channels, x.stride(3), outputs,
         ends[0], sum(ends[:2]), *(part.stride(3) for part in parts),
-        K=places, PARTS=len(outs), PRECISION=_precision(), BLOCK_ROWS=128, BLOCK_IN=block_in, BLOCK_OUT=block_out,
+        K=places, PARTS=len(outs), PRECISION=_precision(),
+        BLOCK_ROWS=128, BLOCK_IN=block_in, BLOCK_OUT=block_out,
         num_warps=4, num_stages=4 if len(outs) > 1 else 3,
     )  # fmt: skip
 

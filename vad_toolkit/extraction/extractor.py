@@ -321,7 +321,7 @@ class _Video:
             if any(len(self.rows[stream]) < count for stream, count in self.asked.items()):
                 return False
             self._copy()
-        return self.copied is None or self.copied.query()
+        return self.copied is None or self.copied.query()  # type: ignore[no-untyped-call]
 
     def _copy(self) -> None:
         """Begin to copy from a GPU, which goes on with other videos: nothing waits for it here."""
@@ -331,7 +331,7 @@ class _Video:
             if made.is_cuda:
                 pinned = torch.empty(made.shape, dtype=made.dtype, pin_memory=True)
                 made = pinned.copy_(made, non_blocking=True)
-                self.copied = torch.cuda.Event()
+                self.copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
                 self.copied.record(torch.cuda.current_stream(flat.device))
             self.host[stream] = made
         self.rows.clear()

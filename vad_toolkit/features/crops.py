@@ -62,7 +62,7 @@ def crop_views(
         crop_order: the crops by name, as `crop_order.CORNERS` and `MIRRORED` have them.
         size: pixels of a crop's side.
     """
-    places = crop_places(*snippet.shape[1:3], size)
+    places = crop_places(snippet.shape[1], snippet.shape[2], size)
     views = []
     for name in crop_order:
         source = mirrored if name.endswith(MIRRORED_SUFFIX) else snippet

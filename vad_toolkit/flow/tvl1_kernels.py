@@ -104,15 +104,15 @@ def _median(
         for tap in tl.static_range(SIDE * SIDE):
             y = tl.minimum(tl.maximum(pixel // W + tap // SIDE - SIDE // 2, 0), H - 1)
             x = tl.minimum(tl.maximum(pixel % W + tap % SIDE - SIDE // 2, 0), W - 1)
-            values = values + (tl.load(start + y * W + x, inside, 0.0),)
+            values = values + (tl.load(start + y * W + x, inside, 0.0),)  # type: ignore[assignment]  # noqa: RUF005
         # What does not lead to the median, the compiler leaves out.
         for step in tl.static_range(len(STEPS)):
-            low = values[STEPS[step][0]]
-            high = values[STEPS[step][1]]
-            lower = values[: STEPS[step][0]] + (tl.minimum(low, high),)
-            values = lower + values[STEPS[step][0] + 1 :]
-            lower = values[: STEPS[step][1]] + (tl.maximum(low, high),)
-            values = lower + values[STEPS[step][1] + 1 :]
+            low = values[STEPS[step][0]]  # type: ignore[var-annotated]
+            high = values[STEPS[step][1]]  # type: ignore[var-annotated]
+            first, second = values[: STEPS[step][0]], values[STEPS[step][0] + 1 :]
+            values = first + (tl.minimum(low, high),) + second  # noqa: RUF005
+            first, second = values[: STEPS[step][1]], values[STEPS[step][1] + 1 :]
+            values = first + (tl.maximum(low, high),) + second  # noqa: RUF005
         tl.store(out + plane.to(tl.int64) * H * W + pixel, values[MIDDLE], inside)
 
 

@@ -1,0 +1,94 @@
+"""The form for CUDA devices against the plain one; where there is none, under Triton's interpreter.
+
+Crops are small and few, since the interpreter takes seconds for what a GPU does in microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from vad_toolkit.backbones.inception_i3d import InceptionI3D
+from vad_toolkit.features.crop_order import CENTER, CORNERS, TEN_CROP_ORDERS
+from vad_toolkit.features.crops import crop_views
+
+SIZE, FRAMES = 32, 2
+SOME = ("center mirrored", "top-left", "bottom-right mirrored", "top-right mirrored")
+
+
+@pytest.fixture(scope="module", params=[3, 2])
+def network(request: pytest.FixtureRequest) -> InceptionI3D:
+    torch.manual_seed(0)
+    made = InceptionI3D(request.param).eval().requires_grad_(False)
+    for module in made.modules():
+        if isinstance(module, torch.nn.Conv3d):
+            torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            torch.nn.init.uniform_(module.bias, -0.1, 0.1)
+    return made
+
+
+def snippet(channels: int, height: int, width: int, seed: int) -> Tensor:
+    """As `streams` makes whole snippets; of flow, mirrored crops have numbers of their own."""
+    generator = torch.Generator().manual_seed(seed)
+    made = torch.rand((FRAMES, height, width, 4), generator=generator) * 2 - 1
+    if channels == 3:
+        made[..., 3] = 0
+    return made
+
+
+def plain_features(network: InceptionI3D, snippet: Tensor, order: Sequence[str]) -> Tensor:
+    channels = network.channels
+    mirrored = (snippet[..., :3] if channels == 3 else snippet[..., 2:]).flip(2)
+    views = crop_views(snippet[..., :channels], mirrored, order, SIZE)
+    return network(torch.stack(views).permute(0, 4, 1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    "order",
+    [CENTER, ("center mirrored", "top-left", "bottom-right mirrored", "top-right mirrored")],
+)
+def test_features_are_those_of_the_plain_network(
+    network: InceptionI3D, order: tuple[str, ...], triton_device: str
+) -> None:
+    from vad_toolkit.backbones.inception_gpu import GpuInceptionI3D
+
+    snippets = [snippet(network.channels, 35, 39 + seed, seed) for seed in range(2)]
+    expected = torch.stack([plain_features(network, own, SOME) for own in snippets])
+    network.to(triton_device)
+    try:
+        quick = GpuInceptionI3D(network, SOME, SIZE, graph=triton_device == "cuda")
+        made = quick([own.to(triton_device) for own in snippets]).cpu()
+    finally:
+        network.cpu()
+    assert made.dtype == torch.float16
+    assert made.shape == (2, len(SOME), 1024)
+    torch.testing.assert_close(made.float(), expected, rtol=2e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("order", [*TEN_CROP_ORDERS.values(), CORNERS, CENTER])
+@pytest.mark.parametrize("width", [40, 41])
+def test_windows_show_what_crops_show(
+    order: tuple[str, ...], width: int, triton_device: str
+) -> None:
+    """Each crop once, and a mirrored one's window is its mirror image."""
+    from vad_toolkit.backbones.inception_gpu import group_windows, window_place
+
+    frame = torch.arange(36 * width).reshape(1, 36, width, 1)
+    crops = crop_views(frame, frame.flip(2), order, SIZE)
+    seen = []
+    for group in group_windows(order):
+        for name, plain, mirrored in zip(group.names, group.plain, group.mirrored, strict=True):
+            top, left = window_place(name, 36, width, SIZE)
+            window = frame[:, top : top + SIZE, left : left + SIZE]
+            if group.halves in ("both", "plain"):
+                assert torch.equal(window, crops[plain])
+                seen.append(plain)
+            if group.halves in ("both", "mirrored"):
+                assert torch.equal(window.flip(2), crops[mirrored])
+                seen.append(mirrored)
+    assert sorted(seen) == list(range(len(order)))
+    windows = sum(len(group.names) for group in group_windows(order))
+    assert windows == {10: 6, 5: 5, 1: 1}[len(order)]
