@@ -6,8 +6,8 @@
 DIR holds `video/samples` and `cctv_fights`. From each of so many videos come `pairs` + 1 frames in
 a row, scaled and cut to the middle 320x240. Both ways take turns on each video, with equal
 parameters and as many threads; OpenCV's runs on the CPU whatever the device. Ours gives each thread
-a pair: take no fewer pairs than threads, and many on a GPU (`--pairs 64`), so that there is a
-batch. Needs the extra `opencv`.
+a pair: take no fewer pairs than threads, and several on a GPU (`--pairs 12`), so that there is a
+batch; OpenCV then takes most of the time. Needs the extra `opencv`.
 
 `times_opencv` is our time in OpenCV's: over all videos, and of the median and the worst video.
 `processor_seconds` count the time of all threads, and mean more where a machine is busy; those of a
@@ -142,7 +142,7 @@ def main() -> None:
             "pairs_a_video": options.pairs,
             "rounds": options.rounds,
         },
-        machine={"device": machine, "threads": options.threads},
+        machine={"device": machine, "threads": options.threads, "processor": processor()},
         rows=rows,
         torch=torch.__version__,
         opencv=cv2.__version__,

@@ -128,7 +128,13 @@ def main() -> None:
     threads = f"{torch.get_num_threads()}threads" if device.type == "cpu" else "gpu"
     write_result(
         options.out / f"network-{slug(machine)}-{threads}.json",
-        setting={"frames": FRAMES, "size": SIZE, "batch": BATCH[device.type]},
+        setting={
+            "frames": FRAMES,
+            "size": SIZE,
+            "batch": BATCH[device.type],
+            # PyTorch's default: rows in float32 on a GPU are of convolutions that round so.
+            "tf32_convolutions": device.type == "cuda" and torch.backends.cudnn.allow_tf32,
+        },
         machine={"device": machine, "threads": torch.get_num_threads()},
         rows=rows,
         torch=torch.__version__,

@@ -24,7 +24,11 @@ EXTRACTION = {
     "network": "the RGB network alone",
 }
 
-PLAIN = "inception-i3d as papers' code has it: eager, contiguous, batch norm apart"
+# Of network-*.json: rows whose name does not say enough.
+NETWORKS = {
+    "plain": "inception-i3d as papers' code has it: eager, contiguous, batch norm apart",
+    "inception-i3d-snippets-bfloat16": "inception-i3d, bfloat16, as `vad extract` runs it",
+}
 
 
 def render(folder: Path = RESULTS) -> str:
@@ -55,12 +59,14 @@ def _extraction(name: str, result: Mapping[str, Any]) -> str:
         "| | frames a second | share of matmul rate | against popular scripts |",
         "|---|---|---|---|",
     ]
+    # On a GPU float32 has one short video, most of whose time is the decoder's start.
+    passed_over = {"extraction"} if "videos" in setting else set()
     for row, label in EXTRACTION.items():
-        if row in rows:
+        if row in rows.keys() - passed_over:
             times = f"{rows[row]['times_popular']:.2f} x" if "times_popular" in rows[row] else ""
             lines.append(
                 f"| {label} | {rows[row]['frames_per_second']:.2f} "
-                f"| {rows[row]['share_of_matmul']:.2f} | {times} |"
+                f"| {_share(rows[row], half='videos' in setting):.2f} | {times} |"
             )
     return "\n".join(lines) + "\n"
 
@@ -78,12 +84,18 @@ def _networks(name: str, result: Mapping[str, Any]) -> str:
     for network, row in result["rows"].items():
         if "clips_per_second" in row:
             gflop = row["gflop"] / setting["batch"]
-            label = PLAIN if network == "plain" else network
+            label = NETWORKS.get(network, network)
             lines.append(
                 f"| {label} | {gflop:.1f} | {row['clips_per_second']:.2f} "
-                f"| {row['share_of_matmul']:.2f} |"
+                f"| {_share(row, half=network.endswith('-bfloat16')):.2f} |"
             )
     return "\n".join(lines) + "\n"
+
+
+def _share(row: Mapping[str, Any], *, half: bool) -> float:
+    """Of the rate of matrix products, in bfloat16 where `half` says so and it was measured."""
+    wanted = "share_of_matmul_bfloat16" if half else "share_of_matmul"
+    return float(row.get(wanted, row["share_of_matmul"]))
 
 
 def write(readme: Path = README) -> None:

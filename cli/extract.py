@@ -74,7 +74,7 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    help="Decoder processes.  [default: 1 on a CPU, up to 8 on a GPU]",
+    help="Decoder processes.  [default: 1 on a CPU, one a core on a GPU, up to 16]",
 )
 @click.option(
     "--batch",
