@@ -80,7 +80,7 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
     "--batch",
     type=click.IntRange(min=1),
     help="Clips a forward pass; halved where a GPU's memory is short.  [default: 2 or 5 on a CPU, "
-    "found by trying on a GPU]",
+    "on a GPU 128 of whole snippets, else found by trying]",
 )
 @click.option(
     "--shard",

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
 
 import torch
 
 from vad_toolkit.errors import InputError
 
+KERNELS_FROM = (8, 0)  # compute capability: before that no bfloat16
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # <malloc.h>
 
 
@@ -73,6 +78,24 @@ def tensor_float32(allowed: bool) -> Iterator[None]:
         yield
     finally:
         convolutions.allow_tf32, products.allow_tf32 = before
+
+
+@cache
+def why_no_kernels(device: torch.device) -> str | None:
+    """What keeps our Triton kernels from running on a device; None where they run.
+
+    Nothing depends on them but speed: what they do is done by PyTorch's operations elsewhere.
+    """
+    if device.type != "cuda" or torch.version.cuda is None:
+        return "it is no CUDA device"
+    capability = torch.cuda.get_device_capability(device)
+    if capability < KERNELS_FROM:
+        return f"its compute capability is {capability[0]}.{capability[1]}, below 8.0"
+    if find_spec("triton") is None:
+        return "Triton is not installed: it comes with PyTorch for CUDA on Linux"
+    if not any(map(shutil.which, (os.environ.get("CC") or "cc", "gcc", "clang"))):
+        return "Triton needs a C compiler, and there is no gcc or clang"
+    return None
 
 
 def keep_freed_memory() -> None:

@@ -64,6 +64,8 @@ def _packages() -> list[Finding]:
 def _devices() -> list[Finding]:
     import torch
 
+    from vad_toolkit.device import why_no_kernels
+
     lines = [Finding("cpu", "ok", f"{torch.get_num_threads()} threads, {platform.machine()}")]
     if not torch.cuda.is_available():
         lines.append(Finding("gpu", "note", "none that torch can use: extraction runs on the CPU"))
@@ -71,6 +73,9 @@ def _devices() -> list[Finding]:
         properties = torch.cuda.get_device_properties(index)
         memory = properties.total_memory / GIB
         lines.append(Finding(f"cuda:{index}", "ok", f"{properties.name}, {memory:.0f} GiB"))
+        if (reason := why_no_kernels(torch.device("cuda", index))) is not None:
+            detail = f"extraction is slower than it could be: {reason}"
+            lines.append(Finding(f"cuda:{index} kernels", "note", detail))
     return lines
 
 

@@ -21,6 +21,7 @@ STEM_LINE = 4  # a line of a window has a multiple of so many places: then loads
 STEM_TAPS = 8  # along a row: the stem's seven, and one more for the mirrored ones
 STEM_CHANNELS = 4
 STEM_OUT = 64
+LEAST_SHARED = 99 << 10  # bytes a program may have, on the smallest devices since 8.0
 Three = tuple[int, int, int]
 
 
@@ -100,7 +101,8 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor, outs: Sequence[Tensor]) ->
         ends[0], sum(ends[:2]), *(part.stride(3) for part in parts),
         K=places, PARTS=len(outs), PRECISION=_precision(),
         BLOCK_ROWS=128, BLOCK_IN=block_in, BLOCK_OUT=block_out,
-        num_warps=4, num_stages=4 if len(outs) > 1 else 3,
+        num_warps=4,
+        num_stages=_stages(x, block_in * (128 + block_out), 4 if len(outs) > 1 else 3),
     )  # fmt: skip
 
 
@@ -165,8 +167,17 @@ def stem(
         windows.stride(1), windows.stride(2),
         FIRST=first, COLUMNS=columns, TOTAL=2 * STEM_OUT, OUT=STEM_OUT,
         PRECISION=_precision(), BLOCK_ROWS=block, INNER=STEM_TAPS * STEM_CHANNELS,
-        num_warps=block // 32, num_stages=4,
+        num_warps=block // 32, num_stages=_stages(windows, 32 * (block + columns), 4),
     )  # fmt: skip
+
+
+def _stages(x: Tensor, numbers: int, most: int) -> int:
+    """How many steps' numbers are read ahead: as many as the device's shared memory holds."""
+    if not x.is_cuda:
+        return most
+    properties = torch.cuda.get_device_properties(x.device)
+    memory = int(getattr(properties, "shared_memory_per_block_optin", LEAST_SHARED))
+    return max(1, min(most, memory // (numbers * x.element_size())))
 
 
 def _precision() -> str:

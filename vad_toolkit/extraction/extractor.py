@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeGuard
 
@@ -22,7 +21,12 @@ from vad_toolkit.backbones.backbone import Backbone
 from vad_toolkit.backbones.inception_i3d import InceptionI3D
 from vad_toolkit.backbones.registry import Stream
 from vad_toolkit.backbones.store import load_backbone
-from vad_toolkit.device import keep_freed_memory, pick_device, tensor_float32
+from vad_toolkit.device import (
+    keep_freed_memory,
+    pick_device,
+    tensor_float32,
+    why_no_kernels,
+)
 from vad_toolkit.errors import DecodeError, InputError, PackError, VadError
 from vad_toolkit.extraction.batches import (
     CPU_CLIPS,
@@ -370,8 +374,7 @@ def takes_snippets(network: Backbone, recipe: Recipe) -> TypeGuard[InceptionI3D]
     """
     return (
         isinstance(network, InceptionI3D)
-        and next(network.parameters()).is_cuda
         and recipe.precision != "float32"
         and recipe.crop_size % 2 == recipe.snippet_frames % 2 == 0
-        and find_spec("triton") is not None
+        and why_no_kernels(next(network.parameters()).device) is None
     )

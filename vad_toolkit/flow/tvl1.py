@@ -22,13 +22,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vad_toolkit.device import why_no_kernels
 from vad_toolkit.errors import InputError
 from vad_toolkit.flow.estimator import check_frames
 from vad_toolkit.flow.median import SIZES, median_filter
@@ -97,7 +97,7 @@ class TVL1:
     @torch.inference_mode()
     def __call__(self, frames: Tensor) -> Tensor:
         check_frames(frames, SMALLEST_SIDE)
-        if frames.is_cuda and self._recorded is None and find_spec("triton") is not None:
+        if self._recorded is None and why_no_kernels(frames.device) is None:
             from vad_toolkit.flow.tvl1_kernels import IterationsCache
 
             self._recorded = IterationsCache()
