@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,17 @@ def children(pid: int) -> set[int]:
     return found.union(*map(children, found))
 
 
+def told_of(pids: set[int]) -> list[str]:
+    """The state and the command of each process that is there, for a message."""
+    found = []
+    for pid in pids:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            found.append(f"{pid} {state} {command[:200]}")
+    return found
+
+
 def decodes(pid: int) -> bool:
     """Whether a decoder's process runs below `pid`."""
     for child in children(pid):
@@ -119,7 +131,7 @@ def interrupt(
         process.kill()
     limit = time.monotonic() + END_SECONDS
     while any(Path(f"/proc/{pid}").exists() for pid in below):
-        assert time.monotonic() < limit, "a process outlived the run that started it"
+        assert time.monotonic() < limit, f"outlived the run that started it: {told_of(below)}"
         time.sleep(0.02)
     return process.returncode, told
 

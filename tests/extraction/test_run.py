@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
+import torch
 
-from vad_toolkit.backbones.registry import Stream
 from vad_toolkit.errors import InputError, PackError, WeightsError
 from vad_toolkit.extraction.extractor import _Video
 from vad_toolkit.extraction.run import extract_pack
@@ -120,13 +119,14 @@ def test_features_that_are_not_finite_are_a_failure(
     videos: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One video whose numbers leave float16 is listed; the others are kept."""
-    whole = _Video._array
+    whole = _Video._copy
 
-    def broken(self: _Video, stream: Stream) -> np.ndarray:
-        made = whole(self, stream)
-        return np.full_like(made, np.inf) if len(made) == 1 else made
+    def broken(self: _Video) -> None:
+        whole(self)
+        if len(self.host["rgb"]) == 1:
+            self.host["rgb"].fill_(torch.inf)
 
-    monkeypatch.setattr(_Video, "_array", broken)
+    monkeypatch.setattr(_Video, "_copy", broken)
     summary = extract_pack(list_sources([videos / "good"]), recipe, tmp_path / "pack.h5")
     assert summary.extracted == ("0", "1")
     assert [failure.id for failure in summary.failures] == ["2"]
