@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from joblib.externals.loky import ProcessPoolExecutor
@@ -70,3 +71,19 @@ def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.1)
     os._exit(1)
+
+
+def descendants(pid: int) -> set[int]:
+    """All processes below one, by what /proc says; none where there is no /proc."""
+    above: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            above.setdefault(parent, []).append(int(stat.parent.name))
+    found: set[int] = set()
+    waiting = [pid]
+    while waiting:
+        below = above.get(waiting.pop(), [])
+        found.update(below)
+        waiting += below
+    return found

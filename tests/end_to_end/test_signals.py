@@ -20,6 +20,7 @@ import pytest
 
 from vad_toolkit.backbones.store import get_weights
 from vad_toolkit.features.pack import FeaturePack
+from vad_toolkit.processes import descendants
 from vad_toolkit.video.encode import write_video
 
 END_SECONDS = 60.0
@@ -70,18 +71,6 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def children(pid: int) -> set[int]:
-    """All processes below one, by what /proc says."""
-    found: set[int] = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
-                found.add(int(stat.parent.name))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found.union(*map(children, found))
-
-
 def told_of(pids: set[int]) -> list[str]:
     """The state and the command of each process that is there, for a message."""
     found = []
@@ -95,7 +84,7 @@ def told_of(pids: set[int]) -> list[str]:
 
 def decodes(pid: int) -> bool:
     """Whether a decoder's process runs below `pid`."""
-    for child in children(pid):
+    for child in descendants(pid):
         try:
             if b"decode_child" in Path(f"/proc/{child}/cmdline").read_bytes():
                 return True
@@ -122,7 +111,7 @@ def interrupt(
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < limit
             time.sleep(0.02)
-        below = children(process.pid)
+        below = descendants(process.pid)
         process.send_signal(number)
         sent = time.monotonic()
         _, told = process.communicate(timeout=END_SECONDS)

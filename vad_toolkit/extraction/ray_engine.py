@@ -13,7 +13,7 @@ import pickle
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from vad_toolkit.extraction.engines import Engine
 from vad_toolkit.extraction.extractor import Extracted, Extractor, OnFrames
 from vad_toolkit.extraction.plan import longest_first
 from vad_toolkit.extraction.sources import VideoSource
+from vad_toolkit.processes import descendants
 
 MakeExtractor = Callable[[str], Extractor]
 DEVICES = ("auto", "cpu", "cuda")
@@ -134,18 +135,25 @@ def _connected(address: str | None) -> Iterator[ModuleType]:
         yield ray
         return
     handler = signal.getsignal(signal.SIGTERM)
+    before = descendants(os.getpid())
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(
             f"no Ray cluster at {address or 'the address of RAY_ADDRESS'}: {_one_line(error)}"
         ) from error
+    own = descendants(os.getpid()) - before  # none where the cluster was there before
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray has put its own in its place
         yield ray
     finally:
+        started = own.union(*map(descendants, own))
         ray.shutdown()
+        # Ray's agents that were still starting know nothing of the end, and stay for minutes.
+        for pid in started:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def _pick(ray: ModuleType, device: str) -> str:
