@@ -9,7 +9,9 @@ busy machine. Weights do not change the speed: random ones serve. Rows:
 
 - matmul: square matrices in float32, the limit that `share_of_matmul` refers to; matmul-bfloat16
   where the device has it, the limit of `share_of_matmul_bfloat16`. On a GPU so many products in a
-  row that its clock is what it can keep up; `-burst` rows are ten products after a pause;
+  row that its clock is what it can keep up; `-burst` rows are ten products after a pause. Shares
+  count the operations of the network as it is written, so that one that finds some of them needless
+  can have more than 1;
 - popular: what popular scripts do (`popular_scripts.py`), in a process of its own; on a GPU its
   network runs there;
 - decode, prepare, network: the stages of `extraction`, each alone: frames out of the decoders'
@@ -44,6 +46,7 @@ from machine import RESULTS, memory_mb, processor, slug, write_result
 
 from vad_toolkit.backbones.store import get_weights
 from vad_toolkit.device import pick_device
+from vad_toolkit.extraction.batches import CPU_CROPS
 from vad_toolkit.extraction.decoding import DecodeAhead, Frames
 from vad_toolkit.extraction.extractor import Extractor
 from vad_toolkit.extraction.sources import VideoSource
@@ -192,8 +195,9 @@ def measure(device: torch.device, options: argparse.Namespace, folder: Path) -> 
     single = Stages(extractor("i3d-rgb", "float32"), path, options.frames, 1)
     ways["extraction"] = Way(single.extract, single.gflop, single.frames)
     if crops == "tencrop":
-        batch = single.extractor.batchers["rgb"].size
-        seconds_of_popular = partial(popular, path, batch, device)
+        batcher = single.extractor.batchers["rgb"]
+        clips = batcher.size if on_gpu else CPU_CROPS  # on a CPU it takes whole snippets
+        seconds_of_popular = partial(popular, path, clips, device)
         ways["popular"] = Way(seconds_of_popular, single.gflop, single.frames)
     staged = single
     if half:

@@ -8,6 +8,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vad_toolkit.backbones import winograd
+
 
 class Backbone(nn.Module, ABC):
     """Clips (n, channels, frames, height, width), normalised, to features (n, feature_dim)."""
@@ -25,7 +27,7 @@ class FoldedConv3d(nn.Conv3d):
 
     `own_bias` says that the published convolution had a bias before its batch norm. Of one place
     (1x1x1) it is a matrix product over channels, which lie next to each other: no copy, where a
-    convolution makes two on a CPU.
+    convolution makes two on a CPU. Of 3x3x3 places it may be `winograd`'s.
     """
 
     def __init__(self, *arguments: Any, own_bias: bool = False, **options: Any) -> None:
@@ -33,6 +35,9 @@ class FoldedConv3d(nn.Conv3d):
         self.own_bias = own_bias
 
     def forward(self, x: Tensor) -> Tensor:
+        if winograd.is_worth_it(self, x):
+            assert self.bias is not None
+            return winograd.convolve(x, self.weight, self.bias)
         if self.kernel_size != (1, 1, 1):
             return super().forward(x)
         t, h, w = self.stride

@@ -27,6 +27,7 @@ from vad_toolkit.errors import WeightsError
 
 FEATURE_DIM = 1024
 CLASSES = 400
+FRONT_STRIDE = 8  # lines of pixels to a line of the front's output
 EPSILON = 1e-3  # of the batch norm that was folded
 
 # name -> (branch 0; branch 1 reduce, out; branch 2 reduce, out; branch 3), channels.
@@ -104,13 +105,20 @@ class InceptionI3D(Backbone):
             width = block.outputs
         self.logits_conv = nn.Conv3d(FEATURE_DIM, CLASSES, 1)
 
-    def trunk(self, clips: Tensor) -> Tensor:
-        """Clips to the last mixed block: (n, 1024, frames / 8, height / 32, width / 32)."""
+    def front(self, clips: Tensor) -> Tensor:
+        """Clips to what the first mixed block reads: (n, 192, frames / 2, height / 8, width / 8).
+
+        Sizes that cannot be divided are rounded up.
+        """
         x = clips.contiguous(memory_format=torch.channels_last_3d)
-        x = self.stem(_pad_same(x, kernel=7, stride=2))
-        x = _max_pool_same(x, kernel=(1, 3, 3), stride=(1, 2, 2))
-        x = self.conv2c(self.conv2b(x))
-        x = _max_pool_same(x, kernel=(1, 3, 3), stride=(1, 2, 2))
+        # ReLU after the pool, which makes the same of a quarter of the numbers.
+        x = self.stem.conv(_pad_same(x, kernel=7, stride=2))
+        x = F.relu_(_max_pool_same(x, kernel=(1, 3, 3), stride=(1, 2, 2)))
+        x = self.conv2c.conv(self.conv2b(x))
+        return F.relu_(_max_pool_same(x, kernel=(1, 3, 3), stride=(1, 2, 2)))
+
+    def mixed(self, x: Tensor) -> Tensor:
+        """The front's output to the last mixed block: (n, 1024, frames / 8, height / 32, ...)."""
         for name, block in self.blocks.items():
             if name == "Mixed_4b":
                 x = _max_pool_same(x, kernel=(3, 3, 3), stride=(2, 2, 2))
@@ -125,11 +133,11 @@ class InceptionI3D(Backbone):
         For 16 frames at 224x224 the published average pool (2, 7, 7) covers the whole block, so
         this is exactly it.
         """
-        return self.trunk(clips).mean(dim=(2, 3, 4))
+        return self.mixed(self.front(clips)).mean(dim=(2, 3, 4))
 
     def logits(self, clips: Tensor) -> Tensor:
         """Kinetics-400 logits (n, 400): average pool (2, 7, 7), linear, mean over time."""
-        pooled = F.avg_pool3d(self.trunk(clips), (2, 7, 7), stride=1)
+        pooled = F.avg_pool3d(self.mixed(self.front(clips)), (2, 7, 7), stride=1)
         logits: Tensor = self.logits_conv(pooled).mean(dim=(2, 3, 4))
         return logits
 

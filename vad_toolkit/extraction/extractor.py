@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeGuard
 
 import torch
 from torch import Tensor
 
 from vad_toolkit.backbones.backbone import Backbone
 from vad_toolkit.backbones.inception_i3d import InceptionI3D
+from vad_toolkit.backbones.inception_overlap import OverlapInceptionI3D
 from vad_toolkit.backbones.registry import Stream
 from vad_toolkit.backbones.store import load_backbone
 from vad_toolkit.device import (
@@ -198,18 +198,15 @@ class Extractor:
             self.recipe.weights[stream], self.device, self.dtype, self.recipe.backbone
         )
         tf32 = self.recipe.precision == "tf32"
-        if takes_snippets(network, self.recipe):
-            # Here, since without a CUDA device there may be no Triton.
-            from vad_toolkit.backbones.inception_gpu import GpuInceptionI3D
-
-            whole = GpuInceptionI3D(network, self.recipe.crop_order, self.recipe.crop_size)
+        whole = whole_snippets(network, self.recipe)
+        if whole is not None:
             self._whole.add(stream)
 
             def run(snippets: list[Tensor]) -> Tensor:
                 with tensor_float32(tf32), self._on_computing(snippets):
                     return whole(snippets)
 
-            crops = self._batch or WHOLE_CROPS
+            crops = self._batch or (CPU_CROPS if self.device.type == "cpu" else WHOLE_CROPS)
             return Batcher(run, max(1, crops // self.recipe.crop_count))
 
         def features(clips: Tensor) -> Tensor:
@@ -367,14 +364,22 @@ class _Video:
         return Extracted(self.source, features, None)
 
 
-def takes_snippets(network: Backbone, recipe: Recipe) -> TypeGuard[InceptionI3D]:
-    """Whether the network has a form that cuts crops itself: `inception_gpu`.
+def whole_snippets(
+    network: Backbone, recipe: Recipe
+) -> Callable[[Sequence[Tensor]], Tensor] | None:
+    """The form of the network that cuts crops itself, if it has one for this recipe and device.
 
-    Float32 stays with PyTorch's own convolutions: it is what the others are compared with.
+    On a GPU float32 stays with PyTorch's own convolutions.
     """
-    return (
-        isinstance(network, InceptionI3D)
-        and recipe.precision != "float32"
-        and recipe.crop_size % 2 == recipe.snippet_frames % 2 == 0
-        and why_no_kernels(next(network.parameters()).device) is None
-    )
+    if not isinstance(network, InceptionI3D):
+        return None
+    device = next(network.parameters()).device
+    if device.type == "cpu" and recipe.crop_count > 1:
+        return OverlapInceptionI3D(network, recipe.crop_order, recipe.crop_size)
+    even = recipe.crop_size % 2 == recipe.snippet_frames % 2 == 0
+    if recipe.precision != "float32" and even and why_no_kernels(device) is None:
+        # Here, since without a CUDA device there may be no Triton.
+        from vad_toolkit.backbones.inception_gpu import GpuInceptionI3D
+
+        return GpuInceptionI3D(network, recipe.crop_order, recipe.crop_size)
+    return None

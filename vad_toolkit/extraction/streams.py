@@ -7,8 +7,8 @@ equal snippets.
 
 Values are made once a frame, in float32, and rounded to the network's type once; crops are views of
 them. Memory is frame by frame, channels last, so that a batch is one copy and already lies as
-convolutions want it (channels-last-3d). Networks that cut crops themselves (`inception_gpu`) get
-whole snippets, of four channels.
+convolutions want it (channels-last-3d). Networks that cut crops themselves (`inception_overlap`,
+`inception_gpu`) get whole snippets, of four channels.
 """
 
 from __future__ import annotations
@@ -56,14 +56,16 @@ class RgbClips:
         self._table: Tensor | None = None  # of a whole snippet's values
 
     def push(self, frames: Tensor) -> Iterator[Tensor]:
-        if self._whole:
-            yield from self._cutter.push(self._look_up(frames))
-            return
-        values = normalise(frames, self._recipe.normalisation)
-        yield from self._crops(self._cutter.push(_channels_last(values, self._dtype, 3)))
+        if self._whole and frames.is_cuda:
+            made = self._look_up(frames)
+        else:
+            values = normalise(frames, self._recipe.normalisation)
+            made = _channels_last(values, self._dtype, WHOLE_CHANNELS if self._whole else 3)
+        yield from self._crops(self._cutter.push(made))
 
     def _look_up(self, frames: Tensor) -> Tensor:
         """Normalised frames of four channels: one pass, where the arithmetic would take six."""
+        # Here, since without a CUDA device there may be no Triton.
         from vad_toolkit.backbones.triton_kernels import look_up
 
         if self._table is None:

@@ -1,0 +1,190 @@
+"""Inception-I3D over whole snippets: what crops overlap in is computed once.
+
+Of a 341x256 frame the top left crop and the bottom left one share 192 of their 224 lines. As far as
+the second pool, half of the network's work, a number is made of few pixels around it, so crops that
+lie a multiple of the front's stride apart have the same numbers there, but for those near an edge:
+beyond its edge each crop has zeros, and the other one pixels. So one window of 256 lines goes
+through the front in place of two crops, and beside it a band of pixels for each edge that lies
+inside the window, which gives the lines near that edge. Features are what crops apart have.
+
+In PyTorch's operations, for any device; `inception_gpu` is the form for bfloat16 and tf32 on CUDA.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from vad_toolkit.backbones.inception_i3d import FRONT_STRIDE, InceptionI3D
+from vad_toolkit.features.crop_order import MIRRORED_SUFFIX
+from vad_toolkit.features.crops import crop_places
+
+Place = tuple[int, int]  # top and left of a crop, in pixels
+# Kernels of 7, 3, 3 and 3 lines at strides 2, 2, 1 and 2, padded more at the end: of the front's
+# lines, one at a crop's start sees beyond the edge and two at its end. In a band of so many pixels
+# these are right, since its other edge is seen by the rest of its three lines only.
+BAND, START_LINES, END_LINES = 24, 1, 2
+
+
+@dataclass(frozen=True)
+class Take:
+    """`count` lines of a piece's output, from `first` on: a crop's lines from `to` on."""
+
+    crop: int
+    first: int
+    to: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of the frame, in pixels, and whose lines the front makes of it."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+    takes: tuple[Take, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Pieces that hold all lines of all crops, lines counted along `axis`: 0 down, 1 across."""
+
+    axis: int
+    pieces: tuple[Piece, ...]
+
+    @property
+    def cost(self) -> int:
+        """Pixels of a frame that go through the front."""
+        return sum(piece.height * piece.width for piece in self.pieces)
+
+
+@lru_cache(maxsize=64)
+def plan_pieces(places: tuple[Place, ...], size: int) -> Plan:
+    """What makes the least work.
+
+    Args:
+        places: of the crops, in their order; a place may come twice.
+        size: pixels of a crop's side.
+    """
+    return min((_plan_along(axis, places, size) for axis in (0, 1)), key=lambda plan: plan.cost)
+
+
+def _plan_along(axis: int, places: Sequence[Place], size: int) -> Plan:
+    joinable: dict[tuple[int, int], dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for crop, place in enumerate(places):
+        across, start = place[1 - axis], place[axis]
+        joinable[across, start % FRONT_STRIDE][start].append(crop)
+    pieces: list[Piece] = []
+    for (across, _), crops in joinable.items():
+        joined = Plan(axis, _join(axis, across, crops, size))
+        apart = Plan(axis, sum((_join(axis, across, {k: v}, size) for k, v in crops.items()), ()))
+        whole_lines = size % FRONT_STRIDE == 0
+        pieces += (joined if whole_lines and joined.cost < apart.cost else apart).pieces
+    return Plan(axis, tuple(pieces))
+
+
+def _join(
+    axis: int, across: int, crops: Mapping[int, Sequence[int]], size: int
+) -> tuple[Piece, ...]:
+    """A window over crops, given by where they start, and the bands at their edges inside it."""
+    first, end = min(crops), max(crops) + size
+    lines = -(-size // FRONT_STRIDE)
+
+    def piece(start: int, length: int, takes: list[Take]) -> Piece:
+        if axis:
+            return Piece(across, start, size, length, tuple(takes))
+        return Piece(start, across, length, size, tuple(takes))
+
+    own: list[Take] = []
+    bands: list[Piece] = []
+    for start, numbers in crops.items():
+        before = START_LINES if start > first else 0
+        after = END_LINES if start + size < end else 0
+        in_window = (start - first) // FRONT_STRIDE
+        for crop in numbers:
+            own.append(Take(crop, in_window + before, before, lines - before - after))
+        if before:
+            takes = [Take(crop, 0, 0, before) for crop in numbers]
+            bands.append(piece(start, BAND, takes))
+        if after:
+            in_band = BAND // FRONT_STRIDE - after
+            takes = [Take(crop, in_band, lines - after, after) for crop in numbers]
+            bands.append(piece(start + size - BAND, BAND, takes))
+    return piece(first, end - first, own), *bands
+
+
+class OverlapInceptionI3D:
+    """One network, one crop order; called with snippets of any frame size.
+
+    A snippet is (frames, height, width, 4) on the network's device and in its type: three channels
+    and zeros for RGB; for flow its two, and those of the mirrored flow.
+
+    Args:
+        network: on its device, in the type to compute in.
+        crop_order: the crops of a snippet.
+        crop_size: pixels of a side.
+    """
+
+    def __init__(self, network: InceptionI3D, crop_order: Sequence[str], crop_size: int) -> None:
+        self._network = network
+        self._size = crop_size
+        self._count = len(crop_order)
+        # Numbers and places of the frame's crops, and of the mirrored frame's.
+        self._plain: list[tuple[int, str]] = []
+        self._mirrored: list[tuple[int, str]] = []
+        for number, name in enumerate(crop_order):
+            crops = self._mirrored if name.endswith(MIRRORED_SUFFIX) else self._plain
+            crops.append((number, name.removesuffix(MIRRORED_SUFFIX)))
+
+    def __call__(self, snippets: Sequence[Tensor]) -> Tensor:
+        """Features, float16 (snippets, crops, 1024)."""
+        return torch.stack([self._features(snippet) for snippet in snippets])
+
+    def _features(self, snippet: Tensor) -> Tensor:
+        channels = self._network.channels
+        made = snippet.new_empty((self._count, self._network.feature_dim), dtype=torch.float16)
+        if self._plain:
+            self._fill(made, snippet[..., :channels], self._plain)
+        if self._mirrored:
+            first = 0 if channels == 3 else 2
+            self._fill(made, snippet[..., first : first + channels].flip(2), self._mirrored)
+        return made
+
+    def _fill(self, features: Tensor, frames: Tensor, crops: list[tuple[int, str]]) -> None:
+        numbers, names = zip(*crops, strict=True)
+        places = crop_places(frames.shape[1], frames.shape[2], self._size)
+        x = self._front(frames, tuple(places[name] for name in names))
+        features[list(numbers)] = self._network.mixed(x).mean(dim=(2, 3, 4)).half()
+
+    def _front(self, frames: Tensor, places: tuple[Place, ...]) -> Tensor:
+        """What `network.front` makes of the crops at these places."""
+        plan = plan_pieces(places, self._size)
+        along = 1 + plan.axis
+        made: Tensor | None = None
+        for piece, lines in self._run(frames, plan.pieces):
+            if made is None:
+                t, _, _, channels = lines.shape
+                side = -(-self._size // FRONT_STRIDE)
+                made = lines.new_empty((len(places), t, side, side, channels))
+            for take in piece.takes:
+                target = made[take.crop].narrow(along, take.to, take.count)
+                target.copy_(lines.narrow(along, take.first, take.count))
+        assert made is not None
+        return made.permute(0, 4, 1, 2, 3)
+
+    def _run(self, frames: Tensor, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Tensor]]:
+        """Pieces with their output, (frames, height, width, channels); those of a size at once."""
+        alike: dict[tuple[int, int], list[Piece]] = defaultdict(list)
+        for piece in pieces:
+            alike[piece.height, piece.width].append(piece)
+        for (height, width), own in alike.items():
+            views = [frames[:, p.top : p.top + height, p.left : p.left + width] for p in own]
+            outputs = self._network.front(torch.stack(views).permute(0, 4, 1, 2, 3))
+            yield from zip(own, outputs.permute(0, 2, 3, 4, 1), strict=True)
