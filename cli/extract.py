@@ -79,8 +79,9 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 @click.option(
     "--batch",
     type=click.IntRange(min=1),
-    help="Clips a forward pass; halved where a GPU's memory is short.  [default: 2 or 5 on a CPU, "
-    "on a GPU 128 of whole snippets, else found by trying]",
+    help="Clips a forward pass; halved where a GPU's memory is short. Networks that take whole "
+    "snippets have one at least.  [default: on a CPU 2, 5 or a snippet; on a GPU 128 of whole "
+    "snippets, else found by trying]",
 )
 @click.option(
     "--shard",

@@ -19,7 +19,7 @@ from vad_toolkit.files import TEMPORARY_MARK
 
 KILLS = int(os.environ.get("VAD_KILLS", "2"))
 SETTINGS = {
-    "steps": 300,
+    "steps": 150,
     "pairs": 4,
     "log_every": 7,
     "checkpoint_every": 20,

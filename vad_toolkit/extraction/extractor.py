@@ -74,7 +74,8 @@ class Extractor:
         decoder: `auto`, `decord` or `pyav`.
         jobs: decoder processes; None: one on a CPU, on a GPU one a core, up to 16.
         batch: clips a forward pass; None: two or five, on a GPU what `find_batch` finds. Where the
-            network takes whole snippets, so many of them as have about as many crops.
+            network takes whole snippets, so many of them as have about as many crops, one at
+            least; None: one on a CPU.
         timeout_seconds: the longest wait for a video to open, and for each chunk of it.
         allow_damaged: how many lost frames of a video file copies may take the place of.
     """
@@ -206,7 +207,7 @@ class Extractor:
                 with tensor_float32(tf32), self._on_computing(snippets):
                     return whole(snippets)
 
-            crops = self._batch or (CPU_CROPS if self.device.type == "cpu" else WHOLE_CROPS)
+            crops = self._batch or (1 if self.device.type == "cpu" else WHOLE_CROPS)
             return Batcher(run, max(1, crops // self.recipe.crop_count))
 
         def features(clips: Tensor) -> Tensor:

@@ -1,14 +1,6 @@
 """Convolutions over time with fewer multiplications: Winograd's minimal filtering, F(2, 3).
 
-Two neighbouring outputs of a filter of three taps take four multiplications instead of six
-(Winograd, 1980; for networks Lavin and Gray, CVPR 2016). With inputs d0 to d3 and taps g0 to g2,
-
-    y0 = m0 + m1 + m2,  y1 = m1 - m2 - m3,
-    m0 = (d0 - d2) g0,  m1 = (d1 + d2) (g0 + g1 + g2) / 2,
-    m3 = (d1 - d3) g2,  m2 = (d2 - d1) (g0 - g1 + g2) / 2,
-
-and each product is one matrix product over all videos, tiles and channels. Rounding is that of a
-plain convolution.
+Each of its four products is one matrix product over all videos, tiles and channels.
 """
 
 from __future__ import annotations
@@ -19,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from vad_toolkit import winograd
 
 LEAST_INPUTS, LEAST_OUTPUTS = 128, 256  # below, the sums cost more than the products they save
 
@@ -58,17 +52,15 @@ class _MinimalFiltering(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         videos, snippets, _ = x.shape
-        v = _tiles(x)  # (4, R, d), R = N * T / 2
-        u = _filters(weight)  # (4, o, d)
+        v = winograd.tiles(x).flatten(1, 2)  # (4, R, d), R = N * T / 2
+        u = winograd.filters(weight)  # (4, o, d)
         m = torch.bmm(v, u.transpose(1, 2))  # (4, R, o)
-        y = x.new_empty(m.shape[1], 2, m.shape[2])
-        torch.add(m[0], m[1], out=y[:, 0]).add_(m[2])
-        torch.sub(m[1], m[2], out=y[:, 1]).sub_(m[3])
+        y = winograd.outputs(m.reshape(4, videos, snippets // 2, -1).unbind())
         if bias is not None:
             y += bias
         ctx.save_for_backward(v, u)
         ctx.shape = x.shape
-        return y.view(videos, snippets, -1)
+        return y
 
     @staticmethod
     @once_differentiable
@@ -90,22 +82,8 @@ class _MinimalFiltering(torch.autograd.Function):
         return x_grad, weight_grad, bias_grad
 
 
-def _tiles(x: Tensor) -> Tensor:
-    """(N, T, d) -> (4, N * T / 2, d): tile i of a video holds snippets 2i - 1 to 2i + 2."""
-    videos, snippets, width = x.shape
-    even, odd = x[:, 0::2], x[:, 1::2]  # (N, T / 2, d)
-    v = x.new_empty(4, videos, snippets // 2, width)
-    torch.sub(odd[:, :-1], odd[:, 1:], out=v[0, :, 1:])
-    torch.neg(odd[:, 0], out=v[0, :, 0])
-    torch.add(even, odd, out=v[1])
-    torch.sub(odd, even, out=v[2])
-    torch.sub(even[:, :-1], even[:, 1:], out=v[3, :, :-1])
-    v[3, :, -1] = even[:, -1]
-    return v.view(4, -1, width)
-
-
 def _untile(v: Tensor, shape: torch.Size) -> Tensor:
-    """The gradient of `_tiles`."""
+    """The gradient of `winograd.tiles`."""
     videos, snippets, width = shape
     v = v.view(4, videos, snippets // 2, width)
     x = v.new_empty(shape)
@@ -117,14 +95,7 @@ def _untile(v: Tensor, shape: torch.Size) -> Tensor:
     return x
 
 
-def _filters(weight: Tensor) -> Tensor:
-    """(o, d, 3) -> (4, o, d)."""
-    first, middle, last = weight.unbind(2)
-    outer = (first + last) / 2
-    return torch.stack([first, outer + middle / 2, outer - middle / 2, last])
-
-
 def _unfilter(u: Tensor) -> Tensor:
-    """The gradient of `_filters`."""
+    """The gradient of `winograd.filters`."""
     both = (u[1] + u[2]) / 2
     return torch.stack([u[0] + both, (u[1] - u[2]) / 2, both + u[3]], dim=2)
