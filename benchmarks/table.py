@@ -27,6 +27,7 @@ EXTRACTION = {
 # Of network-*.json: rows whose name does not say enough.
 NETWORKS = {
     "plain": "inception-i3d as papers' code has it: eager, contiguous, batch norm apart",
+    "inception-i3d-snippets": "inception-i3d, ten crops, as `vad extract` runs it",
     "inception-i3d-snippets-bfloat16": "inception-i3d, bfloat16, as `vad extract` runs it",
 }
 
@@ -83,7 +84,7 @@ def _networks(name: str, result: Mapping[str, Any]) -> str:
     ]
     for network, row in result["rows"].items():
         if "clips_per_second" in row:
-            gflop = row["gflop"] / setting["batch"]
+            gflop = row["gflop"] / row.get("clips", setting["batch"])
             label = NETWORKS.get(network, network)
             lines.append(
                 f"| {label} | {gflop:.1f} | {row['clips_per_second']:.2f} "
