@@ -1,12 +1,13 @@
 """Inception-I3D (Carreira and Zisserman, CVPR 2017, arXiv 1705.07750), written for fast inference.
 
-Architecture and names follow DeepMind's kinetics-i3d (Apache-2.0). Three things differ from a plain
+Architecture and names follow DeepMind's kinetics-i3d (Apache-2.0). Four things differ from a plain
 transcription, none of which changes a value beyond rounding:
 
 - batch norm is folded into the convolution before it, so a unit is one convolution with bias and
   ReLU;
 - the three 1x1x1 convolutions that read an Inception block's input are one convolution, split
   after;
+- the ReLU before a pool comes after it, where a quarter of the numbers is left;
 - everything runs channels-last-3d, the layout in which the convolution libraries read memory in
   order.
 
@@ -111,7 +112,6 @@ class InceptionI3D(Backbone):
         Sizes that cannot be divided are rounded up.
         """
         x = clips.contiguous(memory_format=torch.channels_last_3d)
-        # ReLU after the pool, which makes the same of a quarter of the numbers.
         x = self.stem.conv(_pad_same(x, kernel=7, stride=2))
         x = F.relu_(_max_pool_same(x, kernel=(1, 3, 3), stride=(1, 2, 2)))
         x = self.conv2c.conv(self.conv2b(x))

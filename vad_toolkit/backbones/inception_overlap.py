@@ -13,7 +13,7 @@ In PyTorch's operations, for any device; `inception_gpu` is the form for bfloat1
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -62,7 +62,7 @@ class Plan:
     @property
     def cost(self) -> int:
         """Pixels of a frame that go through the front."""
-        return sum(piece.height * piece.width for piece in self.pieces)
+        return _pixels(self.pieces)
 
 
 @lru_cache(maxsize=64)
@@ -83,11 +83,16 @@ def _plan_along(axis: int, places: Sequence[Place], size: int) -> Plan:
         joinable[across, start % FRONT_STRIDE][start].append(crop)
     pieces: list[Piece] = []
     for (across, _), crops in joinable.items():
-        joined = Plan(axis, _join(axis, across, crops, size))
-        apart = Plan(axis, sum((_join(axis, across, {k: v}, size) for k, v in crops.items()), ()))
-        whole_lines = size % FRONT_STRIDE == 0
-        pieces += (joined if whole_lines and joined.cost < apart.cost else apart).pieces
+        ways = [[{start: crops[start]} for start in crops]]
+        if size % FRONT_STRIDE == 0:
+            ways.append([crops])
+        made = [[p for each in way for p in _join(axis, across, each, size)] for way in ways]
+        pieces += min(made, key=_pixels)
     return Plan(axis, tuple(pieces))
+
+
+def _pixels(pieces: Iterable[Piece]) -> int:
+    return sum(piece.height * piece.width for piece in pieces)
 
 
 def _join(
