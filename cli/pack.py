@@ -96,7 +96,7 @@ def verify(file: Path, as_json: bool) -> None:
 
 
 def _facts(opened: FeaturePack) -> dict[str, Any]:
-    from vad_toolkit.features.crop_order import order_name
+    from vad_toolkit.crops import order_name
 
     metas = [opened.meta(id) for id in opened.ids]
     return {

@@ -358,7 +358,7 @@ def _import_facts(report: ImportReport) -> dict[str, Any]:
 def _shown(name: str, value: Any) -> str:
     """A fact on one line: the order of crops by its name, of lists that are told above a count."""
     if name == "crops":
-        from vad_toolkit.features.crop_order import order_name
+        from vad_toolkit.crops import order_name
 
         return f"{len(value)}, {order_name(value) or ', '.join(value)}"
     if isinstance(value, dict):

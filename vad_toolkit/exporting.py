@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vad_toolkit.crops import crop_index
+from vad_toolkit.crops import crop_order as crops_of
 from vad_toolkit.datasets.global_labels import GlobalLabels, global_labels, write_global_labels
 from vad_toolkit.datasets.manifest import Manifest
 from vad_toolkit.errors import ManifestError
-from vad_toolkit.features.crop_order import crop_index
-from vad_toolkit.features.crop_order import crop_order as crops_of
 from vad_toolkit.features.imported import ImportedRecipe
 from vad_toolkit.features.layouts.catalogue import find_layout
 from vad_toolkit.features.layouts.layout import Layout

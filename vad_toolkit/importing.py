@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import vad_toolkit
+from vad_toolkit.crops import crop_order as crops_of
 from vad_toolkit.datasets.manifest import Entry, Manifest
 from vad_toolkit.datasets.names import NameIndex
 from vad_toolkit.datasets.rules import Rule, label_count, load_rule
 from vad_toolkit.errors import InputError, ManifestError
-from vad_toolkit.features.crop_order import crop_order as crops_of
 from vad_toolkit.features.half import HalfRounder
 from vad_toolkit.features.imported import NOT_STATED, ImportedRecipe
 from vad_toolkit.features.layouts.catalogue import find_layout

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from vad_cli.pack import pack
 
 from vad_toolkit.backbones.catalogue import CATALOGUE
-from vad_toolkit.features.crop_order import crop_order
+from vad_toolkit.crops import crop_order
 from vad_toolkit.features.imported import ImportedRecipe
 from vad_toolkit.features.pack import FeaturePack, write_pack
 from vad_toolkit.features.recipe import load_recipe

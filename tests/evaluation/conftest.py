@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from vad_toolkit.crops import CENTER
 from vad_toolkit.datasets.manifest import Entry, write_manifest
-from vad_toolkit.features.crop_order import CENTER
 from vad_toolkit.features.imported import ImportedRecipe
 from vad_toolkit.features.pack import write_pack
 from vad_toolkit.features.recipe import AnyRecipe, Recipe

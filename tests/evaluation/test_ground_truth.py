@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vad_toolkit.crops import CENTER
 from vad_toolkit.datasets.global_labels import global_labels, write_global_labels
 from vad_toolkit.datasets.groundtruth import frame_labels
 from vad_toolkit.datasets.manifest import Entry, Manifest, write_manifest
@@ -21,7 +22,6 @@ from vad_toolkit.evaluation.ground_truth import (
     check_label_counts,
     load_ground_truth,
 )
-from vad_toolkit.features.crop_order import CENTER
 from vad_toolkit.features.imported import ImportedRecipe
 from vad_toolkit.features.pack import FeaturePack
 from vad_toolkit.features.recipe import Recipe

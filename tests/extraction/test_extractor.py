@@ -16,12 +16,12 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as tv
 
 from vad_toolkit.backbones.store import get_weights, load_backbone
+from vad_toolkit.crops import CENTER, TEN_CROP_ORDERS
 from vad_toolkit.errors import DecodeError, InputError, WeightsError
 from vad_toolkit.extraction import extractor as extractor_module
 from vad_toolkit.extraction.decoding import Event, Failed, Frames, Opened
 from vad_toolkit.extraction.extractor import Extractor
 from vad_toolkit.extraction.sources import VideoSource, list_sources
-from vad_toolkit.features.crop_order import CENTER, TEN_CROP_ORDERS
 from vad_toolkit.features.recipe import Recipe, load_recipe
 from vad_toolkit.features.resize import resize_frames
 from vad_toolkit.flow.tvl1 import TVL1

@@ -8,16 +8,16 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from vad_toolkit.features import compare as compare_module
-from vad_toolkit.features import stream as stream_module
-from vad_toolkit.features.compare import compare
-from vad_toolkit.features.crop_order import (
+from vad_toolkit.crops import (
     CENTER,
     FIVE_CROP_ORDERS,
     TEN_CROP_ORDERS,
     crop_index,
     crop_order,
 )
+from vad_toolkit.features import compare as compare_module
+from vad_toolkit.features import stream as stream_module
+from vad_toolkit.features.compare import compare
 
 WIDTH = 24
 TORCHVISION = TEN_CROP_ORDERS["torchvision"]

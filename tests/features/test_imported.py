@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from vad_toolkit.crops import crop_order
 from vad_toolkit.errors import InputError
-from vad_toolkit.features.crop_order import crop_order
 from vad_toolkit.features.imported import ImportedRecipe, segment_of_frame
 from vad_toolkit.features.recipe import parse_recipe
 

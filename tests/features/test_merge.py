@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
+from vad_toolkit.crops import crop_order
 from vad_toolkit.errors import InputError, PackCorrupt, PackError
-from vad_toolkit.features.crop_order import crop_order
 from vad_toolkit.features.imported import ImportedRecipe
 from vad_toolkit.features.merge import merge_packs
 from vad_toolkit.features.pack import FeaturePack, write_pack

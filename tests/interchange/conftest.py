@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vad_toolkit.crops import crop_index, crop_order
 from vad_toolkit.datasets.manifest import Entry, Manifest
-from vad_toolkit.features.crop_order import crop_index, crop_order
 
 Features = Mapping[str, np.ndarray]
 WriteFiles = Callable[..., Path]

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import vad_toolkit
+from vad_toolkit.crops import ORDER_NAMES, crop_index, crop_order
 from vad_toolkit.datasets.manifest import Entry, Manifest
 from vad_toolkit.datasets.shipped import find_manifest
 from vad_toolkit.errors import InputError, ManifestError
 from vad_toolkit.features import stream as stream_module
-from vad_toolkit.features.crop_order import ORDER_NAMES, crop_index, crop_order
 from vad_toolkit.features.imported import ImportedRecipe
 from vad_toolkit.features.pack import FeaturePack
 from vad_toolkit.files import canonical_json, sha256_file, sha256_text

@@ -38,10 +38,10 @@ from vad_toolkit.context_motion.plan import (
     course,
     plan_videos,
 )
+from vad_toolkit.crops import crop_order
 from vad_toolkit.datasets.build import TEST_FILE, TRAIN_FILE, BuiltDataset, write_dataset
 from vad_toolkit.datasets.dataset_info import DatasetInfo
 from vad_toolkit.errors import InputError, PackError
-from vad_toolkit.features.crop_order import crop_order
 from vad_toolkit.features.imported import ImportedRecipe
 from vad_toolkit.features.pack import FeaturePack, write_pack
 from vad_toolkit.features.video import VideoFeatures, VideoMeta

@@ -19,10 +19,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from vad_toolkit.features.crop_order import MIRRORED_SUFFIX
-from vad_toolkit.features.crops import SnippetCutter, crop_views
+from vad_toolkit.crops import MIRRORED_SUFFIX
 from vad_toolkit.features.normalise import normalise
 from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.features.snippets import SnippetCutter, crop_views
 from vad_toolkit.flow.estimator import FlowEstimator
 from vad_toolkit.flow.quantise import QUANTISATIONS
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vad_toolkit.features.crop_order import (
+from vad_toolkit.crops import (
     FIVE_CROP_ORDERS,
     TEN_CROP_ORDERS,
     crop_index,

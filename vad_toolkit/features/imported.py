@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from vad_toolkit.features.crop_order import check_crop_order
+from vad_toolkit.crops import check_crop_order
 from vad_toolkit.files import canonical_json, sha256_text
 
 NOT_STATED = "not stated"

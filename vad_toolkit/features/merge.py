@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from vad_toolkit.crops import order_name
 from vad_toolkit.errors import InputError, PackError
-from vad_toolkit.features.crop_order import order_name
 from vad_toolkit.features.ids import check_ids
 from vad_toolkit.features.pack import FeaturePack, write_pack
 from vad_toolkit.features.stream import StreamedVideo

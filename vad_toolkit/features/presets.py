@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vad_toolkit.backbones.registry import ARCHITECTURES, Architecture
-from vad_toolkit.features.crop_order import FIVE_CROP_ORDERS, TEN_CROP_ORDERS
+from vad_toolkit.crops import FIVE_CROP_ORDERS, TEN_CROP_ORDERS
 
 TVL1 = {"algorithm": "tvl1", "quantisation": "clamp20"}
 TWO_STREAMS = {

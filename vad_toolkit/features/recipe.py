@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vad_toolkit.backbones.registry import Normalisation, Stream, find_architecture
+from vad_toolkit.crops import CENTER, CORNERS, MIRRORED, check_crop_order
 from vad_toolkit.errors import InputError
-from vad_toolkit.features.crop_order import CENTER, CORNERS, MIRRORED, check_crop_order
 from vad_toolkit.features.imported import ImportedRecipe
 from vad_toolkit.features.presets import PRESETS
 from vad_toolkit.files import canonical_json, read_settings, sha256_text

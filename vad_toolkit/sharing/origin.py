@@ -13,8 +13,8 @@ from vad_toolkit.backbones.catalogue import (
     WeightsEntry,
     name_of,
 )
+from vad_toolkit.crops import order_name
 from vad_toolkit.errors import WeightsError
-from vad_toolkit.features.crop_order import order_name
 from vad_toolkit.features.imported import NOT_STATED, ImportedRecipe
 from vad_toolkit.features.presets import PRESETS
 from vad_toolkit.features.recipe import AnyRecipe, Recipe, load_recipe

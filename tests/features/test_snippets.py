@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional as tv
 
-from vad_toolkit.features.crop_order import CORNERS, MIRRORED, TEN_CROP_ORDERS
-from vad_toolkit.features.crops import SnippetCutter, crop_views
+from vad_toolkit.crops import CORNERS, MIRRORED, TEN_CROP_ORDERS
 from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.features.snippets import SnippetCutter, crop_views
 
 
 def numbered(count: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Snippets and crops: which frames, which pixels, in which order, all on the frames' device.
+"""Snippets and their crops: which frames, which pixels, in which order, on the frames' device.
 
 Crops are named by their place, as torchvision cuts them (`five_crop`): a mirrored crop is that
 place in the mirrored frame.
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from vad_toolkit.features.crop_order import MIRRORED_SUFFIX
+from vad_toolkit.crops import MIRRORED_SUFFIX, crop_places
 from vad_toolkit.features.recipe import Recipe
 
 
@@ -59,7 +59,7 @@ def crop_views(
     Args:
         snippet: (frames, height, width, channels), at least `size` pixels high and wide.
         mirrored: the same, mirrored; None where no crop is.
-        crop_order: the crops by name, as `crop_order.CORNERS` and `MIRRORED` have them.
+        crop_order: the crops by name, as `crops.CORNERS` and `MIRRORED` have them.
         size: pixels of a crop's side.
     """
     places = crop_places(snippet.shape[1], snippet.shape[2], size)
@@ -70,15 +70,3 @@ def crop_views(
         top, left = places[name.removesuffix(MIRRORED_SUFFIX)]
         views.append(source[:, top : top + size, left : left + size])
     return views
-
-
-def crop_places(height: int, width: int, size: int) -> dict[str, tuple[int, int]]:
-    """Top and left of the five crops of `size` pixels, by name, in a frame of such a size."""
-    down, right = height - size, width - size
-    return {
-        "top-left": (0, 0),
-        "top-right": (0, right),
-        "bottom-left": (down, 0),
-        "bottom-right": (down, right),
-        "center": (round(down / 2), round(right / 2)),  # halves to even, as torchvision has it
-    }

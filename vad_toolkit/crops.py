@@ -1,4 +1,4 @@
-"""Crops by name, the orders in which they are met in the field, and conversion between orders.
+"""Crops by name, where they lie, and the orders in which they are met in the field.
 
 A crop is named by its place; "mirrored" is the same place of the mirrored frame (not the mirror of
 the same pixels: the top left of the mirrored frame shows what was at the top right).
@@ -91,3 +91,15 @@ def crop_index(have: Sequence[str], want: Sequence[str]) -> NDArray[np.intp]:
     if missing:
         raise InputError(f"there is no crop {missing[0]!r}; there are {', '.join(have)}")
     return np.array([list(have).index(name) for name in want], dtype=np.intp)
+
+
+def crop_places(height: int, width: int, size: int) -> dict[str, tuple[int, int]]:
+    """Top and left of the five crops of `size` pixels, by name, in a frame of such a size."""
+    down, right = height - size, width - size
+    return {
+        "top-left": (0, 0),
+        "top-right": (0, right),
+        "bottom-left": (down, 0),
+        "bottom-right": (down, right),
+        "center": (round(down / 2), round(right / 2)),  # halves to even, as torchvision has it
+    }

@@ -7,8 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from vad_toolkit.errors import InputError
-from vad_toolkit.features.crop_order import (
+from vad_toolkit.crops import (
     CENTER,
     FIVE_CROP_ORDERS,
     ORDER_NAMES,
@@ -18,6 +17,7 @@ from vad_toolkit.features.crop_order import (
     crop_order,
     order_name,
 )
+from vad_toolkit.errors import InputError
 
 
 @pytest.mark.parametrize(("here", "there"), list(permutations(ORDER_NAMES, 2)))
