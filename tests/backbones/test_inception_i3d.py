@@ -12,6 +12,7 @@ from plain_inception_i3d import PlainInceptionI3D, unfolded
 from vad_toolkit.backbones import inception_i3d
 from vad_toolkit.backbones.convert import random_weights, read_weights
 from vad_toolkit.backbones.inception_i3d import InceptionI3D
+from vad_toolkit.backbones.volume_conv import volume_conv
 
 
 @pytest.mark.parametrize("size", [(16, 64, 64), (9, 67, 75), (10, 96, 70)])
@@ -29,6 +30,30 @@ def test_equals_the_plain_network(
     plain.float()
     assert ours.shape == (2, 1024)
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_equals_the_plain_network_in_float64_where_convolutions_have_a_quick_form(
+    plain: PlainInceptionI3D, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32, at the least size at which `volume_conv` is used."""
+    file = tmp_path / "rgb.pt"
+    torch.save(plain.state_dict(), file)
+    network = InceptionI3D()
+    network.load_state_dict(read_weights(file).tensors)
+    used: list[int] = []
+
+    def counted(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        used.append(weight.shape[1])
+        return volume_conv(x, weight, bias)
+
+    monkeypatch.setattr("vad_toolkit.backbones.backbone.volume_conv", counted)
+    clips = torch.rand((1, 3, 8, 112, 112), generator=torch.Generator().manual_seed(1)) * 2 - 1
+    with torch.inference_mode():
+        ours = network.eval()(clips)
+        theirs = plain.double()(clips.double())
+    plain.float()
+    assert used == [64]  # channels of the second convolution of the front
+    torch.testing.assert_close(ours.double(), theirs, rtol=0, atol=1e-4)
 
 
 def test_flow_equals_the_plain_network_in_float64(
