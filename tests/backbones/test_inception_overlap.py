@@ -70,6 +70,15 @@ def test_features_are_those_of_crops_apart(
     torch.testing.assert_close(made, expected, rtol=1e-3, atol=1e-4)
 
 
+def test_in_bfloat16() -> None:
+    network = make_network(3).bfloat16()
+    snippet = make_snippet(3, 160, 167).bfloat16()
+    (made,) = OverlapInceptionI3D(network, TURNED, 128)([snippet])
+    expected = crops_apart(network, snippet, TURNED, 128)
+    assert made.dtype == torch.float16
+    torch.testing.assert_close(made, expected, rtol=2e-2, atol=1e-3)
+
+
 @pytest.mark.parametrize("before", [0, 8])
 @pytest.mark.parametrize("axis", [0, 1])
 def test_a_joined_crop_does_not_see_beyond_its_edge(axis: int, before: int) -> None:
