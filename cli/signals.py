@@ -6,7 +6,6 @@ What is finished is safe whenever the process ends, so that nothing has to be wa
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import sys
@@ -16,6 +15,8 @@ from types import FrameType
 from typing import NoReturn
 
 import click
+
+from vad_toolkit.forced_end import end_now
 
 PATIENCE_SECONDS = 3.0
 LAST_SECONDS = 0.5
@@ -43,7 +44,7 @@ def end_interrupted(number: int) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
-        os._exit(128 + number)
+        end_now(128 + number)
 
 
 def _watch(told: socket.socket, tell: socket.socket) -> None:
@@ -52,7 +53,8 @@ def _watch(told: socket.socket, tell: socket.socket) -> None:
         if number in (signal.SIGINT, signal.SIGTERM):
             break
     time.sleep(PATIENCE_SECONDS)
-    last = threading.Timer(LAST_SECONDS, os._exit, (128 + number,))  # nobody may read what is said
+    # Nobody may read what is said.
+    last = threading.Timer(LAST_SECONDS, end_now, (128 + number,))
     last.start()
     end_interrupted(number)
 

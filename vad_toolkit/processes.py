@@ -73,15 +73,15 @@ def _watch(parent: int) -> None:
     os._exit(1)
 
 
-def descendants(pid: int) -> set[int]:
-    """All processes below one, by what /proc says; none where there is no /proc."""
+def descendants(*pids: int) -> set[int]:
+    """All processes below these, by what /proc says; none where there is no /proc."""
     above: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(FileNotFoundError, ProcessLookupError):
             parent = int(stat.read_text().rpartition(")")[2].split()[1])
             above.setdefault(parent, []).append(int(stat.parent.name))
     found: set[int] = set()
-    waiting = [pid]
+    waiting = list(pids)
     while waiting:
         below = above.get(waiting.pop(), [])
         found.update(below)

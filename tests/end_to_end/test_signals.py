@@ -7,6 +7,7 @@ far above the five seconds that are promised, since a loaded machine is no defec
 from __future__ import annotations
 
 import importlib.util
+import os
 import signal
 import subprocess
 import sys
@@ -78,15 +79,15 @@ def told_of(pids: set[int]) -> list[str]:
         with suppress(FileNotFoundError, ProcessLookupError):
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
             command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            found.append(f"{pid} {state} {command[:200]}")
+            found.append(f"{pid} {state} {command.strip()[:200]}")
     return found
 
 
-def decodes(pid: int) -> bool:
-    """Whether a decoder's process runs below `pid`."""
+def runs_below(pid: int, name: bytes) -> bool:
+    """Whether a process with this in its command runs below `pid`."""
     for child in descendants(pid):
         try:
-            if b"decode_child" in Path(f"/proc/{child}/cmdline").read_bytes():
+            if name in Path(f"/proc/{child}/cmdline").read_bytes():
                 return True
         except (FileNotFoundError, ProcessLookupError):
             continue
@@ -99,9 +100,15 @@ def listen_to_interrupts() -> None:
 
 
 def interrupt(
-    command: list[str], ready: Callable[[int], bool], number: signal.Signals
+    command: list[str],
+    ready: Callable[[int], bool],
+    number: signal.Signals,
+    frozen: bool = False,
 ) -> tuple[int, str]:
-    """Send a signal when `ready`; the exit code and what was told, all processes gone."""
+    """Send a signal when `ready`; the exit code and what was told, all processes gone.
+
+    Those that it has started notice nothing where they are `frozen` before.
+    """
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, preexec_fn=listen_to_interrupts
     )
@@ -110,18 +117,27 @@ def interrupt(
         while not ready(process.pid):
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < limit
-            time.sleep(0.02)
+            time.sleep(0.005)
+        process.send_signal(signal.SIGSTOP)  # so that it is still there when all is ready
         below = descendants(process.pid)
+        for pid in below if frozen else ():
+            os.kill(pid, signal.SIGSTOP)
         process.send_signal(number)
+        process.send_signal(signal.SIGCONT)
         sent = time.monotonic()
         _, told = process.communicate(timeout=END_SECONDS)
         print(f"ended {time.monotonic() - sent:.1f} s after the signal")
     finally:
         process.kill()
     limit = time.monotonic() + END_SECONDS
-    while any(Path(f"/proc/{pid}").exists() for pid in below):
-        assert time.monotonic() < limit, f"outlived the run that started it: {told_of(below)}"
-        time.sleep(0.02)
+    try:
+        while any(Path(f"/proc/{pid}").exists() for pid in below):
+            assert time.monotonic() < limit, f"outlived the run that started it: {told_of(below)}"
+            time.sleep(0.02)
+    finally:
+        for pid in below:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     return process.returncode, told
 
 
@@ -164,7 +180,7 @@ def test_while_features_are_made(
 def test_while_decoding(videos: Path, tmp_path: Path, number: signal.Signals) -> None:
     """No batch is full before all is decoded."""
     command = extract(videos, tmp_path / "pack.h5", "--batch", "1000")
-    code, told = interrupt(command, decodes, number)
+    code, told = interrupt(command, lambda pid: runs_below(pid, b"decode_child"), number)
     assert code == 128 + number
     assert "Traceback" not in told
     assert names(tmp_path) in ([], ["pack.h5.parts"])
@@ -200,6 +216,59 @@ def test_a_step_that_does_not_end(number: signal.Signals) -> None:
     _, told = process.communicate(timeout=END_SECONDS)
     assert process.returncode == 128 + number
     assert told == "Interrupted: what was finished is kept.\n"
+
+
+# `vad` with a cluster of its own, as far as Ray is concerned.
+RAY = """
+import ctypes, signal, sys
+from pathlib import Path
+import ray
+from vad_cli.signals import Terminated, end_interrupted, handle_signals
+from vad_toolkit.extraction.ray_cluster import connected
+def shutdown(shutdown=ray.shutdown):
+    mark.touch()
+    if hangs:
+        lock, libc = ctypes.create_string_buffer(64), ctypes.CDLL(None)
+        libc.pthread_mutex_lock(lock)
+        libc.pthread_mutex_lock(lock)
+    shutdown()
+mark, hangs, ray.shutdown = Path(sys.argv[1]), sys.argv[2] == "hangs", shutdown
+handle_signals()
+try:
+    with connected("local"):
+        pass
+    signal.pause()
+except KeyboardInterrupt:
+    end_interrupted(signal.SIGINT)
+except Terminated:
+    end_interrupted(signal.SIGTERM)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    ("when", "number"),
+    [
+        ("starts", signal.SIGINT),
+        ("starts", signal.SIGTERM),
+        ("has agents", signal.SIGTERM),
+        ("ends", signal.SIGTERM),
+        ("hangs", signal.SIGINT),
+    ],
+)
+def test_while_ray(when: str, tmp_path: Path, number: signal.Signals) -> None:
+    """Nothing is left of it, though its agents cannot see that their parent has ended."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'vad-toolkit[ray]'")
+    mark = tmp_path / "mark"
+    ready: Callable[[int], bool] = {
+        "starts": lambda pid: runs_below(pid, b"raylet/raylet"),
+        "has agents": lambda pid: runs_below(pid, b"runtime_env/agent/main.py"),
+    }.get(when, lambda _: mark.exists())
+    command = [sys.executable, "-c", RAY, str(mark), when]
+    code, told = interrupt(command, ready, number, frozen=True)
+    assert (code, told) == (128 + number, "Interrupted: what was finished is kept.\n")
 
 
 @pytest.mark.slow

@@ -7,13 +7,9 @@ process or machine dies is run once more, elsewhere, by Ray itself.
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
-import signal
-import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -24,8 +20,8 @@ from vad_toolkit.errors import InputError, VadError
 from vad_toolkit.extraction.engines import Engine
 from vad_toolkit.extraction.extractor import Extracted, Extractor, OnFrames
 from vad_toolkit.extraction.plan import longest_first
+from vad_toolkit.extraction.ray_cluster import connected, one_line
 from vad_toolkit.extraction.sources import VideoSource
-from vad_toolkit.processes import descendants
 
 MakeExtractor = Callable[[str], Extractor]
 DEVICES = ("auto", "cpu", "cuda")
@@ -66,7 +62,7 @@ def _extract_on_cluster(
     videos: Sequence[VideoSource],
     on_frames: OnFrames,  # not called: tasks tell nothing before their end
 ) -> Generator[Extracted, None, None]:
-    with _connected(address) as ray:
+    with connected(address) as ray:
         device = _pick(ray, device)
         run = ray.remote(
             num_cpus=1,
@@ -93,7 +89,7 @@ def _extract_on_cluster(
                     try:
                         found = replace(ray.get(task), source=video)
                     except lost as error:
-                        reason = f"{video.path}: lost twice on the cluster ({_one_line(error)})"
+                        reason = f"{video.path}: lost twice on the cluster ({one_line(error)})"
                         found = Extracted(video, None, VadError(reason))
                     yield found
                     del found
@@ -103,7 +99,7 @@ def _extract_on_cluster(
                 raise error.cause from error
             raise
         except ray.exceptions.RayError as error:
-            raise VadError(f"the Ray cluster failed: {_one_line(error)}") from error
+            raise VadError(f"the Ray cluster failed: {one_line(error)}") from error
         finally:
             for task in tasks:
                 ray.cancel(task, force=True)
@@ -125,37 +121,6 @@ def _extractor(made: bytes, device: str) -> Extractor:
     return extractor
 
 
-@contextmanager
-def _connected(address: str | None) -> Iterator[ModuleType]:
-    """Ray, connected to a cluster; afterwards not, unless it was so before."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
-    import ray
-
-    if ray.is_initialized():
-        yield ray
-        return
-    handler = signal.getsignal(signal.SIGTERM)
-    before = descendants(os.getpid())
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"no Ray cluster at {address or 'the address of RAY_ADDRESS'}: {_one_line(error)}"
-        ) from error
-    own = descendants(os.getpid()) - before  # none where the cluster was there before
-    try:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)  # Ray has put its own in its place
-        yield ray
-    finally:
-        started = own.union(*map(descendants, own))
-        ray.shutdown()
-        # Ray's agents that were still starting know nothing of the end, and stay for minutes.
-        for pid in started:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
 def _pick(ray: ModuleType, device: str) -> str:
     has_gpu = ray.cluster_resources().get("GPU", 0) > 0
     if device == "cuda" and not has_gpu:
@@ -165,7 +130,3 @@ def _pick(ray: ModuleType, device: str) -> str:
 
 def _absolute(video: VideoSource) -> VideoSource:
     return replace(video, path=video.path.absolute())  # tasks have a working folder of their own
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
