@@ -37,6 +37,7 @@ from vad_toolkit.extraction.batches import (
     time_passes,
 )
 from vad_toolkit.extraction.decoding import DecodeAhead, Ended, Failed, Frames, Opened
+from vad_toolkit.extraction.rows import Rows
 from vad_toolkit.extraction.sources import VideoSource
 from vad_toolkit.extraction.streams import ClipStream, FlowClips, RgbClips
 from vad_toolkit.features.recipe import Recipe
@@ -309,13 +310,13 @@ class _Video:
     decoded: int = 0
     ended: Ended | None = None
     asked: dict[Stream, int] = field(default_factory=dict)  # clips given to the networks
-    rows: dict[Stream, list[Tensor]] = field(default_factory=dict)  # features, as they come
+    rows: dict[Stream, Rows] = field(default_factory=dict)  # features, as they come
     host: dict[Stream, Tensor] = field(default_factory=dict)  # (N, C, D), being copied from a GPU
     copied: torch.cuda.Event | None = None
 
     def __post_init__(self) -> None:
         self.asked = dict.fromkeys(self.clips, 0)
-        self.rows = {stream: [] for stream in self.clips}
+        self.rows = {stream: Rows() for stream in self.clips}
 
     def is_on_host(self) -> bool:
         """Whether all features are there; once they are made, their copy begins."""
@@ -328,7 +329,7 @@ class _Video:
     def _copy(self) -> None:
         """Begin to copy from a GPU, which goes on with other videos: nothing waits for it here."""
         for stream, rows in self.rows.items():
-            flat = torch.stack(rows)  # (N * C, D), or (N, C, D) of whole snippets
+            flat = rows.joined()  # (N * C, D), or (N, C, D) of whole snippets
             made = flat.reshape(-1, self.recipe.crop_count, flat.shape[-1])
             if made.is_cuda:
                 pinned = torch.empty(made.shape, dtype=made.dtype, pin_memory=True)

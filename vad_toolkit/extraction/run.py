@@ -108,12 +108,13 @@ def extract_pack(
                     if features is None:
                         failures.append(Failure(source.id, str(source.path), str(result.error)))
                         meter.finished(source, 0)
-                        continue
-                    store.add(source.id, features)
-                    extracted.append(source.id)
-                    frames += features.meta.frames
-                    snippets += len(next(iter(features.streams.values())))
-                    meter.finished(source, features.meta.frames)
+                    else:
+                        store.add(source.id, features)
+                        extracted.append(source.id)
+                        frames += features.meta.frames
+                        snippets += len(next(iter(features.streams.values())))
+                        meter.finished(source, features.meta.frames)
+                    del result, features  # a long video's, while the next is made or the pack
         if extracted or reused:
             store.finish()
         notes = tuple(store.notes)
