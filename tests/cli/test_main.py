@@ -94,7 +94,7 @@ def test_signals(number: signal.Signals, code: int) -> None:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
             process.send_signal(number)
-            _, errors = process.communicate(timeout=30)
+            _, errors = process.communicate()
         finally:
             process.kill()
     assert process.returncode == code

@@ -24,7 +24,7 @@ from vad_toolkit.features.pack import FeaturePack
 from vad_toolkit.processes import descendants
 from vad_toolkit.video.encode import write_video
 
-END_SECONDS = 60.0
+END_SECONDS = 200.0
 WAIT_SECONDS = 200.0
 SMALL = ("--set", "weights=i3d-rgb-random", "--set", "resize=64", "--set", "crop_size=64")
 

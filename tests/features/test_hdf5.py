@@ -30,7 +30,6 @@ def patch(path: Path, old: bytes, new: bytes) -> None:
     path.write_bytes(data.replace(old, new))
 
 
-@pytest.mark.timeout(60)
 def test_hostile_files_are_refused(hostile_pack: tuple[Path, str]) -> None:
     path, match = hostile_pack
     with pytest.raises(PackUnsafe, match=match) as caught:
@@ -95,7 +94,6 @@ def test_folder(tmp_path: Path) -> None:
         open_hdf5(tmp_path)
 
 
-@pytest.mark.timeout(60)
 def test_fifo_is_not_opened(trap: Path) -> None:
     with pytest.raises(PackError, match="is not a regular file"):
         open_hdf5(trap)
@@ -155,7 +153,6 @@ def test_name_too_long(plain_file: Path) -> None:
     assert len(str(caught.value)) < 600
 
 
-@pytest.mark.timeout(60)
 def test_user_defined_link(plain_file: Path, trap: Path) -> None:
     with h5py.File(plain_file, "r+", libver="earliest") as file:
         file["strange"] = h5py.ExternalLink(trap, "/")

@@ -194,7 +194,6 @@ def test_pack_that_is_wrong(
     assert type(caught.value) is error
 
 
-@pytest.mark.timeout(60)
 def test_hostile_packs_are_refused(hostile_pack: tuple[Path, str]) -> None:
     with pytest.raises(PackUnsafe, match=hostile_pack[1]):
         FeaturePack.open(hostile_pack[0])

@@ -71,7 +71,6 @@ def real_inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"MANIFEST": manifest, "CHECKPOINT": checkpoint}
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_refuse_hostile_packs(
     hostile_pack: tuple[Path, str],

@@ -47,7 +47,6 @@ def run_loading_lines(folder: Path) -> list[str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
         check=True,
     )
     return done.stdout.splitlines()
@@ -76,7 +75,6 @@ def test_sha256sum_reads_the_checksums(make_pack: MakePack, tmp_path: Path) -> N
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
             check=False,
         )
 
