@@ -13,7 +13,8 @@ import vad_toolkit
 
 ROOT = Path(vad_toolkit.__file__).parent
 # What everything may rest on; what rests on that alone; what rests on both.
-BASE = {"crops", "device", "errors", "files", "paths", "processes", "progress", "winograd"}
+BASE = {"crops", "device", "errors", "files", "forced_end", "paths"}
+BASE |= {"processes", "progress", "winograd"}
 MIDDLE = {"backbones", "flow", "video"}
 UPPER = {"datasets", "features", "models"}
 
