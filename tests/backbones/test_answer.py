@@ -49,7 +49,13 @@ def test_another_array_is_no_answer(
         answer.known_answer(flow, save(tmp_path / "clip.npy", shape))
 
 
-def test_objects_are_not_read(flow: str, tmp_path: Path) -> None:
-    np.save(tmp_path / "clip.npy", np.array([{}], dtype=object))
-    with pytest.raises(InputError, match=r"not a readable \.npy of numbers"):
-        answer.known_answer(flow, tmp_path / "clip.npy")
+def test_what_is_no_array_of_numbers_is_not_read(flow: str, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.npy"
+    with clip.open("wb") as file:
+        np.savez(file, a=np.zeros(3))
+    archive = clip.read_bytes()
+    np.save(clip, np.array([{}], dtype=object))
+    for content in (clip.read_bytes(), archive, archive[:60], b""):
+        clip.write_bytes(content)
+        with pytest.raises(InputError, match=r"not a readable \.npy of numbers"):
+            answer.known_answer(flow, clip)

@@ -43,8 +43,8 @@ def test_published_arrays_are_rebuilt_to_the_last_bit(
 ) -> None:
     dataset, rule = ARRAYS[name]
     array = global_labels(find_manifest(dataset), rule)
-    wanted = np.load(reference / "groundtruth" / f"{name}.npz")["gt"]
-    assert np.array_equal(array.labels, wanted)
+    with np.load(reference / "groundtruth" / f"{name}.npz") as arrays:
+        assert np.array_equal(array.labels, arrays["gt"])
     with (reference / "groundtruth" / "index.tsv").open(encoding="utf-8", newline="") as file:
         (row,) = (r for r in csv.DictReader(file, delimiter="\t") if r["name"] == name)
     assert (str(array.labels.dtype), len(array.labels), array.abnormal) == (
@@ -95,7 +95,8 @@ def test_the_published_lists_are_orders(reference: Path, tmp_path: Path) -> None
     (tmp_path / "rgb-test.list").write_text("".join(lines), encoding="utf-8")
     order = read_order(tmp_path / "rgb-test.list", manifest)
     assert order.ids == tuple(entry.id for entry in manifest)
-    wanted = np.load(reference / "groundtruth" / "xd_violence__xdviodet.npz")["gt"]
+    with np.load(reference / "groundtruth" / "xd_violence__xdviodet.npz") as arrays:
+        wanted = arrays["gt"]
     counts = {e.id: 16 * (((e.frames or 0) - 1) // 16) for e in manifest}
     parts = split_labels(wanted.astype(np.uint8), order.ids, counts, manifest)
     array = global_labels(manifest, "xdviodet")
@@ -251,6 +252,9 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "gt.npz", gt=np.zeros(3))
     with pytest.raises(InputError, match=r"gt\.npz is an archive of arrays"):
         read_global_labels(tmp_path / "gt.npz")
+    (tmp_path / "half.npz").write_bytes((tmp_path / "gt.npz").read_bytes()[:60])
+    with pytest.raises(InputError, match=r"half\.npz is no array of labels: the magic string"):
+        read_global_labels(tmp_path / "half.npz")
     (tmp_path / "gt.npy").write_text("0 0 1")
     with pytest.raises(InputError, match=r"gt\.npy is no array of labels"):
         read_global_labels(tmp_path / "gt.npy")

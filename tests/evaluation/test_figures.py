@@ -75,7 +75,8 @@ def test_what_is_written(clav: Path, pack: Path, manifest: Path) -> None:
     facts = json.loads((folder / "similarity.json").read_text())
     assert [one["network"] for one in facts["networks"]] == ["before training", "this run"]
     assert (facts["margin"], facts["top_divisor"], facts["compared_run"]) == (0.3, 10, None)
-    values = np.load(folder / "similarity.npz")
+    with np.load(folder / "similarity.npz") as stored:
+        values = dict(stored)
     assert values["normal_ids"].tolist() == ["normal/a", "normal/b"]
     assert values["before_training_across"].shape == values["this_run_across"].shape == (2, 2)
     assert facts["networks"][1]["median_inside"] == pytest.approx(
@@ -88,7 +89,8 @@ def test_a_chosen_video_has_the_maps_of_the_network(clav: Path, pack: Path, mani
     figures = FigureRequest(videos=("normal/b",))
     out = evaluate(clav, pack, manifest, plots=False, figures=figures).out
     assert [path.name for path in (out / "figures" / "interaction" / "normal").iterdir()]
-    stored = np.load(out / "figures" / "interaction" / "normal" / "b.npz")
+    with np.load(out / "figures" / "interaction" / "normal" / "b.npz") as file:
+        stored = dict(file)
     with FeaturePack.open(pack) as opened:
         features = opened.features("normal/b", "rgb")
     expected = trace_interaction(load_checkpoint(clav).model, features)

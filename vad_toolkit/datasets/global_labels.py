@@ -7,6 +7,7 @@ list, and cut into videos again only where list, lengths and the manifest agree.
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,12 +155,12 @@ def read_global_labels(path: Path) -> NDArray[np.uint8]:
     Raises:
         InputError: it is something else. Arrays of objects are never unpickled.
     """
+    if zipfile.is_zipfile(path):
+        raise InputError(f"{path} is an archive of arrays: save the one of the labels as .npy")
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError, SyntaxError) as error:
         raise InputError(f"{path} is no array of labels: {_reason(path, error)}") from error
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"{path} is an archive of arrays: save the one of the labels as .npy")
     if array.ndim != 1 or not len(array) or array.dtype.kind not in "buif":
         raise InputError(
             f"{path} holds {array.dtype} of shape {array.shape}: labels are numbers, (frames,)"
