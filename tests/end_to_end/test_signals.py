@@ -94,6 +94,13 @@ def runs_below(pid: int, name: bytes) -> bool:
     return False
 
 
+def send(pids: set[int], number: signal.Signals) -> None:
+    """To those that are still there."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 def listen_to_interrupts() -> None:
     """Tests that run in the background of a shell ignore Ctrl-C, and so do their children."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -120,8 +127,8 @@ def interrupt(
             time.sleep(0.005)
         process.send_signal(signal.SIGSTOP)  # so that it is still there when all is ready
         below = descendants(process.pid)
-        for pid in below if frozen else ():
-            os.kill(pid, signal.SIGSTOP)
+        if frozen:
+            send(below, signal.SIGSTOP)
         process.send_signal(number)
         process.send_signal(signal.SIGCONT)
         sent = time.monotonic()
@@ -130,14 +137,12 @@ def interrupt(
     finally:
         process.kill()
     limit = time.monotonic() + END_SECONDS
-    try:
-        while any(Path(f"/proc/{pid}").exists() for pid in below):
-            assert time.monotonic() < limit, f"outlived the run that started it: {told_of(below)}"
-            time.sleep(0.02)
-    finally:
-        for pid in below:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    while any(Path(f"/proc/{pid}").exists() for pid in below):
+        if time.monotonic() > limit:
+            outlived = told_of(below)
+            send(below, signal.SIGKILL)
+            pytest.fail(f"outlived the run that started it: {outlived}")
+        time.sleep(0.02)
     return process.returncode, told
 
 
@@ -255,6 +260,7 @@ except Terminated:
         ("starts", signal.SIGTERM),
         ("has agents", signal.SIGTERM),
         ("ends", signal.SIGTERM),
+        ("has half ended", signal.SIGTERM),
         ("hangs", signal.SIGINT),
     ],
 )
@@ -265,6 +271,7 @@ def test_while_ray(when: str, tmp_path: Path, number: signal.Signals) -> None:
     ready: Callable[[int], bool] = {
         "starts": lambda pid: runs_below(pid, b"raylet/raylet"),
         "has agents": lambda pid: runs_below(pid, b"runtime_env/agent/main.py"),
+        "has half ended": lambda _: mark.exists() and time.sleep(0.5) is None,
     }.get(when, lambda _: mark.exists())
     command = [sys.executable, "-c", RAY, str(mark), when]
     code, told = interrupt(command, ready, number, frozen=True)

@@ -40,7 +40,7 @@ def connected(address: str | None) -> Iterator[ModuleType]:
         finally:
             try:
                 started.look()
-                ray.shutdown()
+                _disconnect(ray)
             finally:
                 started.end()
 
@@ -96,6 +96,33 @@ def _connect(ray: ModuleType, address: str | None) -> None:
             signal.signal(signal.SIGTERM, handler)
             signal.raise_signal(signal.SIGTERM)
         raise
+
+
+def _disconnect(ray: ModuleType) -> None:
+    """Disconnect, with SIGTERM answered as before.
+
+    Ray's core takes the process's answer away when it ends, behind Python's back; what follows in
+    `ray.shutdown`, the end of Ray's processes, takes a second and more.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def answer_again() -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+
+    node = getattr(ray._private.worker, "_global_node", None)
+    if node is not None:
+        kill_all = node.kill_all_processes
+
+        def answer_and_kill_all(*args: object, **more: object) -> None:
+            answer_again()
+            kill_all(*args, **more)
+
+        node.kill_all_processes = answer_and_kill_all
+    try:
+        ray.shutdown()
+    finally:
+        answer_again()
 
 
 def one_line(error: Exception) -> str:
