@@ -29,7 +29,7 @@ from popular_scripts import write_frames
 
 from vad_toolkit.extraction.decoding import DecodeAhead, Frames
 from vad_toolkit.video.encode import write_video
-from vad_toolkit.video.reader import open_video
+from vad_toolkit.video.open import open_video
 from vad_toolkit.video.worker import DecodeWorker
 
 SIZES = {"320x240": (240, 320, 800), "1280x720": (720, 1280, 160)}  # height, width, frames

@@ -30,14 +30,15 @@ import torch
 from machine import RESULTS, memory_mb, processor, slug, write_result
 from synthetic import video_meta
 
-from vad_toolkit.features.pack import FeaturePack, write_pack
-from vad_toolkit.features.recipe import Recipe
-from vad_toolkit.features.stream import SnippetBlocks, StreamedVideo, block_snippets
 from vad_toolkit.models.base import MilModel
+from vad_toolkit.models.early_fusion import PackFeatures
 from vad_toolkit.models.registry import METHODS, build_model
-from vad_toolkit.models.scoring import ROWS_AT_ONCE, score_snippets
-from vad_toolkit.training.config import load_config
-from vad_toolkit.training.streams import PackFeatures
+from vad_toolkit.packs.pack import FeaturePack
+from vad_toolkit.packs.video import SnippetBlocks, StreamedVideo, block_snippets
+from vad_toolkit.packs.write import write_pack
+from vad_toolkit.recipes.recipe import Recipe
+from vad_toolkit.scoring.snippet_scores import ROWS_AT_ONCE, score_snippets
+from vad_toolkit.training.load_config import load_config
 
 VIDEO = "video"
 Shape = tuple[int, int, int]  # snippets, crops, numbers

@@ -44,15 +44,15 @@ import numpy as np
 import torch
 from machine import RESULTS, memory_mb, processor, slug, write_result
 
-from vad_toolkit.backbones.store import get_weights
-from vad_toolkit.device import pick_device
+from vad_toolkit.core.device import pick_device
 from vad_toolkit.extraction.batches import CPU_CROPS
 from vad_toolkit.extraction.decoding import DecodeAhead, Frames
 from vad_toolkit.extraction.extractor import Extractor
+from vad_toolkit.extraction.resize import resize_frames
 from vad_toolkit.extraction.sources import VideoSource
-from vad_toolkit.features.recipe import load_recipe
-from vad_toolkit.features.resize import resize_frames
+from vad_toolkit.recipes.recipe import load_recipe
 from vad_toolkit.video.encode import write_video
+from vad_toolkit.weights.store import get_weights
 
 CLIP_GFLOP = {"rgb": 55.6, "flow": 51.2}  # of 16 frames at 224x224: 27.8 G multiply-adds, 25.6 G
 Row = dict[str, float | str]

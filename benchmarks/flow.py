@@ -28,12 +28,12 @@ import torch.nn.functional as F
 from machine import RESULTS, processor, slug, write_result
 from torch import Tensor
 
-from vad_toolkit.device import pick_device
+from vad_toolkit.core.device import pick_device
 from vad_toolkit.errors import DecodeError
 from vad_toolkit.flow.opencv import OpenCVTVL1
 from vad_toolkit.flow.tvl1 import TVL1
-from vad_toolkit.video.files import find_videos
-from vad_toolkit.video.reader import open_video
+from vad_toolkit.video.open import open_video
+from vad_toolkit.video.paths import find_videos
 
 HEIGHT, WIDTH = 240, 320
 SKIPPED_FRAMES = 10  # many clips begin with a cut or a still

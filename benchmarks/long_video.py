@@ -23,11 +23,11 @@ import torch
 from decode import video
 from machine import RESULTS, memory_mb, processor, slug, write_result
 
-from vad_toolkit.backbones.store import get_weights
+from vad_toolkit.extraction.extract import extract_pack
 from vad_toolkit.extraction.extractor import Extractor
-from vad_toolkit.extraction.run import extract_pack
 from vad_toolkit.extraction.sources import VideoSource
-from vad_toolkit.features.recipe import load_recipe
+from vad_toolkit.recipes.recipe import load_recipe
+from vad_toolkit.weights.store import get_weights
 
 
 def children_mb() -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vad_toolkit import __version__
-from vad_toolkit.files import write_json
+from vad_toolkit.core.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from machine import RESULTS, processor, slug, write_result
 
-from vad_toolkit.files import canonical_json
+from vad_toolkit.core.files import canonical_json
 
 COMMANDS = {
     "check": ("check",),

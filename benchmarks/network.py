@@ -31,8 +31,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from vad_toolkit.backbones.inception_i3d import InceptionI3D
 from vad_toolkit.backbones.inception_overlap import OverlapInceptionI3D
 from vad_toolkit.backbones.registry import ARCHITECTURES
-from vad_toolkit.crops import TEN_CROP_ORDERS
-from vad_toolkit.device import pick_device
+from vad_toolkit.core.crops import TEN_CROP_ORDERS
+from vad_toolkit.core.device import pick_device
 from vad_toolkit.extraction.batches import CPU_CLIPS
 
 FRAMES, SIZE = 16, 224

@@ -35,7 +35,7 @@ from pathlib import Path
 import numpy as np
 from machine import RESULTS, processor, slug, write_result
 
-from vad_toolkit.files import canonical_json
+from vad_toolkit.core.files import canonical_json
 
 CROPS, WIDTH = 10, 2048
 SNIPPETS = 420  # about 34 MB a video, the mean of UCF-Crime's

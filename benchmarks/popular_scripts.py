@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from plain_inception_i3d import unfolded
 
-from vad_toolkit.backbones.store import get_weights, load_backbone
+from vad_toolkit.weights.store import get_weights, load_backbone
 
 SIZE = (340, 256)
 CROP = 224

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vad_toolkit.features.video import VideoMeta
+from vad_toolkit.packs.video import VideoMeta
 
 
 def video_meta(frames: int) -> VideoMeta:

@@ -37,15 +37,16 @@ from machine import RESULTS, processor, slug, write_result
 from pack_io import set_cache
 from synthetic import video_meta
 
+from vad_toolkit.core.device import pick_device
+from vad_toolkit.core.progress import ProgressEvent
 from vad_toolkit.datasets.manifest import Entry, write_manifest
-from vad_toolkit.datasets.shipped import find_manifest
-from vad_toolkit.device import pick_device
-from vad_toolkit.features.pack import write_pack
-from vad_toolkit.features.recipe import load_recipe
-from vad_toolkit.features.stream import SnippetBlocks, StreamedVideo, block_snippets
-from vad_toolkit.progress import ProgressEvent
-from vad_toolkit.training.config import TrainConfig, load_config
-from vad_toolkit.training.loop import train
+from vad_toolkit.datasets.registry import find_manifest
+from vad_toolkit.models.config import TrainConfig
+from vad_toolkit.packs.video import SnippetBlocks, StreamedVideo, block_snippets
+from vad_toolkit.packs.write import write_pack
+from vad_toolkit.recipes.recipe import load_recipe
+from vad_toolkit.training.load_config import load_config
+from vad_toolkit.training.train import train
 
 DATASET = "ucf-crime"
 WIDTH = 1024

@@ -28,11 +28,11 @@ import numpy as np
 import torch
 from machine import RESULTS, memory_mb, processor, slug, write_result
 
-from vad_toolkit.device import pick_device
-from vad_toolkit.models.registry import build_model
-from vad_toolkit.training.config import METHOD_CONFIGS, load_config
+from vad_toolkit.core.device import pick_device
+from vad_toolkit.models.registry import METHOD_CONFIGS, build_model
+from vad_toolkit.training.data import VideoTensors
+from vad_toolkit.training.load_config import load_config
 from vad_toolkit.training.step import TrainingStep
-from vad_toolkit.training.videos import VideoTensors
 
 PAIRS, CROPS, SEGMENTS, WIDTH = 16, 10, 32, 2048
 VIDEOS = 160  # in the loader's training set

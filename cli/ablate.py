@@ -21,7 +21,7 @@ from .common import (
 from .context_motion import LEVELS
 
 if TYPE_CHECKING:
-    from vad_toolkit.ablation.source import Source
+    from vad_toolkit.experiments.ablation.source import Source
 
 
 @click.command()
@@ -104,8 +104,8 @@ def ablate(
       vad ablate --pack ucf.h5 --manifest ucf-train.jsonl --test xd-violence --test-pack xd.h5 \\
                  --table methods --seeds 5 --metric ap --out cross
     """
-    from vad_toolkit.ablation.run import plan_ablation, run_ablation
-    from vad_toolkit.ablation.tables import load_table
+    from vad_toolkit.experiments.ablation.ablate import plan_ablation, run_ablation
+    from vad_toolkit.experiments.ablation.tables import load_table
 
     source = _source(pack, manifest, test, test_pack, level, data_seed, out)
     plan = plan_ablation(
@@ -153,10 +153,10 @@ def _source(
     data_seed: str | None,
     out: Path,
 ) -> Source:
-    from vad_toolkit.ablation.source import ContextMotionSource, Data, PackSource
-    from vad_toolkit.context_motion.plan import Level
-    from vad_toolkit.datasets.shipped import manifest_file
+    from vad_toolkit.datasets.registry import manifest_file
     from vad_toolkit.errors import InputError
+    from vad_toolkit.experiments.ablation.source import ContextMotionSource, Data, PackSource
+    from vad_toolkit.experiments.context_motion.courses import Level
 
     given = {"--pack": pack, "--manifest": manifest, "--test": test, "--test-pack": test_pack}
     if level is not None:

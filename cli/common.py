@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 import click
 
+from vad_toolkit.core.progress import ProgressCallback, ProgressEvent
 from vad_toolkit.errors import InputError
-from vad_toolkit.progress import ProgressCallback, ProgressEvent
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -10,7 +10,7 @@ import click
 from .common import ANY_PATH, EXISTING_FILE, json_option, print_json, print_table, progress_reporter
 
 if TYPE_CHECKING:
-    from vad_toolkit.compose import Mode
+    from vad_toolkit.compose.compose import Mode
 
 
 @click.command()
@@ -74,7 +74,7 @@ def compose(
           --manifest manifests/cctv/test.jsonl --out composed
       vad train --pack composed/pack.h5 --manifest composed/train.jsonl --out run
     """
-    from vad_toolkit.compose import compose as compose_videos
+    from vad_toolkit.compose.compose import compose as compose_videos
 
     if len(manifests) > 2:
         raise click.UsageError("--manifest: give one (train) or two (train, then test)")

@@ -53,9 +53,9 @@ def vectors(
       vad train --pack far/pack.h5 --manifest far/train.jsonl --out run --config context-motion
       vad eval run --pack far/pack.h5 --manifest far/test.jsonl
     """
-    from vad_toolkit.context_motion.oracles import reach
-    from vad_toolkit.context_motion.plan import Level, Size, plan_videos
-    from vad_toolkit.context_motion.vectors import draw_codes, write_vectors
+    from vad_toolkit.experiments.context_motion.courses import Level, Size, plan_videos
+    from vad_toolkit.experiments.context_motion.oracles import reach
+    from vad_toolkit.experiments.context_motion.vectors import draw_codes, write_vectors
 
     size = Size(train, test)
     with progress_reporter() as progress:
@@ -92,8 +92,8 @@ def videos(
       vad ablate --pack far/features.h5 --manifest far/manifests/train.jsonl \\
                  --test far/manifests/test.jsonl --config clav-como-small --out far/parts
     """
-    from vad_toolkit.context_motion.plan import Level, Size
-    from vad_toolkit.context_motion.videos import render_videos
+    from vad_toolkit.experiments.context_motion.courses import Level, Size
+    from vad_toolkit.experiments.context_motion.videos import render_videos
 
     with progress_reporter() as progress:
         made = render_videos(

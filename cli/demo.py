@@ -38,7 +38,7 @@ def demo(out: Path, seeds: int, device: str, as_json: bool) -> None:
     Example:
       vad demo --out demo
     """
-    from vad_toolkit.demo.run import run_demo
+    from vad_toolkit.experiments.demo.demo import run_demo
 
     with progress_reporter() as progress:
         result = run_demo(

@@ -21,8 +21,8 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from vad_toolkit.evaluation.figures import FigureRequest
     from vad_toolkit.evaluation.result import EvaluationResult, RunsResult
+    from vad_toolkit.experiments.inspection.figures import FigureRequest
 
 
 @click.command("eval")
@@ -170,7 +170,7 @@ def evaluate(
 
 def _figures(wanted: bool, compare: Path | None, videos: tuple[str, ...]) -> FigureRequest | None:
     from vad_toolkit.errors import InputError
-    from vad_toolkit.evaluation.figures import FigureRequest
+    from vad_toolkit.experiments.inspection.figures import FigureRequest
 
     if wanted:
         return FigureRequest(compare, videos)

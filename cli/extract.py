@@ -25,9 +25,9 @@ from .common import (
 from .extract_plan import print_plan
 
 if TYPE_CHECKING:
-    from vad_toolkit.extraction.run import ExtractSummary
+    from vad_toolkit.extraction.extract import ExtractSummary
     from vad_toolkit.extraction.sources import VideoSource
-    from vad_toolkit.features.recipe import Recipe
+    from vad_toolkit.recipes.recipe import Recipe
 
 DEFAULT_RECIPE = "i3d-rgb-tencrop"
 PRECISIONS = ("float32", "tf32", "bfloat16")
@@ -137,10 +137,9 @@ def extract(
       vad extract videos/ --out features.h5 --shard 2/4
       vad extract videos/ --out features.h5 --device all
     """
-    from vad_toolkit.extraction.engines import local_engine
+    from vad_toolkit.extraction.extract import extract_pack, local_engine
     from vad_toolkit.extraction.extractor import Extractor
-    from vad_toolkit.extraction.run import extract_pack
-    from vad_toolkit.extraction.shards import Shard
+    from vad_toolkit.extraction.plan import Shard
 
     if address is not None and engine != "ray":
         raise click.UsageError("--address is for --engine ray")
@@ -193,8 +192,8 @@ def _recipe(
     name: str | None, like: Path | None, settings: dict[str, Any], precision: str | None
 ) -> Recipe:
     """The recipe by name or file, or that of a pack, with the fields that were given."""
-    from vad_toolkit.features.pack import FeaturePack
-    from vad_toolkit.features.recipe import Recipe, change_recipe, load_recipe
+    from vad_toolkit.packs.pack import FeaturePack
+    from vad_toolkit.recipes.recipe import Recipe, change_recipe, load_recipe
 
     if precision is not None:
         settings = {**settings, "precision": precision}
@@ -215,8 +214,8 @@ def _sources(
     videos: tuple[Path, ...], manifests: tuple[Path, ...], root: Path | None
 ) -> tuple[list[VideoSource], str]:
     """The videos to extract, and a name for the dataset."""
-    from vad_toolkit.datasets.fit import video_paths
     from vad_toolkit.datasets.manifest import read_manifest
+    from vad_toolkit.datasets.video_files import video_paths
     from vad_toolkit.extraction.sources import VideoSource, list_sources
 
     if bool(videos) == bool(manifests):

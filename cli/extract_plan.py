@@ -13,9 +13,9 @@ from .common import print_json, print_pairs, print_table
 
 if TYPE_CHECKING:
     from vad_toolkit.extraction.extractor import Extractor
-    from vad_toolkit.extraction.shards import Shard
+    from vad_toolkit.extraction.plan import Shard
     from vad_toolkit.extraction.sources import VideoSource
-    from vad_toolkit.features.recipe import Recipe
+    from vad_toolkit.recipes.recipe import Recipe
 
 KNOWN = {"manifest": "by manifest", "container": "by container", "bytes": "guessed from bytes"}
 
@@ -35,10 +35,10 @@ def print_plan(
     Raises as the run would where the pack has another recipe, weights are missing, or there is no
     such device.
     """
-    from vad_toolkit.device import pick_devices
+    from vad_toolkit.core.device import pick_devices
     from vad_toolkit.extraction.cost import estimate_cost, measure_rate, seconds_to_extract
     from vad_toolkit.extraction.plan import measure_videos, share_videos
-    from vad_toolkit.features.parts import finished_ids
+    from vad_toolkit.packs.parts import finished_ids
 
     sizes = measure_videos(videos, look_at_all=True)
     shares = share_videos(sizes, 1 if shard is None else shard.count)

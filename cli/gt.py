@@ -58,13 +58,13 @@ def export(
       vad gt export ucf-crime --rule deepmil --out gt-ucf.npy --list gt-ucf.txt
       vad gt export test.jsonl --rule mine.toml --pack test.h5 --out gt.npy
     """
-    from vad_toolkit.datasets.global_labels import global_labels, write_global_labels
-    from vad_toolkit.datasets.shipped import find_manifest
+    from vad_toolkit.datasets.registry import find_manifest
+    from vad_toolkit.datasets.truth.global_labels import global_labels, write_global_labels
 
     listed = find_manifest(manifest, side)
     if pack is not None:
         from vad_toolkit.evaluation.ground_truth import check_label_counts
-        from vad_toolkit.features.pack import FeaturePack
+        from vad_toolkit.packs.pack import FeaturePack
 
         with FeaturePack.open(pack) as opened:
             check_label_counts(listed, opened, rule)
@@ -94,8 +94,8 @@ def rules(dataset: str | None, as_json: bool) -> None:
       vad gt rules
       vad gt rules --dataset shanghaitech --json
     """
-    from vad_toolkit.datasets.rules import RULES, load_rule
-    from vad_toolkit.datasets.shipped import find_manifest
+    from vad_toolkit.datasets.registry import find_manifest
+    from vad_toolkit.datasets.truth.rules import RULES, load_rule
 
     changes = find_manifest(dataset).rules if dataset else {}
     rows = []

@@ -42,7 +42,7 @@ def info(name_or_file: str, as_json: bool) -> None:
     """
     import dataclasses
 
-    from vad_toolkit.datasets.shipped import find_manifest, shipped_dataset, shipped_names
+    from vad_toolkit.datasets.registry import find_manifest, shipped_dataset, shipped_names
     from vad_toolkit.datasets.summary import summarise
 
     if name_or_file in shipped_names():
@@ -122,8 +122,8 @@ def check(
     Example:
       vad manifest check manifests/cctv/test.jsonl --root cctv_fights --pack cctv.h5
     """
-    from vad_toolkit.datasets.fit import missing_files
     from vad_toolkit.datasets.manifest import places, read_manifest
+    from vad_toolkit.datasets.video_files import missing_files
 
     loaded = read_manifest(file)
     problems: list[str] = []
@@ -132,8 +132,8 @@ def check(
         where = places(file, missing)
         problems += [f"{where[id]}: video {id!r}: {reason}" for id, reason in missing.items()]
     if pack is not None:
-        from vad_toolkit.features.pack import FeaturePack
-        from vad_toolkit.fitting import pack_problems
+        from vad_toolkit.fit import pack_problems
+        from vad_toolkit.packs.pack import FeaturePack
 
         is_test = (purpose or file.stem) != "train"
         with FeaturePack.open(pack) as opened:

@@ -13,7 +13,7 @@ from .common import EXISTING_FOLDER, progress_reporter
 from .manifest_options import count_option, out_option, root_option, write_built
 
 if TYPE_CHECKING:
-    from vad_toolkit.datasets.shipped import ShippedDataset
+    from vad_toolkit.datasets.registry import ShippedDataset
 
 WAYS = """Videos may lie in other folders than published, under another suffix, or as folders of
 numbered images. Each that is missing, renamed, ambiguous, damaged or of another length, and each
@@ -108,7 +108,7 @@ def _command(name: str, benchmark: Benchmark) -> click.Command:
     def run(
         root: Path, out: Path, count: bool, allow_missing: bool, masks: Path | None = None
     ) -> None:
-        from vad_toolkit.datasets.shipped import shipped_dataset
+        from vad_toolkit.datasets.registry import shipped_dataset
 
         _bind(lambda: shipped_dataset(name), root, out, count, allow_missing, masks)
 
@@ -147,7 +147,7 @@ def shared(
     Example:
       vad manifest build shared theirs --root videos --out manifests/theirs
     """
-    from vad_toolkit.datasets.shipped import read_dataset
+    from vad_toolkit.datasets.registry import read_dataset
 
     _bind(lambda: read_dataset(folder), root, out, count, allow_missing, masks)
 
@@ -160,9 +160,9 @@ def _bind(
     allow_missing: bool,
     masks: Path | None,
 ) -> None:
-    from vad_toolkit.datasets.binding import bind
-    from vad_toolkit.datasets.build import refuse_existing
-    from vad_toolkit.datasets.masks import with_masks
+    from vad_toolkit.datasets.building.binding import bind
+    from vad_toolkit.datasets.building.build import refuse_existing
+    from vad_toolkit.datasets.building.masks import with_masks
 
     refuse_existing(out)
     with progress_reporter() as progress:

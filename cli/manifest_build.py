@@ -90,8 +90,8 @@ def folder(
       vad manifest build folder --root RWF-2000 --out manifests/rwf --trimmed \\
           --source-pattern '/([^/]+)_[0-9]+$'
     """
-    from vad_toolkit.datasets.build import refuse_existing
-    from vad_toolkit.datasets.folder import build_folder_manifest
+    from vad_toolkit.datasets.building.build import refuse_existing
+    from vad_toolkit.datasets.building.folder import build_folder_manifest
 
     refuse_existing(out)
     with progress_reporter() as progress:
@@ -135,8 +135,8 @@ def csv_file(
     Example:
       vad manifest build csv videos.csv --root videos --out manifests/mine
     """
-    from vad_toolkit.datasets.build import refuse_existing
-    from vad_toolkit.datasets.csv_file import build_csv_manifest
+    from vad_toolkit.datasets.building.build import refuse_existing
+    from vad_toolkit.datasets.building.csv_file import build_csv_manifest
 
     refuse_existing(out)
     with progress_reporter() as progress:

@@ -10,7 +10,7 @@ import click
 from .common import ANY_PATH, EXISTING_FOLDER, print_table
 
 if TYPE_CHECKING:
-    from vad_toolkit.datasets.build import BuiltDataset
+    from vad_toolkit.datasets.building.build import BuiltDataset
 
 root_option = click.option(
     "--root", required=True, type=EXISTING_FOLDER, help="The folder of raw videos."
@@ -25,7 +25,7 @@ count_option = click.option(
 
 def write_built(built: BuiltDataset, out: Path) -> None:
     """Write a dataset and say what it holds; exit with 1 where videos were left out."""
-    from vad_toolkit.datasets.build import write_dataset
+    from vad_toolkit.datasets.building.build import write_dataset
     from vad_toolkit.datasets.manifest import read_manifest
     from vad_toolkit.datasets.summary import summarise
 

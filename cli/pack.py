@@ -13,7 +13,7 @@ from .pack_interchange import INTERCHANGE
 from .pack_share import card, merge, split
 
 if TYPE_CHECKING:
-    from vad_toolkit.features.pack import FeaturePack
+    from vad_toolkit.packs.pack import FeaturePack
 
 
 @click.group()
@@ -37,7 +37,7 @@ def info(file: Path, with_videos: bool, as_json: bool) -> None:
       vad pack info features.h5
       vad pack info features.h5 --videos --json
     """
-    from vad_toolkit.features.pack import FeaturePack
+    from vad_toolkit.packs.pack import FeaturePack
 
     with FeaturePack.open(file) as opened:
         facts = _facts(opened)
@@ -69,7 +69,7 @@ def verify(file: Path, as_json: bool) -> None:
     Example:
       vad pack verify features.h5
     """
-    from vad_toolkit.features.pack import FeaturePack
+    from vad_toolkit.packs.pack import FeaturePack
 
     with FeaturePack.open(file) as opened:
         problems = opened.verify()
@@ -96,7 +96,7 @@ def verify(file: Path, as_json: bool) -> None:
 
 
 def _facts(opened: FeaturePack) -> dict[str, Any]:
-    from vad_toolkit.crops import order_name
+    from vad_toolkit.core.crops import order_name
 
     metas = [opened.meta(id) for id in opened.ids]
     return {
@@ -146,7 +146,7 @@ def _snippets(opened: FeaturePack) -> int:
 
 
 def _weights_name(sha256: str) -> str:
-    from vad_toolkit.backbones.catalogue import CATALOGUE, RandomSource, name_of
+    from vad_toolkit.weights.catalogue import CATALOGUE, RandomSource, name_of
 
     name = name_of(sha256)
     if name is None:

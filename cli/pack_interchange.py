@@ -23,7 +23,7 @@ from .common import (
 
 if TYPE_CHECKING:
     from vad_toolkit.datasets.manifest import Manifest
-    from vad_toolkit.importing import ImportReport
+    from vad_toolkit.interchange.importing import ImportReport
 
 LAYOUT_NAMES = ("rtfm", "per-crop", "ten-first", "video-features", "sultani")
 SIDE_NAMES = ("train", "validation", "test", "all")
@@ -105,7 +105,7 @@ def import_command(
       vad pack import --rgb RGB --flow Flow --layout per-crop --manifest xd-violence \\
           --side train --out train.h5
     """
-    from vad_toolkit.importing import import_pack
+    from vad_toolkit.interchange.importing import import_pack
 
     if folder and rgb:
         raise click.UsageError("INPUT and --rgb are the same: give one")
@@ -182,8 +182,8 @@ def export_command(
     Example:
       vad pack export test.h5 --layout rtfm --out files --manifest ucf-crime --side test
     """
-    from vad_toolkit.exporting import export_pack
-    from vad_toolkit.features.pack import FeaturePack
+    from vad_toolkit.interchange.exporting import export_pack
+    from vad_toolkit.packs.pack import FeaturePack
 
     with FeaturePack.open(file) as opened, progress_reporter() as progress:
         report = export_pack(
@@ -248,7 +248,7 @@ def compare_command(a: Path, b: Path, tolerance: float, with_videos: bool, as_js
       vad pack compare ours.h5 theirs.h5 --videos
       vad pack compare ours.h5 UCF_Test_ten_crop_i3d
     """
-    from vad_toolkit.comparing import compare_paths
+    from vad_toolkit.interchange.compare import compare_paths
 
     with progress_reporter() as progress:
         report = compare_paths(a, b, progress=progress)
@@ -307,7 +307,7 @@ INTERCHANGE = (import_command, export_command, compare_command)
 
 def _one_manifest(name_or_file: str, side: str) -> Manifest:
     from vad_toolkit.datasets.manifest import Manifest
-    from vad_toolkit.datasets.shipped import find_manifest, shipped_dataset, shipped_names
+    from vad_toolkit.datasets.registry import find_manifest, shipped_dataset, shipped_names
 
     if side != "all" or name_or_file not in shipped_names():
         return find_manifest(name_or_file, "test" if side == "all" else side)
@@ -317,7 +317,7 @@ def _one_manifest(name_or_file: str, side: str) -> Manifest:
 
 def _sides(name_or_file: str, side: str | None, ids: tuple[str, ...]) -> dict[str, Manifest]:
     """The manifests that lists are wanted for, by side: those of which the pack has videos."""
-    from vad_toolkit.datasets.shipped import find_manifest, shipped_dataset, shipped_names
+    from vad_toolkit.datasets.registry import find_manifest, shipped_dataset, shipped_names
 
     if name_or_file not in shipped_names():
         stem = Path(name_or_file).stem
@@ -358,7 +358,7 @@ def _import_facts(report: ImportReport) -> dict[str, Any]:
 def _shown(name: str, value: Any) -> str:
     """A fact on one line: the order of crops by its name, of lists that are told above a count."""
     if name == "crops":
-        from vad_toolkit.crops import order_name
+        from vad_toolkit.core.crops import order_name
 
         return f"{len(value)}, {order_name(value) or ', '.join(value)}"
     if isinstance(value, dict):

@@ -31,7 +31,7 @@ def merge(
       vad pack merge train.h5 test.h5 --out features.h5
       vad pack merge features-*-of-003.h5 --out features.h5
     """
-    from vad_toolkit.features.merge import merge_packs
+    from vad_toolkit.packs.merge import merge_packs
 
     with progress_reporter() as progress:
         merged = merge_packs(packs, out, dataset=dataset, license=licence, progress=progress)
@@ -59,7 +59,7 @@ def split(file: Path, max_size: str, out_dir: Path, as_json: bool) -> None:
     Example:
       vad pack split features.h5 --max-size 2GB --out-dir parts
     """
-    from vad_toolkit.features.split import parse_size, split_pack
+    from vad_toolkit.packs.split import parse_size, split_pack
 
     limit = parse_size(max_size)
     with progress_reporter() as progress:

@@ -20,8 +20,8 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from vad_toolkit.prediction.alarms import Alarm
-    from vad_toolkit.prediction.predict import Prediction, PredictSummary
+    from vad_toolkit.scoring.alarms import Alarm
+    from vad_toolkit.scoring.predict import Prediction, PredictSummary
 
 SHOWN_ALARMS = 3
 
@@ -80,7 +80,7 @@ def predict(
       vad predict runs/first videos/ --out scores --threshold 0.7 --merge-seconds 2 --min-seconds 1
       vad predict runs/first testing/frames/01_0014 --fps 24 --out scores
     """
-    from vad_toolkit.prediction.predict import predict as predict_videos
+    from vad_toolkit.scoring.predict import predict as predict_videos
 
     with progress_reporter() as progress:
         summary = predict_videos(

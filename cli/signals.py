@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import click
 
-from vad_toolkit.forced_end import end_now
+from vad_toolkit.core.processes import end_now
 
 PATIENCE_SECONDS = 3.0
 LAST_SECONDS = 0.5

@@ -80,11 +80,11 @@ def train(
                 --jobs 2 --set head.activate=gate
       vad train --pack ucf-train.h5 --manifest ucf-crime --out runs/ucf --config ucf-crime
     """
-    from vad_toolkit.datasets.shipped import manifest_file
+    from vad_toolkit.datasets.registry import manifest_file
     from vad_toolkit.errors import InputError
-    from vad_toolkit.training.config import load_config
-    from vad_toolkit.training.loop import train as train_one
-    from vad_toolkit.training.loop import train_seeds
+    from vad_toolkit.training.load_config import load_config
+    from vad_toolkit.training.train import train as train_one
+    from vad_toolkit.training.train import train_seeds
 
     if seed is not None and seeds is not None:
         raise InputError("--seed names one run, --seeds N many: give one of them")

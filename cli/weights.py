@@ -26,10 +26,10 @@ def list_weights(as_json: bool) -> None:
     Example:
       vad weights list
     """
-    from vad_toolkit.backbones.catalogue import CATALOGUE
-    from vad_toolkit.backbones.store import installed
     from vad_toolkit.flow.raft import weights_file
     from vad_toolkit.flow.registry import NETWORKS
+    from vad_toolkit.weights.catalogue import CATALOGUE
+    from vad_toolkit.weights.store import installed
 
     here = {item.name: item for item in installed()}
     rows = [
@@ -88,8 +88,8 @@ def get(name: str) -> None:
       vad weights get i3d-rgb-k400
       vad weights get raft-large
     """
-    from vad_toolkit.backbones.store import get_weights
     from vad_toolkit.flow.registry import NETWORKS
+    from vad_toolkit.weights.store import get_weights
 
     if name in NETWORKS:
         from vad_toolkit.flow.raft import download
@@ -127,7 +127,7 @@ def import_file(file: Path, name: str, backbone: str | None, stream: str | None)
       vad weights import fine_tuned.pt --as my-i3d --backbone inception-i3d
       vad extract videos/ --set weights=my-i3d --out features.h5
     """
-    from vad_toolkit.backbones.store import import_weights
+    from vad_toolkit.weights.store import import_weights
 
     found = import_weights(file, name, stream, backbone)
     print_pairs(
@@ -157,7 +157,7 @@ def check(name: str, clip: Path | None, as_json: bool) -> None:
       vad weights check i3d-rgb-k400
       vad weights check i3d-rgb-k400 --clip v_CricketShot_g04_c01_rgb.gif
     """
-    from vad_toolkit.backbones.store import check_weights
+    from vad_toolkit.weights.store import check_weights
 
     found = check_weights(name)
     row: dict[str, object] = {
@@ -169,7 +169,7 @@ def check(name: str, clip: Path | None, as_json: bool) -> None:
     }
     agrees = True
     if clip is not None:
-        from vad_toolkit.backbones.answer import known_answer
+        from vad_toolkit.weights.answer import known_answer
 
         answer = known_answer(name, clip)
         agrees = answer.agrees

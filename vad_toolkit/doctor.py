@@ -64,7 +64,7 @@ def _packages() -> list[Finding]:
 def _devices() -> list[Finding]:
     import torch
 
-    from vad_toolkit.device import why_no_kernels
+    from vad_toolkit.core.device import why_no_kernels
 
     lines = [Finding("cpu", "ok", f"{torch.get_num_threads()} threads, {platform.machine()}")]
     if not torch.cuda.is_available():
@@ -103,7 +103,8 @@ def _decoders() -> list[Finding]:
 
 
 def _weights() -> list[Finding]:
-    from vad_toolkit.backbones.store import check_weights, home, installed
+    from vad_toolkit.core.files import home
+    from vad_toolkit.weights.store import check_weights, installed
 
     findings = [Finding("cache", "ok", str(home()))]
     items = installed()
@@ -119,7 +120,7 @@ def _weights() -> list[Finding]:
 
 
 def _disk() -> Finding:
-    from vad_toolkit.backbones.store import home
+    from vad_toolkit.core.files import home
 
     folder = home()
     while not folder.exists():

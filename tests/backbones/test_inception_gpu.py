@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from vad_toolkit.backbones.inception_i3d import InceptionBlock, InceptionI3D
-from vad_toolkit.crops import CENTER, CORNERS, TEN_CROP_ORDERS
-from vad_toolkit.features.snippets import crop_views
+from vad_toolkit.core.crops import CENTER, CORNERS, TEN_CROP_ORDERS
+from vad_toolkit.extraction.snippets import crop_views
 
 SIZE, FRAMES = 32, 2
 WIDTHS, OUTPUTS = (16, 48, 32, 24, 16, 16), 80  # 24 is no multiple of what kernels read at once

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from plain_inception_i3d import PlainInceptionI3D, unfolded
 
 from vad_toolkit.backbones import inception_i3d
-from vad_toolkit.backbones.convert import random_weights, read_weights
 from vad_toolkit.backbones.inception_i3d import InceptionI3D
 from vad_toolkit.backbones.volume_conv import volume_conv
+from vad_toolkit.weights.convert import random_weights, read_weights
 
 
 @pytest.mark.parametrize("size", [(16, 64, 64), (9, 67, 75), (10, 96, 70)])

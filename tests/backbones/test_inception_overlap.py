@@ -10,8 +10,8 @@ from torch import Tensor
 
 from vad_toolkit.backbones.inception_i3d import InceptionBlock, InceptionI3D
 from vad_toolkit.backbones.inception_overlap import OverlapInceptionI3D, plan_pieces
-from vad_toolkit.crops import CENTER, CORNERS, TEN_CROP_ORDERS, crop_places
-from vad_toolkit.features.snippets import crop_views
+from vad_toolkit.core.crops import CENTER, CORNERS, TEN_CROP_ORDERS, crop_places
+from vad_toolkit.extraction.snippets import crop_views
 
 FRAMES = 2
 TURNED = ("bottom-left mirrored", "top-right", "top-left mirrored")

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from vad_toolkit.backbones.backbone import published_parameters
-from vad_toolkit.backbones.catalogue import CATALOGUE
-from vad_toolkit.backbones.convert import random_weights
 from vad_toolkit.backbones.registry import ARCHITECTURES, CHANNELS, find_architecture
 from vad_toolkit.errors import InputError
+from vad_toolkit.weights.catalogue import CATALOGUE
+from vad_toolkit.weights.convert import random_weights
 
 # With each one's 400-way classifier, gamma and beta of each batch norm, and each published bias.
 PARAMETERS = {

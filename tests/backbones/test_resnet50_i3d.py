@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vad_toolkit.backbones.convert import random_weights, read_weights
 from vad_toolkit.backbones.resnet50_i3d import I3DResNet50
 from vad_toolkit.errors import WeightsError
+from vad_toolkit.weights.convert import random_weights, read_weights
 
 NAMES = {False: "i3d-resnet50", True: "i3d-resnet50-nonlocal"}
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torchvision.models import get_model, get_weight
 
-from vad_toolkit.backbones.catalogue import CATALOGUE, TorchvisionSource
-from vad_toolkit.backbones.convert import read_weights
 from vad_toolkit.backbones.registry import ARCHITECTURES
 from vad_toolkit.errors import WeightsError
+from vad_toolkit.weights.catalogue import CATALOGUE, TorchvisionSource
+from vad_toolkit.weights.convert import read_weights
 
 NORMALISATIONS = {
     "kinetics": ([0.43216, 0.394666, 0.37645], [0.22803, 0.22145, 0.216989]),

@@ -8,12 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv3d
 
 from vad_toolkit.backbones.backbone import FoldedConv3d
-from vad_toolkit.backbones.volume_conv import (
-    LEAST_INPUTS,
-    LEAST_WIDTH,
-    has_quick_form,
-    volume_conv,
-)
+from vad_toolkit.backbones.volume_conv import LEAST_INPUTS, LEAST_WIDTH, has_quick_form, volume_conv
 
 LAST = torch.channels_last_3d
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from train_full import choose, covered, measure, write_features
 
-from vad_toolkit.features.pack import FeaturePack
-from vad_toolkit.training.config import load_config
+from vad_toolkit.packs.pack import FeaturePack
+from vad_toolkit.training.load_config import load_config
 
 
 def test_a_run_and_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

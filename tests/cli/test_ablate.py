@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner, Result
 from vad_cli.main import vad
 
-from vad_toolkit.context_motion.plan import Level, Size
-from vad_toolkit.context_motion.vectors import VectorDataset, write_vectors
 from vad_toolkit.errors import InputError
+from vad_toolkit.experiments.context_motion.courses import Level, Size
+from vad_toolkit.experiments.context_motion.vectors import VectorDataset, write_vectors
 
 SETTINGS = ["steps=2", "pairs=2", "data.segments=4", "tensorboard=false", "head.hidden=[4, 2]"]
 

@@ -13,9 +13,9 @@ from vad_cli.main import vad
 
 from vad_toolkit.datasets.manifest import Entry, read_manifest, write_manifest
 from vad_toolkit.errors import InputError
-from vad_toolkit.features.pack import write_pack
-from vad_toolkit.features.recipe import load_recipe
-from vad_toolkit.features.video import VideoFeatures, VideoMeta
+from vad_toolkit.packs.video import VideoFeatures, VideoMeta
+from vad_toolkit.packs.write import write_pack
+from vad_toolkit.recipes.recipe import load_recipe
 
 Run = Callable[..., tuple[str, str]]
 

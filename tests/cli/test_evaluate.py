@@ -13,7 +13,6 @@ from click.testing import CliRunner
 from vad_cli.main import vad
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.evaluation.figures import FigureRequest
 from vad_toolkit.evaluation.ground_truth import TruthSource
 from vad_toolkit.evaluation.metrics import METRIC_NAMES, compute_metrics
 from vad_toolkit.evaluation.pools import ScoredVideo
@@ -25,6 +24,7 @@ from vad_toolkit.evaluation.result import (
     RunsResult,
     Spread,
 )
+from vad_toolkit.experiments.inspection.figures import FigureRequest
 
 
 def result(

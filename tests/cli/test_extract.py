@@ -11,12 +11,13 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from vad_cli.main import vad
 
-from vad_toolkit.backbones.store import get_weights
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.errors import InputError, WeightsError
-from vad_toolkit.features.imported import ImportedRecipe
-from vad_toolkit.features.pack import FeaturePack, write_pack
-from vad_toolkit.features.video import VideoFeatures, VideoMeta
+from vad_toolkit.packs.pack import FeaturePack
+from vad_toolkit.packs.video import VideoFeatures, VideoMeta
+from vad_toolkit.packs.write import write_pack
+from vad_toolkit.recipes.imported import ImportedRecipe
+from vad_toolkit.weights.store import get_weights
 
 SMALL = ("weights=i3d-rgb-random", "resize=64", "crop_size=64")
 

@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 from vad_cli.main import vad
 
-from vad_toolkit.crops import CENTER
+from vad_toolkit.core.crops import CENTER
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.errors import ManifestError, PackError, VadError
-from vad_toolkit.features.imported import ImportedRecipe
-from vad_toolkit.features.pack import write_pack
-from vad_toolkit.features.video import VideoFeatures, VideoMeta
+from vad_toolkit.packs.video import VideoFeatures, VideoMeta
+from vad_toolkit.packs.write import write_pack
+from vad_toolkit.recipes.imported import ImportedRecipe
 
 
 def run(*arguments: str | Path) -> Result:

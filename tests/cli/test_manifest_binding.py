@@ -13,7 +13,7 @@ from vad_cli.manifest_binding import BENCHMARKS
 
 from vad_toolkit.datasets.dataset_info import read_dataset_info, write_dataset_info
 from vad_toolkit.datasets.manifest import Entry, read_manifest, write_manifest
-from vad_toolkit.datasets.shipped import shipped_info, shipped_names
+from vad_toolkit.datasets.registry import shipped_info, shipped_names
 from vad_toolkit.errors import InputError, ManifestError
 from vad_toolkit.video.encode import write_video
 

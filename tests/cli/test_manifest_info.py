@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from vad_cli.main import vad
 
-from vad_toolkit.datasets.shipped import shipped_names
+from vad_toolkit.datasets.registry import shipped_names
 from vad_toolkit.errors import InputError
 
 Info = Callable[..., str]

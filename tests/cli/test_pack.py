@@ -13,12 +13,13 @@ import pytest
 from click.testing import CliRunner, Result
 from vad_cli.pack import pack
 
-from vad_toolkit.backbones.catalogue import CATALOGUE
-from vad_toolkit.crops import crop_order
-from vad_toolkit.features.imported import ImportedRecipe
-from vad_toolkit.features.pack import FeaturePack, write_pack
-from vad_toolkit.features.recipe import load_recipe
-from vad_toolkit.features.video import VideoFeatures, VideoMeta
+from vad_toolkit.core.crops import crop_order
+from vad_toolkit.packs.pack import FeaturePack
+from vad_toolkit.packs.video import VideoFeatures, VideoMeta
+from vad_toolkit.packs.write import write_pack
+from vad_toolkit.recipes.imported import ImportedRecipe
+from vad_toolkit.recipes.recipe import load_recipe
+from vad_toolkit.weights.catalogue import CATALOGUE
 
 
 def write(path: Path, **changes: object) -> Path:

@@ -13,8 +13,8 @@ from vad_cli.pack_interchange import LAYOUT_NAMES
 
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.errors import InputError
-from vad_toolkit.features.layouts.catalogue import LAYOUTS
-from vad_toolkit.features.pack import FeaturePack
+from vad_toolkit.interchange.layouts.registry import LAYOUTS
+from vad_toolkit.packs.pack import FeaturePack
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from click.testing import CliRunner, Result
 from vad_cli.pack import pack
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.features.pack import FeaturePack, write_pack
-from vad_toolkit.features.recipe import load_recipe
-from vad_toolkit.features.video import VideoFeatures, VideoMeta
+from vad_toolkit.packs.pack import FeaturePack
+from vad_toolkit.packs.video import VideoFeatures, VideoMeta
+from vad_toolkit.packs.write import write_pack
+from vad_toolkit.recipes.recipe import load_recipe
 
 
 def write(path: Path, *ids: str, license: str = "CC0-1.0") -> Path:

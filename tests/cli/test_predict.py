@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from vad_cli.main import vad
 
 from vad_toolkit.extraction.failures import Failure
-from vad_toolkit.prediction.alarms import Alarm
-from vad_toolkit.prediction.predict import Prediction, PredictSummary
+from vad_toolkit.scoring.alarms import Alarm
+from vad_toolkit.scoring.predict import Prediction, PredictSummary
 
 ALARMS = (Alarm(16, 32, 1.6, 3.2, 0.75, 16), Alarm(48, 70, 4.8, 7.0, 0.9, 64))
 
@@ -49,7 +49,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
             call.update(checkpoint=checkpoint, videos=videos, out=out, **options)
             return PredictSummary(out, predictions, tuple(failures))
 
-        monkeypatch.setattr("vad_toolkit.prediction.predict.predict", fake)
+        monkeypatch.setattr("vad_toolkit.scoring.predict.predict", fake)
         return call
 
     return fix

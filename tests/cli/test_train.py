@@ -11,10 +11,10 @@ from vad_cli.train import train
 
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.errors import InputError, ManifestError
-from vad_toolkit.features.pack import write_pack
-from vad_toolkit.features.recipe import load_recipe
-from vad_toolkit.features.video import VideoFeatures, VideoMeta
-from vad_toolkit.training.config import PRESETS
+from vad_toolkit.packs.video import VideoFeatures, VideoMeta
+from vad_toolkit.packs.write import write_pack
+from vad_toolkit.recipes.recipe import load_recipe
+from vad_toolkit.training.load_config import PRESETS
 
 QUICK = ["steps=2", "pairs=2", "data.segments=4", "tensorboard=false", "head.hidden=[4, 2]"]
 

@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 from torch import nn
 from vad_cli.main import vad
 
-from vad_toolkit.backbones.catalogue import CATALOGUE
 from vad_toolkit.errors import WeightsError
 from vad_toolkit.flow.raft import weights_file
+from vad_toolkit.weights.catalogue import CATALOGUE
 
 
 @pytest.fixture(autouse=True)

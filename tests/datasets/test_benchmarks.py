@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vad_toolkit.datasets.shipped import shipped_dataset, shipped_names
+from vad_toolkit.datasets.registry import shipped_dataset, shipped_names
 from vad_toolkit.datasets.summary import Summary, summarise
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"

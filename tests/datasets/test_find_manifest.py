@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vad_toolkit.datasets.manifest import Entry, write_manifest
-from vad_toolkit.datasets.shipped import (
+from vad_toolkit.datasets.registry import (
     find_manifest,
     manifest_file,
     shipped_dataset,

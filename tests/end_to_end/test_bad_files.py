@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from vad_toolkit.features.pack import FeaturePack
+from vad_toolkit.packs.pack import FeaturePack
 
 BAD = {"corrupted", "empty", "text", "truncated"}
 

@@ -19,13 +19,13 @@ from PIL import Image
 from scipy.io import savemat
 from vad_cli.main import vad
 
-from vad_toolkit.backbones.store import get_weights
 from vad_toolkit.datasets.dataset_info import DatasetInfo, write_dataset_info
-from vad_toolkit.datasets.groundtruth import frame_labels
 from vad_toolkit.datasets.manifest import Entry, read_manifest, write_manifest
-from vad_toolkit.datasets.shipped import shipped_dataset
-from vad_toolkit.features.pack import FeaturePack
+from vad_toolkit.datasets.registry import shipped_dataset
+from vad_toolkit.datasets.truth.labels import frame_labels
+from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.video.encode import write_video
+from vad_toolkit.weights.store import get_weights
 
 HEIGHT, WIDTH = 48, 64
 UNKNOWN_FRAMES = 20  # of videos whose length is not published

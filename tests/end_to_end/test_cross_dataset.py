@@ -11,11 +11,12 @@ import pytest
 from vad_toolkit.datasets.manifest import Entry, read_manifest, write_manifest
 from vad_toolkit.errors import PackError
 from vad_toolkit.evaluation.evaluate import evaluate
-from vad_toolkit.features.pack import FeaturePack, write_pack
-from vad_toolkit.features.recipe import load_recipe
-from vad_toolkit.features.video import VideoFeatures, VideoMeta
-from vad_toolkit.training.config import load_config
-from vad_toolkit.training.loop import train
+from vad_toolkit.packs.pack import FeaturePack
+from vad_toolkit.packs.video import VideoFeatures, VideoMeta
+from vad_toolkit.packs.write import write_pack
+from vad_toolkit.recipes.recipe import load_recipe
+from vad_toolkit.training.load_config import load_config
+from vad_toolkit.training.train import train
 
 QUICK = {"steps": 2, "tensorboard": False, "data.segments": 4, "head.hidden": [8, 4]}
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vad_toolkit.features.pack import FeaturePack
-from vad_toolkit.files import TEMPORARY_MARK
+from vad_toolkit.core.files import TEMPORARY_MARK
+from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.video.encode import write_video
 
 KILLS = int(os.environ.get("VAD_KILLS", "2"))
@@ -43,7 +43,7 @@ def digest(pack: Path) -> str:
 @pytest.mark.slow
 @pytest.mark.timeout(120 + 60 * KILLS)
 def test_kill_and_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vad_toolkit.backbones.store import get_weights
+    from vad_toolkit.weights.store import get_weights
 
     monkeypatch.setenv("VAD_HOME", str(tmp_path / "home"))
     get_weights("i3d-rgb-random")

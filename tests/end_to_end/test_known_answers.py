@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from vad_toolkit.backbones.answer import known_answer
-from vad_toolkit.backbones.store import load_backbone
 from vad_toolkit.errors import InputError
-from vad_toolkit.extraction.streams import RgbClips
-from vad_toolkit.features.recipe import load_recipe
-from vad_toolkit.features.resize import resize_frames
-from vad_toolkit.video.reader import open_video
+from vad_toolkit.extraction.modalities import RgbClips
+from vad_toolkit.extraction.resize import resize_frames
+from vad_toolkit.recipes.recipe import load_recipe
+from vad_toolkit.video.open import open_video
+from vad_toolkit.weights.answer import known_answer
+from vad_toolkit.weights.store import load_backbone
 
 SAMPLES = {  # class and probability as published, of 64 frames; the middle ones fit
     "arm_wrestling.mp4": ("arm wrestling", 1.000),

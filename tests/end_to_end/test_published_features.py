@@ -10,12 +10,12 @@ from click.testing import CliRunner
 from vad_cli.main import vad
 
 from vad_toolkit.datasets.manifest import write_manifest
-from vad_toolkit.datasets.shipped import find_manifest
+from vad_toolkit.datasets.registry import find_manifest
 from vad_toolkit.errors import ManifestError
-from vad_toolkit.features.pack import FeaturePack
 from vad_toolkit.models.registry import build_model
+from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.training.checkpoint import describe_checkpoint, save_checkpoint
-from vad_toolkit.training.config import load_config
+from vad_toolkit.training.load_config import load_config
 
 WIDTH = 4096
 

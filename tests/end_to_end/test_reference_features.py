@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vad_toolkit.extraction.extractor import Extractor
-from vad_toolkit.features.recipe import load_recipe
+from vad_toolkit.recipes.recipe import load_recipe
 
 CENTER_CLIPS = ("fight/fi001", "fight/fi054", "noFight/nofi107", "noFight/nofi070")
 TEN_CROP_CLIPS = ("noFight/nofi070",)

@@ -20,10 +20,10 @@ import pytest
 from click.testing import CliRunner
 from vad_cli.main import vad
 
-from vad_toolkit.datasets import shipped
+from vad_toolkit.datasets import registry as shipped
 from vad_toolkit.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
-from vad_toolkit.datasets.rules import label_count, load_rule, rule_labels
-from vad_toolkit.training.config import load_config
+from vad_toolkit.datasets.truth.rules import label_count, load_rule, rule_labels
+from vad_toolkit.training.load_config import load_config
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reproduce.md").read_text(encoding="utf-8")
 RAW = ("weights get", "manifest build", "extract")  # what begins a block that is only parsed

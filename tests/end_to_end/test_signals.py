@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vad_toolkit.backbones.store import get_weights
-from vad_toolkit.features.pack import FeaturePack
-from vad_toolkit.processes import descendants
+from vad_toolkit.core.processes import descendants
+from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.video.encode import write_video
+from vad_toolkit.weights.store import get_weights
 
 END_SECONDS = 200.0
 WAIT_SECONDS = 200.0

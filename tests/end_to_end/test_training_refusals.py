@@ -14,10 +14,9 @@ from vad_cli.main import vad
 
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.errors import VadError
-from vad_toolkit.features.pack import write_pack
-from vad_toolkit.features.recipe import load_recipe
-from vad_toolkit.features.stream import raw_bytes
-from vad_toolkit.features.video import VideoFeatures, VideoMeta
+from vad_toolkit.packs.video import VideoFeatures, VideoMeta, raw_bytes
+from vad_toolkit.packs.write import write_pack
+from vad_toolkit.recipes.recipe import load_recipe
 
 SNIPPETS = 6
 QUICK = ("steps=2", "tensorboard=false", "data.segments=4", "head.hidden=[8,4]")

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from vad_toolkit.datasets.groundtruth import frame_labels
+from vad_toolkit.core.files import sha256_file
+from vad_toolkit.core.progress import ProgressEvent
 from vad_toolkit.datasets.manifest import Entry, read_manifest, write_manifest
+from vad_toolkit.datasets.truth.labels import frame_labels
 from vad_toolkit.errors import InputError, ManifestError, PackCorrupt, PackError, VadError
 from vad_toolkit.evaluation.evaluate import evaluate, evaluate_runs
-from vad_toolkit.features.pack import FeaturePack
-from vad_toolkit.features.recipe import Recipe
-from vad_toolkit.features.stream import raw_bytes
-from vad_toolkit.files import sha256_file
-from vad_toolkit.progress import ProgressEvent
+from vad_toolkit.packs.pack import FeaturePack
+from vad_toolkit.packs.video import raw_bytes
+from vad_toolkit.recipes.recipe import Recipe
 
 FRAMES = {"normal/a": 100, "normal/b": 40, "fight/a": 90, "fire/a": 64}
 
@@ -176,7 +176,9 @@ def test_in_blocks_as_in_one_piece(
     run: Path, pack: Path, manifest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = evaluate(run, pack, manifest, plots=False)
-    monkeypatch.setattr("vad_toolkit.models.scoring.ROWS_AT_ONCE", 2)  # videos have 3 to 7 snippets
+    monkeypatch.setattr(
+        "vad_toolkit.scoring.snippet_scores.ROWS_AT_ONCE", 2
+    )  # videos have 3 to 7 snippets
     blocks = evaluate(run, pack, manifest, plots=False)
     for id in FRAMES:
         one, other = (np.load(found.out / "scores" / f"{id}.npy") for found in (whole, blocks))
@@ -188,7 +190,7 @@ def test_features_that_are_damaged_name_the_video(
     run: Path, pack: Path, manifest: Path, honest: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the last snippet, which is read last; whether the digest was made of the NaN or not."""
-    monkeypatch.setattr("vad_toolkit.models.scoring.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("vad_toolkit.scoring.snippet_scores.ROWS_AT_ONCE", 2)
     with h5py.File(pack, "r+") as file:
         stored = file["videos/fight/a/rgb"]
         stored[5, 0, 1] = np.nan

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from vad_toolkit.datasets.groundtruth import frame_labels
+from vad_toolkit.core.files import sha256_file
+from vad_toolkit.core.progress import silent
 from vad_toolkit.datasets.manifest import read_manifest
+from vad_toolkit.datasets.truth.labels import frame_labels
 from vad_toolkit.errors import InputError, ManifestError, PackError
 from vad_toolkit.evaluation.evaluate import evaluate
 from vad_toolkit.evaluation.fusion import fuse, fuse_runs, normalise_weights
 from vad_toolkit.evaluation.score import TestSet, score_test_set
-from vad_toolkit.features.pack import FeaturePack
-from vad_toolkit.features.recipe import Recipe
-from vad_toolkit.files import sha256_file
-from vad_toolkit.progress import silent
+from vad_toolkit.packs.pack import FeaturePack
+from vad_toolkit.recipes.recipe import Recipe
 
 FRAMES = {"normal/a": 100, "normal/b": 40, "fight/a": 90, "fire/a": 64}
 STEP_8 = Recipe(crops="center", step=8)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vad_toolkit.crops import CENTER
-from vad_toolkit.datasets.global_labels import global_labels, write_global_labels
-from vad_toolkit.datasets.groundtruth import frame_labels
+from vad_toolkit.core.crops import CENTER
 from vad_toolkit.datasets.manifest import Entry, Manifest, write_manifest
+from vad_toolkit.datasets.truth.global_labels import global_labels, write_global_labels
+from vad_toolkit.datasets.truth.labels import frame_labels
 from vad_toolkit.errors import InputError, ManifestError, PackError
 from vad_toolkit.evaluation.evaluate import evaluate
 from vad_toolkit.evaluation.ground_truth import (
@@ -22,9 +22,9 @@ from vad_toolkit.evaluation.ground_truth import (
     check_label_counts,
     load_ground_truth,
 )
-from vad_toolkit.features.imported import ImportedRecipe
-from vad_toolkit.features.pack import FeaturePack
-from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.packs.pack import FeaturePack
+from vad_toolkit.recipes.imported import ImportedRecipe
+from vad_toolkit.recipes.recipe import Recipe
 
 MakePack = Callable[..., Path]
 FRAMES = {"normal/a": 100, "normal/b": 40, "fight/a": 90, "both/a": 64}

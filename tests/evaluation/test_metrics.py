@@ -12,12 +12,7 @@ from sklearn.metrics import auc as curve_area
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.evaluation.metrics import (
-    DEFINITIONS,
-    METRIC_NAMES,
-    Metrics,
-    compute_metrics,
-)
+from vad_toolkit.evaluation.metrics import DEFINITIONS, METRIC_NAMES, Metrics, compute_metrics
 from vad_toolkit.evaluation.pools import ScoredVideo
 
 EXACT = 1e-12

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vad_toolkit.backbones.store import get_weights
-from vad_toolkit.features.recipe import Recipe, load_recipe
+from vad_toolkit.recipes.recipe import Recipe, load_recipe
 from vad_toolkit.video.encode import write_video
+from vad_toolkit.weights.store import get_weights
 
 
 def frames(count: int, seed: int, size: tuple[int, int] = (64, 96)) -> Iterator[np.ndarray]:

@@ -21,9 +21,9 @@ from vad_toolkit.extraction.cost import (
 from vad_toolkit.extraction.extractor import Extractor
 from vad_toolkit.extraction.plan import VideoSize, measure_videos
 from vad_toolkit.extraction.sources import VideoSource, list_sources
-from vad_toolkit.features.pack import write_pack
-from vad_toolkit.features.recipe import Recipe, load_recipe
-from vad_toolkit.features.video import VideoFeatures, VideoMeta
+from vad_toolkit.packs.video import VideoFeatures, VideoMeta
+from vad_toolkit.packs.write import write_pack
+from vad_toolkit.recipes.recipe import Recipe, load_recipe
 
 
 def size(id: str, frames: int, fps: float = 25.0) -> VideoSize:

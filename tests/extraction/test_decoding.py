@@ -11,7 +11,7 @@ import pytest
 from vad_toolkit.errors import DecodeError
 from vad_toolkit.extraction import decoding
 from vad_toolkit.extraction.decoding import DecodeAhead, Ended, Failed, Frames, Opened
-from vad_toolkit.video.reader import open_video
+from vad_toolkit.video.open import open_video
 
 
 def whole(path: Path) -> np.ndarray:

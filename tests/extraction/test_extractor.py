@@ -15,19 +15,19 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional as tv
 
-from vad_toolkit.backbones.store import get_weights, load_backbone
-from vad_toolkit.crops import CENTER, TEN_CROP_ORDERS
+from vad_toolkit.core.crops import CENTER, TEN_CROP_ORDERS
 from vad_toolkit.errors import DecodeError, InputError, WeightsError
 from vad_toolkit.extraction import extractor as extractor_module
 from vad_toolkit.extraction.decoding import Event, Failed, Frames, Opened
 from vad_toolkit.extraction.extractor import Extractor
+from vad_toolkit.extraction.resize import resize_frames
 from vad_toolkit.extraction.sources import VideoSource, list_sources
-from vad_toolkit.features.recipe import Recipe, load_recipe
-from vad_toolkit.features.resize import resize_frames
 from vad_toolkit.flow.tvl1 import TVL1
-from vad_toolkit.video.files import source_sha256
-from vad_toolkit.video.reader import open_video
+from vad_toolkit.recipes.recipe import Recipe, load_recipe
+from vad_toolkit.video.open import open_video
+from vad_toolkit.video.paths import source_sha256
 from vad_toolkit.video.worker import DecodeWorker, FrameStream
+from vad_toolkit.weights.store import get_weights, load_backbone
 
 
 def test_features_are_the_networks_mean_over_a_snippet(

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from vad_toolkit.errors import DecodeError, InputError, WeightsError
-from vad_toolkit.extraction.extractor import Extracted, Extractor, OnFrames
+from vad_toolkit.extraction.extract import extract_pack
+from vad_toolkit.extraction.extractor import Extractor, OnFrames
+from vad_toolkit.extraction.in_progress import Extracted
 from vad_toolkit.extraction.ray_engine import ray_engine
-from vad_toolkit.extraction.run import extract_pack
 from vad_toolkit.extraction.sources import VideoSource, list_sources
-from vad_toolkit.features.pack import FeaturePack
-from vad_toolkit.features.recipe import Recipe
+from vad_toolkit.packs.pack import FeaturePack
+from vad_toolkit.recipes.recipe import Recipe
 
 STORE_BYTES = 80 << 20
 

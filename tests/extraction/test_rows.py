@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vad_toolkit.extraction.rows import FIRST_ROWS, Rows
+from vad_toolkit.extraction.in_progress import FIRST_ROWS, Rows
 
 
 @pytest.mark.parametrize("count", [1, FIRST_ROWS, FIRST_ROWS + 1, 4 * FIRST_ROWS + 7])

@@ -10,7 +10,7 @@ import torch
 
 from vad_toolkit.errors import InputError
 from vad_toolkit.flow.opencv import OpenCVTVL1
-from vad_toolkit.flow.tvl1 import TVL1Parameters
+from vad_toolkit.flow.tvl1_parameters import TVL1Parameters
 
 
 def test_small_frames_before_large_ones_change_nothing() -> None:

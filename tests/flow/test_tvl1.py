@@ -13,7 +13,8 @@ from torch import Tensor
 
 from vad_toolkit.errors import InputError
 from vad_toolkit.flow import tvl1
-from vad_toolkit.flow.tvl1 import TVL1, TVL1Parameters, grey
+from vad_toolkit.flow.tvl1 import TVL1, grey
+from vad_toolkit.flow.tvl1_parameters import TVL1Parameters
 
 Moved = Callable[..., tuple[Tensor, Tensor]]
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from vad_toolkit.flow import tvl1
 from vad_toolkit.flow.median import median_filter
-from vad_toolkit.flow.tvl1 import TVL1, TVL1Parameters
+from vad_toolkit.flow.tvl1 import TVL1
+from vad_toolkit.flow.tvl1_parameters import TVL1Parameters
 
 # No median: the interpreter takes seconds for one. It has a test of its own.
 FEW = TVL1Parameters(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vad_toolkit.crops import crop_index, crop_order
+from vad_toolkit.core.crops import crop_index, crop_order
 from vad_toolkit.datasets.manifest import Entry, Manifest
 
 Features = Mapping[str, np.ndarray]

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vad_toolkit.crops import ORDER_NAMES, crop_index, crop_order
+from vad_toolkit.core.crops import ORDER_NAMES, crop_index, crop_order
 from vad_toolkit.datasets.manifest import Entry, Manifest
 from vad_toolkit.errors import InputError, ManifestError, PackCorrupt
-from vad_toolkit.exporting import export_pack, usual_rule
-from vad_toolkit.features.pack import FeaturePack
-from vad_toolkit.features.recipe import load_recipe
-from vad_toolkit.importing import import_pack
+from vad_toolkit.interchange.exporting import export_pack, usual_rule
+from vad_toolkit.interchange.importing import import_pack
+from vad_toolkit.packs.pack import FeaturePack
+from vad_toolkit.recipes.recipe import load_recipe
 
 Features = Mapping[str, np.ndarray]
 WriteFiles = Callable[..., Path]

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 import vad_toolkit
-from vad_toolkit.crops import ORDER_NAMES, crop_index, crop_order
+from vad_toolkit.core.crops import ORDER_NAMES, crop_index, crop_order
+from vad_toolkit.core.files import canonical_json, sha256_file, sha256_text
+from vad_toolkit.core.progress import ProgressEvent
 from vad_toolkit.datasets.manifest import Entry, Manifest
-from vad_toolkit.datasets.shipped import find_manifest
+from vad_toolkit.datasets.registry import find_manifest
 from vad_toolkit.errors import InputError, ManifestError
-from vad_toolkit.features import stream as stream_module
-from vad_toolkit.features.imported import ImportedRecipe
-from vad_toolkit.features.pack import FeaturePack
-from vad_toolkit.files import canonical_json, sha256_file, sha256_text
-from vad_toolkit.importing import import_pack
-from vad_toolkit.progress import ProgressEvent
+from vad_toolkit.interchange.importing import import_pack
+from vad_toolkit.packs import write as stream_module
+from vad_toolkit.packs.pack import FeaturePack
+from vad_toolkit.recipes.imported import ImportedRecipe
 
 Features = Mapping[str, np.ndarray]
 WriteFiles = Callable[..., Path]

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vad_toolkit.datasets.rules import label_count, load_rule
-from vad_toolkit.datasets.shipped import find_manifest
-from vad_toolkit.exporting import export_pack
-from vad_toolkit.features.pack import FeaturePack
-from vad_toolkit.importing import import_pack
+from vad_toolkit.datasets.registry import find_manifest
+from vad_toolkit.datasets.truth.rules import label_count, load_rule
+from vad_toolkit.interchange.exporting import export_pack
+from vad_toolkit.interchange.importing import import_pack
+from vad_toolkit.packs.pack import FeaturePack
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from vad_toolkit.models.config import MgfnConfig, ModelConfig, RtfmConfig, UrDmuConfig
+from vad_toolkit.models.config import ModelConfig
+from vad_toolkit.models.mgfn import MgfnConfig
 from vad_toolkit.models.registry import build_model
+from vad_toolkit.models.rtfm import RtfmConfig
+from vad_toolkit.models.ur_dmu import UrDmuConfig
 
 BASELINES = ["rtfm", "ur-dmu", "mgfn"]
 

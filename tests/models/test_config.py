@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from vad_toolkit.models.config import ClavComoConfig, ClavComoHead, SultaniConfig
+from vad_toolkit.models.clav_como.options import ClavComoConfig, ClavComoHead
+from vad_toolkit.models.sultani import SultaniConfig
 
 
 def test_defaults_are_the_sizes_of_the_papers() -> None:

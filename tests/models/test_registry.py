@@ -3,11 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vad_toolkit.models.config import ClavComoConfig, ModelConfig, SultaniConfig
-from vad_toolkit.models.head import ClavComo
-from vad_toolkit.models.inputs import Standardise
+from vad_toolkit.models.base import Standardise
+from vad_toolkit.models.clav_como.model import ClavComo
+from vad_toolkit.models.clav_como.options import ClavComoConfig
+from vad_toolkit.models.config import ModelConfig
 from vad_toolkit.models.registry import METHODS, build_model
-from vad_toolkit.models.sultani import Sultani
+from vad_toolkit.models.sultani import Sultani, SultaniConfig
 
 
 def test_every_method_builds() -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vad_toolkit.features.pack import LICENSE_NOT_STATED, write_pack
-from vad_toolkit.features.recipe import AnyRecipe, Recipe, load_recipe
-from vad_toolkit.features.video import VideoFeatures, VideoMeta
+from vad_toolkit.packs.pack import LICENSE_NOT_STATED
+from vad_toolkit.packs.video import VideoFeatures, VideoMeta
+from vad_toolkit.packs.write import write_pack
+from vad_toolkit.recipes.recipe import AnyRecipe, Recipe, load_recipe
 
 MakePack = Callable[..., Path]
 CENTER = load_recipe("i3d-rgb-center")

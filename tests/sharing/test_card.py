@@ -15,10 +15,10 @@ from pathlib import Path
 import h5py
 import pytest
 
+from vad_toolkit.core.files import sha256_file
 from vad_toolkit.errors import InputError, PackCorrupt, PackError
-from vad_toolkit.features.imported import ImportedRecipe
-from vad_toolkit.features.recipe import load_recipe
-from vad_toolkit.files import sha256_file
+from vad_toolkit.recipes.imported import ImportedRecipe
+from vad_toolkit.recipes.recipe import load_recipe
 from vad_toolkit.sharing.card import NAMES, render_checksums, write_card
 from vad_toolkit.sharing.facts import Publication, read_facts
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from vad_toolkit.backbones.catalogue import CATALOGUE
-from vad_toolkit.features.imported import ImportedRecipe
-from vad_toolkit.features.recipe import Recipe, load_recipe
+from vad_toolkit.recipes.imported import ImportedRecipe
+from vad_toolkit.recipes.recipe import Recipe, load_recipe
 from vad_toolkit.sharing.facts import read_facts
 from vad_toolkit.sharing.licenses import hub_license, license_slug, license_url
 from vad_toolkit.sharing.origin import command
 from vad_toolkit.sharing.readme import render_readme, size_category
+from vad_toolkit.weights.catalogue import CATALOGUE
 
 MakePack = Callable[..., Path]
 

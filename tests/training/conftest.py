@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from vad_toolkit.datasets.manifest import Entry, write_manifest
-from vad_toolkit.features.pack import write_pack
-from vad_toolkit.features.recipe import Recipe, load_recipe
-from vad_toolkit.features.video import VideoFeatures, VideoMeta
-from vad_toolkit.training.config import TrainConfig, load_config
+from vad_toolkit.models.config import TrainConfig
+from vad_toolkit.packs.video import VideoFeatures, VideoMeta
+from vad_toolkit.packs.write import write_pack
+from vad_toolkit.recipes.recipe import Recipe, load_recipe
+from vad_toolkit.training.load_config import load_config
 
 DIM = 8
 SMALL = {

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from vad_toolkit.core.files import canonical_json
 from vad_toolkit.errors import InputError, WeightsError
-from vad_toolkit.files import canonical_json
 from vad_toolkit.models.registry import build_model
 from vad_toolkit.training.checkpoint import (
     METADATA_KEY,

@@ -6,13 +6,12 @@ import pytest
 import torch
 from h5py import File
 
+from vad_toolkit.core.progress import ProgressEvent
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.errors import ManifestError, PackError
-from vad_toolkit.features.pack import FeaturePack
-from vad_toolkit.progress import ProgressEvent
-from vad_toolkit.training.config import DataConfig
-from vad_toolkit.training.data import load_training_set
-from vad_toolkit.training.segments import segment_means
+from vad_toolkit.models.config import DataConfig
+from vad_toolkit.packs.pack import FeaturePack
+from vad_toolkit.training.data import load_training_set, segment_means
 
 
 def manifest(path: Path, *videos: tuple[str, int]) -> Path:
@@ -67,3 +66,11 @@ def test_a_damaged_video_is_not_trained_on(dataset, tmp_path) -> None:
         file["videos/normal/n1/rgb"][0, 0, 0] = 5.0
     with pytest.raises(PackError, match="'normal/n1'"):
         load_training_set(damaged, dataset.manifest, DataConfig())
+
+
+@pytest.mark.parametrize("streams", ["flow", "both"])
+def test_a_pack_without_the_stream(dataset, streams: str) -> None:
+    config = DataConfig.model_validate({"streams": streams})
+    message = f"has no stream 'flow', which data.streams={streams} takes; it has rgb$"
+    with pytest.raises(PackError, match=message):
+        load_training_set(dataset.pack, dataset.manifest, config)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from vad_toolkit.files import TEMPORARY_MARK
+from vad_toolkit.core.files import TEMPORARY_MARK
 
 KILLS = int(os.environ.get("VAD_KILLS", "2"))
 SETTINGS = {

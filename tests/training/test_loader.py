@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vad_toolkit.training.loader import Loader
-from vad_toolkit.training.sampler import PairSampler
-from vad_toolkit.training.videos import VideoTensors
+from vad_toolkit.training.data import VideoTensors
+from vad_toolkit.training.loader import Loader, PairSampler
 
 CPU = torch.device("cpu")
 DATA = VideoTensors(torch.arange(20.0), torch.full((10,), 2), 1, 1)

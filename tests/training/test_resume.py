@@ -12,13 +12,14 @@ import pytest
 import torch
 
 from vad_toolkit.errors import InputError, VadError
-from vad_toolkit.training import plan as plan_module
+from vad_toolkit.models.config import TrainConfig
 from vad_toolkit.training import run as run_module
-from vad_toolkit.training.config import TrainConfig, load_config
-from vad_toolkit.training.loop import train, train_seeds
-from vad_toolkit.training.result import TrainResult
+from vad_toolkit.training import train as plan_module
+from vad_toolkit.training.load_config import load_config
+from vad_toolkit.training.run_folder import TrainResult
 from vad_toolkit.training.state import STATE
 from vad_toolkit.training.step import TrainingStep
+from vad_toolkit.training.train import train, train_seeds
 
 METHODS = {
     "clav-como": {"head.width": 8, "head.stream_width": 4, "head.activate_hidden": 4},

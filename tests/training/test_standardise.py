@@ -3,9 +3,9 @@ from __future__ import annotations
 import torch
 
 from vad_toolkit.models.registry import build_model
-from vad_toolkit.training.config import load_config
+from vad_toolkit.training.data import VideoTensors
+from vad_toolkit.training.load_config import load_config
 from vad_toolkit.training.standardise import fit_inputs, input_covariance, input_statistics
-from vad_toolkit.training.videos import VideoTensors
 
 
 def videos(data: torch.Tensor) -> VideoTensors:

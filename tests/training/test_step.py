@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vad_toolkit.models.registry import build_model
-from vad_toolkit.training.config import METHOD_CONFIGS, TrainConfig, load_config
+from vad_toolkit.models.config import TrainConfig
+from vad_toolkit.models.registry import METHOD_CONFIGS, build_model
+from vad_toolkit.training.load_config import load_config
 from vad_toolkit.training.step import TrainingStep
 
 SMALL = {

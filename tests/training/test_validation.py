@@ -6,8 +6,8 @@ import torch
 from vad_toolkit.datasets.manifest import Entry
 from vad_toolkit.errors import VadError
 from vad_toolkit.models.base import MilModel
-from vad_toolkit.models.config import SultaniConfig
 from vad_toolkit.models.registry import build_model
+from vad_toolkit.models.sultani import SultaniConfig
 from vad_toolkit.training.validation import ValidationResult, split_videos, validate
 
 

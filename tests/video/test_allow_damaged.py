@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from vad_toolkit.errors import DecodeError, InputError
-from vad_toolkit.video.reader import DecodeStats, open_video
+from vad_toolkit.video.open import open_video
+from vad_toolkit.video.reader import DecodeStats
 from vad_toolkit.video.worker import DecodeWorker
 
 FRAMES = 40

@@ -7,7 +7,7 @@ import pytest
 
 from vad_toolkit.errors import InputError
 from vad_toolkit.video.encode import repeat_video, write_video
-from vad_toolkit.video.reader import open_video
+from vad_toolkit.video.open import open_video
 
 
 def read(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

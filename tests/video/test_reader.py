@@ -10,9 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from vad_toolkit.errors import DecodeError, InputError
-from vad_toolkit.video import decord_backend, reader
+from vad_toolkit.video import reader
+from vad_toolkit.video.backends import decord as decord_backend
+from vad_toolkit.video.open import choose_decoder, open_video
 from vad_toolkit.video.probe import probe
-from vad_toolkit.video.reader import DecodeStats, VideoInfo, choose_decoder, open_video
+from vad_toolkit.video.reader import DecodeStats, VideoInfo
 
 
 def read(path: Path, decoder: str, size: int = 16) -> tuple[NDArray[np.uint8], VideoInfo]:

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vad_toolkit.errors import DecodeError
-from vad_toolkit.video.reader import open_video
+from vad_toolkit.video.open import open_video
 
 FRAMES = 60
 Change = Callable[[bytes], bytes]

@@ -16,7 +16,8 @@ import pytest
 from numpy.typing import NDArray
 
 from vad_toolkit.errors import DecodeError, InputError
-from vad_toolkit.video.reader import DecodeStats, open_video
+from vad_toolkit.video.open import open_video
+from vad_toolkit.video.reader import DecodeStats
 from vad_toolkit.video.worker import DecodeWorker
 
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from vad_toolkit.backbones import triton_kernels as kernels
 from vad_toolkit.backbones.inception_i3d import InceptionBlock, InceptionI3D, same_padding
-from vad_toolkit.crops import MIRRORED_SUFFIX, crop_places
+from vad_toolkit.core.crops import MIRRORED_SUFFIX, crop_places
 
 # What shows the same pixels when the frame is mirrored. The centre does not where the frame's and
 # the crop's width differ by an odd number: torchvision then rounds it to the left in both.

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from vad_toolkit.backbones.inception_i3d import FRONT_STRIDE, InceptionI3D
-from vad_toolkit.crops import MIRRORED_SUFFIX, crop_places
+from vad_toolkit.core.crops import MIRRORED_SUFFIX, crop_places
 
 Place = tuple[int, int]  # top and left of a crop, in pixels
 # Kernels of 7, 3, 3 and 3 lines at strides 2, 2, 1 and 2, padded more at the end: of the front's

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vad_toolkit import winograd
+from vad_toolkit.core import winograd
 
 LEAST_INPUTS, LEAST_WIDTH = 64, 28  # below, the sums cost as much as the products they save
 

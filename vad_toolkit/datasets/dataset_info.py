@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from vad_toolkit.core.files import write_text
 from vad_toolkit.errors import ManifestError
-from vad_toolkit.files import write_text
 
 INFO_FILE = "dataset.toml"
 NOT_KNOWN = "not known"

@@ -16,20 +16,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from vad_toolkit.core.files import canonical_json, write_text
+from vad_toolkit.core.ids import check_relative_path
 from vad_toolkit.datasets.dataset_info import INFO_FILE, DatasetInfo, read_dataset_info
 from vad_toolkit.errors import ManifestError
-from vad_toolkit.files import canonical_json, write_text
-from vad_toolkit.paths import check_relative_path
 
 NORMAL = "normal"
 UNLISTED = "unlisted"  # source of videos of unknown origin: any two of them might share one

@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from vad_toolkit.core.files import check_unused, write_json
+from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.errors import InputError
 from vad_toolkit.evaluation.bootstrap import RESAMPLES
-from vad_toolkit.evaluation.figures import FigureRequest
 from vad_toolkit.evaluation.ground_truth import TruthSource
 from vad_toolkit.evaluation.metrics import compute_metrics
-from vad_toolkit.evaluation.output import check_unused, new_folder, write_evaluation
+from vad_toolkit.evaluation.output import new_folder, write_evaluation
 from vad_toolkit.evaluation.result import EvaluationResult, RunsResult, spread_of
 from vad_toolkit.evaluation.score import Scored, TestSet, score_test_set
-from vad_toolkit.files import write_json
-from vad_toolkit.progress import ProgressCallback, silent
+from vad_toolkit.experiments.inspection.figures import FigureRequest
 from vad_toolkit.training.checkpoint import LAST, find_runs
 
 Which = Literal["best", "last"]

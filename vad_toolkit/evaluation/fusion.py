@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vad_toolkit.core.files import check_unused
+from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.errors import InputError, ManifestError
 from vad_toolkit.evaluation.bootstrap import RESAMPLES
 from vad_toolkit.evaluation.evaluate import (
@@ -24,11 +26,9 @@ from vad_toolkit.evaluation.evaluate import (
     write_results,
 )
 from vad_toolkit.evaluation.ground_truth import TruthSource
-from vad_toolkit.evaluation.output import check_unused
 from vad_toolkit.evaluation.pools import ScoredVideo
 from vad_toolkit.evaluation.result import RunsResult
 from vad_toolkit.evaluation.score import Scored, TestSet, describe_video, score_test_set
-from vad_toolkit.progress import ProgressCallback, silent
 
 
 def fuse_runs(

@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vad_toolkit.datasets.global_labels import read_global_labels, read_order, split_labels
-from vad_toolkit.datasets.groundtruth import frame_labels
+from vad_toolkit.core.files import sha256_file
 from vad_toolkit.datasets.manifest import Entry, Manifest
-from vad_toolkit.datasets.rules import label_count, load_rule, rule_labels
+from vad_toolkit.datasets.truth.global_labels import read_global_labels, read_order, split_labels
+from vad_toolkit.datasets.truth.labels import frame_labels
+from vad_toolkit.datasets.truth.rules import label_count, load_rule, rule_labels
 from vad_toolkit.errors import InputError, ManifestError
-from vad_toolkit.features.imported import ImportedRecipe
-from vad_toolkit.features.pack import FeaturePack
-from vad_toolkit.features.recipe import AnyRecipe
-from vad_toolkit.files import sha256_file
+from vad_toolkit.packs.pack import FeaturePack
+from vad_toolkit.recipes.imported import ImportedRecipe
+from vad_toolkit.recipes.recipe import AnyRecipe
 
 Labels = NDArray[np.uint8]
 

@@ -17,27 +17,21 @@ from pathlib import Path
 
 import numpy as np
 
+from vad_toolkit.core.files import atomic_path, check_unused, write_json
 from vad_toolkit.errors import InputError
-from vad_toolkit.evaluation.figures import FOLDER as FIGURES_FOLDER
-from vad_toolkit.evaluation.figures import Figures, write_figures
 from vad_toolkit.evaluation.metrics import DEFINITIONS
 from vad_toolkit.evaluation.pools import ScoredVideo
 from vad_toolkit.evaluation.ranking import average_precision, rank, roc_auc
 from vad_toolkit.evaluation.result import EvaluationResult
-from vad_toolkit.files import atomic_path, write_json
-from vad_toolkit.reports.curves import plot_curve
-from vad_toolkit.reports.distributions import Distribution, Panel, plot_distributions
-from vad_toolkit.reports.timeline import plot_scores
+from vad_toolkit.experiments.inspection.figures import FOLDER as FIGURES_FOLDER
+from vad_toolkit.experiments.inspection.figures import Figures, write_figures
+from vad_toolkit.plots.curves import plot_curve
+from vad_toolkit.plots.distributions import Distribution, Panel, plot_distributions
+from vad_toolkit.plots.timeline import plot_scores
 
 FORMAT = "vad-evaluation"
 FORMAT_VERSION = 1
 SCORE_EDGES = np.linspace(0, 1, 51)
-
-
-def check_unused(folder: Path) -> None:
-    """Refuse a folder that has anything in it, or a file. Raises InputError."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there already: results are not overwritten, name a new one")
 
 
 def new_folder(out: Path | None, beside: Path) -> Path:

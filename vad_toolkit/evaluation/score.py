@@ -7,23 +7,24 @@ from pathlib import Path
 
 import torch
 
+from vad_toolkit.core.device import pick_device
+from vad_toolkit.core.files import sha256_file
+from vad_toolkit.core.progress import ProgressCallback, ProgressEvent
 from vad_toolkit.datasets.manifest import Entry, Manifest
-from vad_toolkit.datasets.shipped import find_manifest
-from vad_toolkit.device import pick_device
+from vad_toolkit.datasets.registry import find_manifest
 from vad_toolkit.errors import ManifestError, PackError, VadError
-from vad_toolkit.evaluation.figures import FigureRequest, Figures, Inspector
-from vad_toolkit.evaluation.frames import frame_scores
 from vad_toolkit.evaluation.ground_truth import GroundTruth, TruthSource, load_ground_truth
 from vad_toolkit.evaluation.pools import ScoredVideo
 from vad_toolkit.evaluation.ranking import rank, roc_auc
 from vad_toolkit.evaluation.result import CheckpointFacts, Inputs, Member, VideoResult
-from vad_toolkit.features.pack import FeaturePack, creator_versions
-from vad_toolkit.files import sha256_file
-from vad_toolkit.fitting import pack_problems
-from vad_toolkit.models.scoring import score_snippets
-from vad_toolkit.progress import ProgressCallback, ProgressEvent
+from vad_toolkit.experiments.inspection.figures import FigureRequest, Figures, Inspector
+from vad_toolkit.fit import pack_problems
+from vad_toolkit.models.early_fusion import PackFeatures, check_streams
+from vad_toolkit.packs.pack import FeaturePack
+from vad_toolkit.packs.write import creator_versions
+from vad_toolkit.scoring.frame_scores import frame_scores
+from vad_toolkit.scoring.snippet_scores import score_snippets
 from vad_toolkit.training.checkpoint import Checkpoint, load_checkpoint
-from vad_toolkit.training.streams import PackFeatures, check_streams
 
 NAMED_PROBLEMS = 3  # that an error lists before it only counts
 

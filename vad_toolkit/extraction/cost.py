@@ -18,8 +18,8 @@ from vad_toolkit.errors import InputError
 from vad_toolkit.extraction.extractor import Extractor
 from vad_toolkit.extraction.plan import VideoSize, share_videos
 from vad_toolkit.extraction.sources import VideoSource
-from vad_toolkit.features.recipe import Recipe
-from vad_toolkit.features.stream import stored_snippets
+from vad_toolkit.packs.video import stored_snippets
+from vad_toolkit.recipes.recipe import Recipe
 
 VIDEO_BYTES = 4400  # of a pack, for each video beside its features: attributes and HDF5's own
 TRIAL_SECONDS = 5.0

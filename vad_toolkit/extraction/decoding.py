@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from vad_toolkit.errors import DecodeError
-from vad_toolkit.video.files import source_sha256
+from vad_toolkit.video.paths import source_sha256
 from vad_toolkit.video.reader import DecodeStats, VideoInfo
 from vad_toolkit.video.worker import DecodeWorker
 

@@ -10,7 +10,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -20,14 +19,9 @@ from vad_toolkit.backbones.backbone import Backbone
 from vad_toolkit.backbones.inception_i3d import InceptionI3D
 from vad_toolkit.backbones.inception_overlap import OverlapInceptionI3D
 from vad_toolkit.backbones.registry import Stream
-from vad_toolkit.backbones.store import load_backbone
-from vad_toolkit.device import (
-    keep_freed_memory,
-    pick_device,
-    tensor_float32,
-    why_no_kernels,
-)
-from vad_toolkit.errors import DecodeError, InputError, PackError, VadError
+from vad_toolkit.core.device import keep_freed_memory, pick_device, tensor_float32, why_no_kernels
+from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
+from vad_toolkit.errors import DecodeError, InputError, VadError
 from vad_toolkit.extraction.batches import (
     CPU_CLIPS,
     CPU_CROPS,
@@ -37,30 +31,22 @@ from vad_toolkit.extraction.batches import (
     time_passes,
 )
 from vad_toolkit.extraction.decoding import DecodeAhead, Ended, Failed, Frames, Opened
-from vad_toolkit.extraction.rows import Rows
+from vad_toolkit.extraction.in_progress import Extracted, _Video
+from vad_toolkit.extraction.modalities import ClipStream, FlowClips, RgbClips
+from vad_toolkit.extraction.resize import resize_frames
+from vad_toolkit.extraction.snippets import FrameTaker
 from vad_toolkit.extraction.sources import VideoSource
-from vad_toolkit.extraction.streams import ClipStream, FlowClips, RgbClips
-from vad_toolkit.features.recipe import Recipe
-from vad_toolkit.features.resample import FrameTaker
-from vad_toolkit.features.resize import resize_frames
-from vad_toolkit.features.video import VideoFeatures, VideoMeta
 from vad_toolkit.flow.estimator import FlowEstimator
 from vad_toolkit.flow.registry import load_flow
-from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
-from vad_toolkit.video.reader import VideoInfo, check_options
+from vad_toolkit.packs.video import VideoFeatures
+from vad_toolkit.recipes.recipe import Recipe
+from vad_toolkit.video.open import check_options
+from vad_toolkit.video.reader import VideoInfo
+from vad_toolkit.weights.store import load_backbone
 
 DTYPES = {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16}
 
 OnFrames = Callable[[VideoSource, int, int], None]  # video, frames decoded, frames reported
-
-
-@dataclass(frozen=True)
-class Extracted:
-    """One video's features, or why there are none."""
-
-    source: VideoSource
-    features: VideoFeatures | None
-    error: Exception | None
 
 
 class Extractor:
@@ -295,75 +281,6 @@ class Extractor:
         for clip in clips:
             video.asked[stream] += 1
             self.batchers[stream].add(clip, video.rows[stream].append)
-
-
-@dataclass
-class _Video:
-    """A video in hand."""
-
-    source: VideoSource
-    info: VideoInfo
-    fps: float
-    recipe: Recipe
-    taker: FrameTaker
-    clips: dict[Stream, ClipStream]
-    decoded: int = 0
-    ended: Ended | None = None
-    asked: dict[Stream, int] = field(default_factory=dict)  # clips given to the networks
-    rows: dict[Stream, Rows] = field(default_factory=dict)  # features, as they come
-    host: dict[Stream, Tensor] = field(default_factory=dict)  # (N, C, D), being copied from a GPU
-    copied: torch.cuda.Event | None = None
-
-    def __post_init__(self) -> None:
-        self.asked = dict.fromkeys(self.clips, 0)
-        self.rows = {stream: Rows() for stream in self.clips}
-
-    def is_on_host(self) -> bool:
-        """Whether all features are there; once they are made, their copy begins."""
-        if not self.host:
-            if any(len(self.rows[stream]) < count for stream, count in self.asked.items()):
-                return False
-            self._copy()
-        return self.copied is None or self.copied.query()  # type: ignore[no-untyped-call]
-
-    def _copy(self) -> None:
-        """Begin to copy from a GPU, which goes on with other videos: nothing waits for it here."""
-        for stream, rows in self.rows.items():
-            flat = rows.joined()  # (N * C, D), or (N, C, D) of whole snippets
-            made = flat.reshape(-1, self.recipe.crop_count, flat.shape[-1])
-            if made.is_cuda:
-                pinned = torch.empty(made.shape, dtype=made.dtype, pin_memory=True)
-                made = pinned.copy_(made, non_blocking=True)
-                self.copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
-                self.copied.record(torch.cuda.current_stream(flat.device))
-            self.host[stream] = made
-        self.rows.clear()
-
-    def result(self) -> Extracted:
-        """The features, or what keeps them from being any."""
-        assert self.ended is not None
-        self.is_on_host()
-        if self.copied is not None:
-            self.copied.synchronize()
-        stats = self.ended.stats
-        try:
-            features = VideoFeatures(
-                meta=VideoMeta(
-                    frames=stats.frames_decoded,
-                    frames_reported=stats.frames_reported,
-                    frames_duplicated=stats.frames_duplicated,
-                    fps=self.fps,
-                    width=self.info.width,
-                    height=self.info.height,
-                    source_sha256=self.ended.source_sha256,
-                    decoder=self.info.decoder,
-                    decoder_version=self.info.decoder_version,
-                ),
-                streams={stream: made.numpy() for stream, made in self.host.items()},
-            )
-        except PackError as error:
-            return Extracted(self.source, None, PackError(f"{self.source.path}: {error}"))
-        return Extracted(self.source, features, None)
 
 
 def whole_snippets(

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vad_toolkit.files import is_open_file, write_text
+from vad_toolkit.core.files import is_open_file, write_text
 
 FAILURES = "failures.jsonl"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vad_toolkit.core.progress import ProgressCallback, ProgressEvent
 from vad_toolkit.extraction.sources import VideoSource
-from vad_toolkit.progress import ProgressCallback, ProgressEvent
-from vad_toolkit.video.files import source_bytes
+from vad_toolkit.video.paths import source_bytes
 
 
 class Meter:

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import ModuleType
 
+from vad_toolkit.core.processes import before_forced_end, descendants
 from vad_toolkit.errors import InputError
-from vad_toolkit.forced_end import before_forced_end
-from vad_toolkit.processes import descendants
 
 
 @contextmanager

@@ -15,10 +15,11 @@ from functools import lru_cache, partial
 from pathlib import Path
 from types import ModuleType
 
-from vad_toolkit.backbones.store import home
+from vad_toolkit.core.files import home
 from vad_toolkit.errors import InputError, VadError
-from vad_toolkit.extraction.engines import Engine
-from vad_toolkit.extraction.extractor import Extracted, Extractor, OnFrames
+from vad_toolkit.extraction.extract import Engine
+from vad_toolkit.extraction.extractor import Extractor, OnFrames
+from vad_toolkit.extraction.in_progress import Extracted
 from vad_toolkit.extraction.plan import longest_first
 from vad_toolkit.extraction.ray_cluster import connected, one_line
 from vad_toolkit.extraction.sources import VideoSource

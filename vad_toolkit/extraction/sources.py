@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.video.files import find_videos
-from vad_toolkit.video.frame_folder import EXAMPLE, is_frame_folder
+from vad_toolkit.video.paths import EXAMPLE, find_videos, is_frame_folder
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from vad_toolkit.errors import InputError
 from vad_toolkit.flow.estimator import check_frames
-from vad_toolkit.flow.tvl1 import SMALLEST_SIDE, TVL1Parameters
+from vad_toolkit.flow.tvl1 import SMALLEST_SIDE
+from vad_toolkit.flow.tvl1_parameters import TVL1Parameters
 
 
 class OpenCVTVL1:

@@ -20,7 +20,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,15 +27,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vad_toolkit.device import why_no_kernels
-from vad_toolkit.errors import InputError
+from vad_toolkit.core.device import why_no_kernels
 from vad_toolkit.flow.estimator import check_frames
-from vad_toolkit.flow.median import SIZES, median_filter
+from vad_toolkit.flow.median import median_filter
+from vad_toolkit.flow.tvl1_parameters import Minimiser, TVL1Parameters
 
 if TYPE_CHECKING:
     from vad_toolkit.flow.tvl1_kernels import IterationsCache
-
-Minimiser = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # as `_minimise`, less the last two
 SMALLEST_SIDE = 3  # pixels, below which there is no gradient
 SMALLEST_LEVEL = 16  # pixels, below which the pyramid ends
 
@@ -46,45 +43,6 @@ SMALLEST_LEVEL = 16  # pixels, below which the pyramid ends
 CHUNK_PIXELS = {"cpu": 1, "cuda": 1 << 24}
 # Iterations between looks at whether all pairs of a chunk have converged: each makes a GPU wait.
 CHECK_EVERY = {"cpu": 1, "cuda": 10}
-
-
-@dataclass(frozen=True)
-class TVL1Parameters:
-    """Names and defaults are OpenCV's.
-
-    `tau`: time step of the dual variable, stable up to 0.25. `lambda_`: weight of the data term,
-    smaller is smoother. `theta`: how tightly the two are coupled. `scales`: images of the pyramid,
-    fewer for small frames. `scale_step`: side of an image of it to the one below. `warps`: on each.
-    `epsilon`: pixels. `inner_iterations`: between median filters, `outer_iterations`: times that.
-    `median_filtering`: side of the filter, 1 for none.
-
-    Raises:
-        InputError: a value that makes no sense.
-    """
-
-    tau: float = 0.25
-    lambda_: float = 0.15
-    theta: float = 0.3
-    scales: int = 5
-    warps: int = 5
-    epsilon: float = 0.01
-    inner_iterations: int = 30
-    outer_iterations: int = 10
-    scale_step: float = 0.8
-    median_filtering: int = 5
-
-    def __post_init__(self) -> None:
-        for name in ("tau", "lambda_", "theta", "epsilon"):
-            if not (value := getattr(self, name)) > 0:
-                raise InputError(f"TV-L1 {name.rstrip('_')} {value}: has to be above 0")
-        for name in ("scales", "warps", "inner_iterations", "outer_iterations"):
-            if (value := getattr(self, name)) < 1:
-                raise InputError(f"TV-L1 {name} {value}: has to be at least 1")
-        if not 0 < self.scale_step < 1:
-            raise InputError(f"TV-L1 scale_step {self.scale_step}: has to lie between 0 and 1")
-        if self.median_filtering not in SIZES:
-            allowed = ", ".join(map(str, SIZES))
-            raise InputError(f"TV-L1 median_filtering {self.median_filtering}; allowed: {allowed}")
 
 
 class TVL1:

@@ -18,7 +18,7 @@ import triton.language as tl
 from torch import Tensor
 
 from vad_toolkit.flow.median import median_network
-from vad_toolkit.flow.tvl1 import Minimiser, TVL1Parameters
+from vad_toolkit.flow.tvl1_parameters import Minimiser, TVL1Parameters
 
 BLOCK = 1024  # pixels of a program
 MEDIAN_BLOCK = 256

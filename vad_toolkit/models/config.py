@@ -5,9 +5,16 @@ Symbols in comments are those of docs/model.md.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 
 def _odd(value: int) -> int:
@@ -61,159 +68,65 @@ class MethodConfig(ModelConfig):
     losses: MethodLosses
 
 
-class ClavComoHead(Strict):
-    """Switches and widths of the CLAV + CoMo network; the defaults are the paper's size."""
-
-    width: Width = 512  # d
-    kernel: OddWindow = 3  # snippets that a temporal convolution sees
-    embed_dropout: Probability = 0.6  # after the embedding
-    dropout: Probability = 0.6  # inside the score MLP
-
-    activate: Literal["bank", "gate", "none"] = "bank"
-    kernels: Annotated[int, Field(ge=1, le=64)] = 4  # M
-    activate_hidden: Width = 128
-    tau_start: Annotated[float, Field(ge=1, le=1e6)] = 30.0  # falls to 1; always 1 at test
-    tau_fraction: Annotated[float, Field(ge=0, le=1)] = 0.1  # of all steps
-
-    como: bool = True
-    streams: Literal["both", "context", "motion"] = "both"
-    interaction: Literal["attention", "joint-graph", "none"] = "attention"
-    stream_width: Width = 128  # d_m
-    nodes: Width = 16  # S
-    node_width: Width = 128  # d_s
-    window: OddWindow = 3  # w, snippets that the context averages
-
-    score_hidden: Annotated[tuple[Width, Width], BeforeValidator(_to_tuple)] = (128, 32)
+def _check_segments(value: Any) -> Any:
+    if value == "all" or (type(value) is int and 1 <= value <= MOST_SEGMENTS):
+        return value
+    raise ValueError(f"has to be 1 to {MOST_SEGMENTS}, or all (given: {value!r})")
 
 
-class ClavComoLosses(MethodLosses):
-    """Weights of the loss terms beside MIL (weight 1), and how top-K sets are chosen."""
-
-    relative_distance: LossWeight = 1.0
-    margin: Annotated[float, Field(ge=0, le=2)] = 0.3  # m
-    # H, G after CoMo, or the first hidden layer of the score MLP
-    distance_of: Literal["activated", "fused", "scorer"] = "activated"
-    distance_start: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of all steps without it
-    smoothness: LossWeight = 8e-4
-    sparsity: LossWeight = 8e-3
-    select: Literal["score", "magnitude"] = "score"
+MOST_SEGMENTS = 4_096
+Streams = Literal["rgb", "flow", "both"]
+Segments = Annotated[int | Literal["all"], BeforeValidator(_check_segments)]
+Count = Annotated[int, Field(ge=1, le=100_000_000)]
 
 
-class ClavComoConfig(MethodConfig):
-    """Our reconstruction of Cho et al. (CVPR 2023)."""
+class OptimiserConfig(Strict):
+    """How weights move. `clip_norm` 0 leaves gradients as they are, `ema` 0 averages nothing."""
 
-    method: Literal["clav-como"] = "clav-como"
-    head: ClavComoHead = ClavComoHead()
-    losses: ClavComoLosses = ClavComoLosses()
-
-
-class RtfmHead(Strict):
-    """Widths of the multi-scale temporal network and the score MLP."""
-
-    width: Width = 512  # of each scale
-    dropout: Probability = 0.7
-    score_hidden: Annotated[tuple[Width, Width], BeforeValidator(_to_tuple)] = (512, 128)
+    name: Literal["adam", "adamw", "adagrad"] = "adam"
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
+    # L2, added to the gradient; adamw: a share of the weight, times the learning rate, each step
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 5e-3
+    clip_norm: Annotated[float, Field(ge=0, le=1e6)] = 1.0  # of the whole gradient
+    # Share of the old in a running mean of the weights; that mean is validated, kept and scored.
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-class RtfmLosses(MethodLosses):
-    """Weights of the terms beside MIL (weight 1)."""
+class DataConfig(Strict):
+    """What a video becomes before it enters the model."""
 
-    magnitude: LossWeight = 1e-4
-    margin: Annotated[float, Field(ge=0, le=1e6)] = 100.0
-    smoothness: LossWeight = 8e-4
-    sparsity: LossWeight = 8e-3
-
-
-class RtfmConfig(MethodConfig):
-    """Robust temporal feature magnitude learning (Tian et al., ICCV 2021)."""
-
-    method: Literal["rtfm"] = "rtfm"
-    head: RtfmHead = RtfmHead()
-    losses: RtfmLosses = RtfmLosses()
+    segments: Segments = 32  # T in training; all: every snippet, batches padded
+    streams: Streams = "rgb"  # both: joined along D
+    standardise: bool = True  # by mean and std of the training videos' segments
+    storage: Literal["float16", "float32"] = "float16"  # of the segments
 
 
-class UrDmuHead(Strict):
-    """Widths of the transformer, the memories and the score MLP."""
+class ValidationConfig(Strict):
+    """Which share of the training videos chooses the best step, and how often it is asked."""
 
-    width: Width = 512
-    layers: Annotated[int, Field(ge=1, le=64)] = 2
-    heads: Annotated[int, Field(ge=1, le=256)] = 4
-    head_width: Width = 128
-    memory: Width = 60  # prototypes in each of the two memories
-    dropout: Probability = 0.5
-    score_hidden: Width = 128
+    fraction: Annotated[float, Field(ge=0, le=0.9)] = 0.2  # 0: none, and best is last
+    every: Count = 50  # steps
 
 
-class UrDmuLosses(MethodLosses):
-    """Weights of the terms beside MIL (weight 1)."""
+class TrainConfig(MethodConfig):
+    """What all methods share: steps, batches, data, validation, logs."""
 
-    memory: LossWeight = 0.1
-    triplet: LossWeight = 0.1
-    kl: LossWeight = 1e-3
-    distance: LossWeight = 1e-4
-    top_divisor: TopDivisor = 16
+    steps: Count = 3_000
+    pairs: Annotated[int, Field(ge=1, le=65_536)] = 32  # b, normal and abnormal videos a step
+    log_every: Count = 10  # steps a line
+    checkpoint_every: Count = 500  # steps a state to go on from
+    precision: Literal["float32", "bfloat16"] = "float32"  # of the network while training
+    tensorboard: bool = True
+    optimiser: OptimiserConfig = OptimiserConfig()
+    data: DataConfig = DataConfig()
+    validation: ValidationConfig = ValidationConfig()
 
-
-class UrDmuConfig(MethodConfig):
-    """Dual memory units with uncertainty regulation (Zhou et al., AAAI 2023)."""
-
-    method: Literal["ur-dmu"] = "ur-dmu"
-    head: UrDmuHead = UrDmuHead()
-    losses: UrDmuLosses = UrDmuLosses()
-
-
-class MgfnHead(Strict):
-    """Widths and depths of the three stages: a glance stage, then two focus stages."""
-
-    widths: Annotated[tuple[Width, Width, Width], BeforeValidator(_to_tuple)] = (64, 128, 1024)
-    depths: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=64)], ...],
-        Field(min_length=3, max_length=3),
-        BeforeValidator(_to_tuple),
-    ] = (3, 3, 2)
-    head_width: Width = 64
-    magnitude_share: LossWeight = 0.1  # of the magnitude beside the features
-    dropout: Probability = 0.7  # of the snippets that can be chosen
-
-
-class MgfnLosses(MethodLosses):
-    """Weights of the terms beside MIL (weight 1)."""
-
-    contrast: LossWeight = 1e-3
-    margin: Annotated[float, Field(ge=0, le=1e6)] = 200.0
-    smoothness: LossWeight = 8e-4
-    sparsity: LossWeight = 8e-3
-
-
-class MgfnConfig(MethodConfig):
-    """Magnitude-contrastive glance-and-focus network (Chen et al., AAAI 2023)."""
-
-    method: Literal["mgfn"] = "mgfn"
-    head: MgfnHead = MgfnHead()
-    losses: MgfnLosses = MgfnLosses()
-
-
-class SultaniHead(Strict):
-    """Widths of the ranking head: D -> hidden[0] -> hidden[1] -> 1."""
-
-    hidden: Annotated[tuple[Width, Width], BeforeValidator(_to_tuple)] = (512, 32)
-    dropout: Probability = 0.6
-
-
-class SultaniLosses(MethodLosses):
-    """Weights of the terms beside the ranking hinge (weight 1): the paper's two lambdas.
-
-    `top_divisor` is only for the score of a whole video in validation.
-    """
-
-    margin: Annotated[float, Field(ge=0, le=1)] = 1.0
-    smoothness: LossWeight = 8e-5
-    sparsity: LossWeight = 8e-5
-
-
-class SultaniConfig(MethodConfig):
-    """The multiple-instance ranking head of Sultani et al. (CVPR 2018)."""
-
-    method: Literal["sultani"] = "sultani"
-    head: SultaniHead = SultaniHead()
-    losses: SultaniLosses = SultaniLosses()
+    @model_validator(mode="after")
+    def _components_are_of_standardised_inputs(self) -> Self:
+        count = self.input.components
+        if count and not self.data.standardise:
+            raise ValueError(
+                f"input.components = {count} needs data.standardise = true: components "
+                "are those of standardised features"
+            )
+        return self

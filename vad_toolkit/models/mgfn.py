@@ -8,12 +8,29 @@ parameters (D = 2048).
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import torch
 import torch.nn.functional as F
+from pydantic import (
+    BeforeValidator,
+    Field,
+)
 from torch import Tensor, nn
 
 from vad_toolkit.models.base import MilModel, Output, at_least_float32, hide, unfold_crops
-from vad_toolkit.models.config import MgfnConfig
+from vad_toolkit.models.config import (
+    DataConfig,
+    LossWeight,
+    MethodConfig,
+    MethodLosses,
+    OptimiserConfig,
+    Probability,
+    Strict,
+    TrainConfig,
+    Width,
+    _to_tuple,
+)
 from vad_toolkit.models.losses import mil, smoothness, top_selection
 from vad_toolkit.models.temporal import TimeBatchNorm, attend, split_heads
 
@@ -177,3 +194,44 @@ def magnitude_contrast(features: Tensor, selection: Tensor, margin: float) -> Te
     alike = sum(2 * kind.var(dim=0, correction=0).mean() for kind in (normal, abnormal))
     apart = (margin - (normal[:, None] - abnormal[None]).abs()).clamp(min=0).square().mean()
     return alike + 0.001 * apart
+
+
+class MgfnHead(Strict):
+    """Widths and depths of the three stages: a glance stage, then two focus stages."""
+
+    widths: Annotated[tuple[Width, Width, Width], BeforeValidator(_to_tuple)] = (64, 128, 1024)
+    depths: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=64)], ...],
+        Field(min_length=3, max_length=3),
+        BeforeValidator(_to_tuple),
+    ] = (3, 3, 2)
+    head_width: Width = 64
+    magnitude_share: LossWeight = 0.1  # of the magnitude beside the features
+    dropout: Probability = 0.7  # of the snippets that can be chosen
+
+
+class MgfnLosses(MethodLosses):
+    """Weights of the terms beside MIL (weight 1)."""
+
+    contrast: LossWeight = 1e-3
+    margin: Annotated[float, Field(ge=0, le=1e6)] = 200.0
+    smoothness: LossWeight = 8e-4
+    sparsity: LossWeight = 8e-3
+
+
+class MgfnConfig(MethodConfig):
+    """Magnitude-contrastive glance-and-focus network (Chen et al., AAAI 2023)."""
+
+    method: Literal["mgfn"] = "mgfn"
+    head: MgfnHead = MgfnHead()
+    losses: MgfnLosses = MgfnLosses()
+
+
+class MgfnTraining(MgfnConfig, TrainConfig):
+    """Chen et al. (AAAI 2023): Adam at 0.001, 16 + 16 videos, 32 segments of raw features."""
+
+    pairs: Annotated[int, Field(ge=1, le=65_536)] = 16
+    optimiser: OptimiserConfig = OptimiserConfig(
+        learning_rate=1e-3, weight_decay=5e-4, clip_norm=0.0
+    )
+    data: DataConfig = DataConfig(standardise=False)

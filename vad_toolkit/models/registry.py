@@ -6,19 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from vad_toolkit.models.base import MilModel
-from vad_toolkit.models.config import (
-    ClavComoConfig,
-    MgfnConfig,
-    ModelConfig,
-    RtfmConfig,
-    SultaniConfig,
-    UrDmuConfig,
-)
-from vad_toolkit.models.head import ClavComo
-from vad_toolkit.models.mgfn import Mgfn
-from vad_toolkit.models.rtfm import Rtfm
-from vad_toolkit.models.sultani import Sultani
-from vad_toolkit.models.ur_dmu import UrDmu
+from vad_toolkit.models.clav_como.model import ClavComo
+from vad_toolkit.models.clav_como.options import ClavComoConfig, ClavComoTraining
+from vad_toolkit.models.config import ModelConfig, TrainConfig
+from vad_toolkit.models.mgfn import Mgfn, MgfnConfig, MgfnTraining
+from vad_toolkit.models.rtfm import Rtfm, RtfmConfig, RtfmTraining
+from vad_toolkit.models.sultani import Sultani, SultaniConfig, SultaniTraining
+from vad_toolkit.models.ur_dmu import UrDmu, UrDmuConfig, UrDmuTraining
 
 _BUILDERS: Mapping[type[ModelConfig], Callable[[int, Any], MilModel]] = {
     ClavComoConfig: ClavComo,
@@ -41,3 +35,12 @@ def build_model(config: ModelConfig, input_dim: int) -> MilModel:
         if isinstance(config, kind):
             return build(input_dim, config)
     raise TypeError(f"no method for {type(config).__name__}; methods are {', '.join(METHODS)}")
+
+
+METHOD_CONFIGS: Mapping[str, type[TrainConfig]] = {
+    "clav-como": ClavComoTraining,
+    "sultani": SultaniTraining,
+    "rtfm": RtfmTraining,
+    "ur-dmu": UrDmuTraining,
+    "mgfn": MgfnTraining,
+}

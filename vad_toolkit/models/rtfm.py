@@ -8,7 +8,13 @@ parameters (D = 2048).
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import torch
+from pydantic import (
+    BeforeValidator,
+    Field,
+)
 from torch import Tensor, nn
 
 from vad_toolkit.models.base import (
@@ -21,7 +27,18 @@ from vad_toolkit.models.base import (
     unfold_crops,
 )
 from vad_toolkit.models.blocks import mean_product
-from vad_toolkit.models.config import RtfmConfig
+from vad_toolkit.models.config import (
+    DataConfig,
+    LossWeight,
+    MethodConfig,
+    MethodLosses,
+    OptimiserConfig,
+    Probability,
+    Strict,
+    TrainConfig,
+    Width,
+    _to_tuple,
+)
 from vad_toolkit.models.losses import mil, smoothness, top_selection
 from vad_toolkit.models.temporal import TimeBatchNorm
 
@@ -140,3 +157,35 @@ def magnitude_separation(features: Tensor, selection: Tensor, margin: float) -> 
     normal, abnormal = top.chunk(2)
     loss: Tensor = ((margin - abnormal).abs() + normal).square().mean()
     return loss
+
+
+class RtfmHead(Strict):
+    """Widths of the multi-scale temporal network and the score MLP."""
+
+    width: Width = 512  # of each scale
+    dropout: Probability = 0.7
+    score_hidden: Annotated[tuple[Width, Width], BeforeValidator(_to_tuple)] = (512, 128)
+
+
+class RtfmLosses(MethodLosses):
+    """Weights of the terms beside MIL (weight 1)."""
+
+    magnitude: LossWeight = 1e-4
+    margin: Annotated[float, Field(ge=0, le=1e6)] = 100.0
+    smoothness: LossWeight = 8e-4
+    sparsity: LossWeight = 8e-3
+
+
+class RtfmConfig(MethodConfig):
+    """Robust temporal feature magnitude learning (Tian et al., ICCV 2021)."""
+
+    method: Literal["rtfm"] = "rtfm"
+    head: RtfmHead = RtfmHead()
+    losses: RtfmLosses = RtfmLosses()
+
+
+class RtfmTraining(RtfmConfig, TrainConfig):
+    """Tian et al. (ICCV 2021): Adam at 0.001, 32 + 32 videos, 32 segments of raw features."""
+
+    optimiser: OptimiserConfig = OptimiserConfig(clip_norm=0.0)
+    data: DataConfig = DataConfig(standardise=False)

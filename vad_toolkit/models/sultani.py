@@ -6,7 +6,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import torch
+from pydantic import (
+    BeforeValidator,
+    Field,
+)
 from torch import Tensor, nn
 
 from vad_toolkit.models.base import (
@@ -17,7 +23,17 @@ from vad_toolkit.models.base import (
     hide,
     unfold_crops,
 )
-from vad_toolkit.models.config import SultaniConfig
+from vad_toolkit.models.config import (
+    LossWeight,
+    MethodConfig,
+    MethodLosses,
+    OptimiserConfig,
+    Probability,
+    Strict,
+    TrainConfig,
+    Width,
+    _to_tuple,
+)
 from vad_toolkit.models.losses import ranking, smoothness
 
 
@@ -63,3 +79,38 @@ class Sultani(MilModel):
             "smoothness": smoothness(abnormal, abnormal_mask) / len(abnormal),
             "sparsity": abnormal.sum() / len(abnormal),
         }
+
+
+class SultaniHead(Strict):
+    """Widths of the ranking head: D -> hidden[0] -> hidden[1] -> 1."""
+
+    hidden: Annotated[tuple[Width, Width], BeforeValidator(_to_tuple)] = (512, 32)
+    dropout: Probability = 0.6
+
+
+class SultaniLosses(MethodLosses):
+    """Weights of the terms beside the ranking hinge (weight 1): the paper's two lambdas.
+
+    `top_divisor` is only for the score of a whole video in validation.
+    """
+
+    margin: Annotated[float, Field(ge=0, le=1)] = 1.0
+    smoothness: LossWeight = 8e-5
+    sparsity: LossWeight = 8e-5
+
+
+class SultaniConfig(MethodConfig):
+    """The multiple-instance ranking head of Sultani et al. (CVPR 2018)."""
+
+    method: Literal["sultani"] = "sultani"
+    head: SultaniHead = SultaniHead()
+    losses: SultaniLosses = SultaniLosses()
+
+
+class SultaniTraining(SultaniConfig, TrainConfig):
+    """Sultani et al. (CVPR 2018): Adagrad at 0.001, batches of 30 + 30, 32 segments."""
+
+    pairs: Annotated[int, Field(ge=1, le=65_536)] = 30
+    optimiser: OptimiserConfig = OptimiserConfig(
+        name="adagrad", learning_rate=1e-3, weight_decay=1e-3, clip_norm=0.0
+    )

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from vad_toolkit import winograd
+from vad_toolkit.core import winograd
 
 LEAST_INPUTS, LEAST_OUTPUTS = 128, 256  # below, the sums cost more than the products they save
 

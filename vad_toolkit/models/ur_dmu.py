@@ -9,13 +9,28 @@ parameters (D = 2048).
 from __future__ import annotations
 
 import math
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import (
+    Field,
+)
 from torch import Tensor, nn
 
 from vad_toolkit.models.base import MilModel, Output, at_least_float32, hide, unfold_crops
-from vad_toolkit.models.config import UrDmuConfig, UrDmuHead
+from vad_toolkit.models.config import (
+    DataConfig,
+    LossWeight,
+    MethodConfig,
+    MethodLosses,
+    OptimiserConfig,
+    Probability,
+    Strict,
+    TopDivisor,
+    TrainConfig,
+    Width,
+)
 from vad_toolkit.models.losses import cross_entropy, pair_labels, top_selection
 from vad_toolkit.models.temporal import (
     attend,
@@ -215,3 +230,43 @@ def gaussian_distance(mean: Tensor, log_variance: Tensor, mask: Tensor | None) -
     """
     kl = -0.5 * (1 + log_variance - mean.square() - log_variance.exp())
     return keep_real(kl, mask).sum(dim=1).mean()
+
+
+class UrDmuHead(Strict):
+    """Widths of the transformer, the memories and the score MLP."""
+
+    width: Width = 512
+    layers: Annotated[int, Field(ge=1, le=64)] = 2
+    heads: Annotated[int, Field(ge=1, le=256)] = 4
+    head_width: Width = 128
+    memory: Width = 60  # prototypes in each of the two memories
+    dropout: Probability = 0.5
+    score_hidden: Width = 128
+
+
+class UrDmuLosses(MethodLosses):
+    """Weights of the terms beside MIL (weight 1)."""
+
+    memory: LossWeight = 0.1
+    triplet: LossWeight = 0.1
+    kl: LossWeight = 1e-3
+    distance: LossWeight = 1e-4
+    top_divisor: TopDivisor = 16
+
+
+class UrDmuConfig(MethodConfig):
+    """Dual memory units with uncertainty regulation (Zhou et al., AAAI 2023)."""
+
+    method: Literal["ur-dmu"] = "ur-dmu"
+    head: UrDmuHead = UrDmuHead()
+    losses: UrDmuLosses = UrDmuLosses()
+
+
+class UrDmuTraining(UrDmuConfig, TrainConfig):
+    """Zhou et al. (AAAI 2023): Adam at 0.0001, 64 + 64 videos, 200 segments of raw features."""
+
+    pairs: Annotated[int, Field(ge=1, le=65_536)] = 64
+    optimiser: OptimiserConfig = OptimiserConfig(
+        learning_rate=1e-4, weight_decay=5e-5, clip_norm=0.0
+    )
+    data: DataConfig = DataConfig(segments=200, standardise=False)

@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from vad_toolkit.core.files import sha256_text, write_text
 from vad_toolkit.errors import InputError
-from vad_toolkit.files import sha256_text, write_text
 from vad_toolkit.sharing.croissant import COLUMNS, VIDEO_TABLE, croissant, digest_column
 from vad_toolkit.sharing.facts import Facts, SharedFile
 from vad_toolkit.sharing.readme import render_readme

@@ -7,16 +7,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from vad_toolkit.core.files import sha256_file
+from vad_toolkit.core.ids import check_text
+from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.datasets.dataset_info import NOT_KNOWN, DatasetInfo
 from vad_toolkit.datasets.manifest import info_beside
-from vad_toolkit.datasets.shipped import find_manifest, shipped_dataset, shipped_names
+from vad_toolkit.datasets.registry import find_manifest, shipped_dataset, shipped_names
 from vad_toolkit.errors import InputError, PackCorrupt
-from vad_toolkit.features.ids import check_text
-from vad_toolkit.features.merge import agreed, check_alike
-from vad_toolkit.features.pack import LICENSE_NOT_STATED, FeaturePack, content_sha256
-from vad_toolkit.features.recipe import AnyRecipe
-from vad_toolkit.files import sha256_file
-from vad_toolkit.progress import ProgressCallback, ProgressEvent, silent
+from vad_toolkit.packs.merge import agreed, check_alike
+from vad_toolkit.packs.pack import LICENSE_NOT_STATED, FeaturePack, content_sha256
+from vad_toolkit.recipes.recipe import AnyRecipe
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from vad_toolkit.datasets.dataset_info import NOT_KNOWN
-from vad_toolkit.features.pack import LICENSE_NOT_STATED
+from vad_toolkit.packs.pack import LICENSE_NOT_STATED
 
 # Identifiers of the Hugging Face hub, and SPDX's name for each (https://spdx.org/licenses).
 SPDX_NAMES = {

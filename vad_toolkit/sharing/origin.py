@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import shlex
 
-from vad_toolkit.backbones.catalogue import (
+from vad_toolkit.core.crops import order_name
+from vad_toolkit.errors import WeightsError
+from vad_toolkit.recipes.imported import NOT_STATED, ImportedRecipe
+from vad_toolkit.recipes.presets import PRESETS
+from vad_toolkit.recipes.recipe import AnyRecipe, Recipe, load_recipe
+from vad_toolkit.weights.catalogue import (
     CATALOGUE,
     OwnerSource,
     PipSource,
@@ -13,11 +18,6 @@ from vad_toolkit.backbones.catalogue import (
     WeightsEntry,
     name_of,
 )
-from vad_toolkit.crops import order_name
-from vad_toolkit.errors import WeightsError
-from vad_toolkit.features.imported import NOT_STATED, ImportedRecipe
-from vad_toolkit.features.presets import PRESETS
-from vad_toolkit.features.recipe import AnyRecipe, Recipe, load_recipe
 
 RECIPE_FILE = "RECIPE.json"
 

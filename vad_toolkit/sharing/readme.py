@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from vad_toolkit.crops import order_name
+from vad_toolkit.core.crops import order_name
 from vad_toolkit.datasets.dataset_info import NOT_KNOWN
-from vad_toolkit.features.imported import ImportedRecipe
+from vad_toolkit.recipes.imported import ImportedRecipe
 from vad_toolkit.sharing.facts import Facts
 from vad_toolkit.sharing.licenses import hub_license, license_slug
 from vad_toolkit.sharing.origin import RECIPE_FILE, command, weights_facts

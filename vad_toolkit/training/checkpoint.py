@@ -21,12 +21,13 @@ from safetensors.torch import save
 from torch import Tensor
 
 import vad_toolkit
+from vad_toolkit.core.files import atomic_path, canonical_json, write_json
 from vad_toolkit.errors import InputError, VadError, WeightsError
-from vad_toolkit.features.recipe import AnyRecipe, Sha256, parse_recipe
-from vad_toolkit.files import atomic_path, canonical_json, write_json
 from vad_toolkit.models.base import MilModel
+from vad_toolkit.models.config import TrainConfig
 from vad_toolkit.models.registry import build_model
-from vad_toolkit.training.config import TrainConfig, parse_config
+from vad_toolkit.recipes.recipe import AnyRecipe, Sha256, parse_recipe
+from vad_toolkit.training.load_config import parse_config
 
 FORMAT: Literal["vad-checkpoint"] = "vad-checkpoint"
 FORMAT_VERSION: Literal[1] = 1

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import torch
 
+from vad_toolkit.core.progress import ProgressCallback, ProgressEvent
 from vad_toolkit.models.base import MilModel
+from vad_toolkit.models.config import TrainConfig
 from vad_toolkit.models.registry import build_model
-from vad_toolkit.progress import ProgressCallback, ProgressEvent
 from vad_toolkit.training import state
 from vad_toolkit.training.checkpoint import (
     BEST,
@@ -18,17 +19,12 @@ from vad_toolkit.training.checkpoint import (
     save_checkpoint,
     write_description,
 )
-from vad_toolkit.training.config import TrainConfig
 from vad_toolkit.training.data import TrainingSet
-from vad_toolkit.training.ema import MeanWeights
-from vad_toolkit.training.loader import Loader
-from vad_toolkit.training.log import RunLog
-from vad_toolkit.training.result import TrainResult
-from vad_toolkit.training.sampler import PairSampler
+from vad_toolkit.training.loader import Loader, PairSampler
+from vad_toolkit.training.run_folder import RunLog, TrainResult
 from vad_toolkit.training.standardise import fit_inputs
-from vad_toolkit.training.step import TrainingStep
+from vad_toolkit.training.step import MeanWeights, StepWatch, TrainingStep, WatchState
 from vad_toolkit.training.validation import ValidationResult, ValidationSplit, validate
-from vad_toolkit.training.watch import StepWatch, WatchState
 
 
 class Run:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vad_toolkit.models.base import MilModel
-from vad_toolkit.training.videos import VideoTensors
+from vad_toolkit.training.data import VideoTensors
 
 
 def fit_inputs(model: MilModel, data: VideoTensors, videos: Tensor) -> None:

@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from vad_toolkit.core.files import atomic_path
 from vad_toolkit.errors import VadError
-from vad_toolkit.files import atomic_path
 
 STATE = "state.safetensors"
 KEY = "vad"

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from vad_toolkit.datasets.manifest import Entry
-from vad_toolkit.datasets.split import split_by_source
+from vad_toolkit.datasets.source_split import split_by_source
 from vad_toolkit.errors import ManifestError, VadError
 from vad_toolkit.models.base import MilModel
 from vad_toolkit.models.losses import cross_entropy, video_scores

@@ -20,11 +20,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..errors import DecodeError, VadError
-from .channel import ChannelClosed, receive_header, send, send_descriptor
-from .probe import probe
-from .reader import choose_decoder, open_video
-from .shared import FilledSlots
+from vad_toolkit.errors import DecodeError, VadError
+from vad_toolkit.video.channel import (
+    ChannelClosed,
+    FilledSlots,
+    receive_header,
+    send,
+    send_descriptor,
+)
+from vad_toolkit.video.open import choose_decoder, open_video
+from vad_toolkit.video.probe import probe
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 

@@ -10,8 +10,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from vad_toolkit.core.files import atomic_path
 from vad_toolkit.errors import InputError
-from vad_toolkit.files import atomic_path
 
 
 def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: int, crf: int = 20) -> int:

@@ -23,8 +23,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
-from ..errors import DecodeError
-from .probe import check_file
+from vad_toolkit.errors import DecodeError
+from vad_toolkit.video.paths import check_file
 
 MAX_PIXELS = 1 << 26  # twice 8K; a header that claims more is a bomb or an accident
 # By content, not by name. The classes are called themselves, since Image.open tries every format

@@ -6,16 +6,14 @@ folder of frames is a container too: it tells the number of its frames, and no r
 
 from __future__ import annotations
 
-import os
-import stat
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import DecodeError
-from .frame_folder import list_frames
-from .structure import SOUND, Structure, examine
+from vad_toolkit.errors import DecodeError
+from vad_toolkit.video.container import SOUND, Structure, examine
+from vad_toolkit.video.paths import check_file, list_frames
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -112,7 +110,7 @@ def probe(path: Path) -> ContainerFacts:
 
 def _probe_frames(folder: Path) -> ContainerFacts:
     """Facts of a folder of frames: their number, and what the first one says."""
-    from .image import read_image
+    from vad_toolkit.video.image import read_image
 
     frames = list_frames(folder)
     first = read_image(folder / frames[0])
@@ -161,21 +159,6 @@ def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
         container.close()
         raise
     return container, stream
-
-
-def check_file(path: Path) -> None:
-    """Refuse what is no regular file with something in it."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DecodeError(f"{path}: cannot be opened ({reason})") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise DecodeError(f"{path}: is not a regular file")
-    if status.st_size == 0:
-        raise DecodeError(f"{path}: is empty (0 bytes)")
-    if not os.access(path, os.R_OK):
-        raise DecodeError(f"{path}: cannot be opened (Permission denied)")
 
 
 def ends_early(end_seconds: float, facts: ContainerFacts) -> bool:

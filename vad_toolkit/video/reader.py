@@ -15,23 +15,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DecodeError, InputError
-from .probe import FRAMES, ContainerFacts, probe
-
-DECODERS = ("auto", "decord", "pyav")
-
-# Where Decord gave every frame, bit for bit, when read in sequence. Not among them: AVI, where the
-# decoders differ after damage, MPEG-TS, of which it gives no frame at all, GIF, which it refuses.
-DECORD_CONTAINERS = ("mov", "matroska", "flv", "asf", "mpeg")
-
-# Of other codecs (H.264, MPEG-4 and their kin), FFmpeg repairs damaged pictures with parts of
-# others. PyAV tells which; Decord hands them out as if they were whole, and of HEVC even pictures
-# that are not there.
-DECORD_CODECS = ("vp8", "vp9", "mjpeg", "ffv1")
-
-# Decord decodes ahead of an idle consumer up to the end of the file, so that this many bytes of
-# frames are what it may hold. Longer videos go to PyAV, which is as fast and holds one frame.
-DECORD_MEMORY_LIMIT = 1 << 30
+from vad_toolkit.errors import InputError
+from vad_toolkit.video.probe import ContainerFacts
 
 
 @dataclass(frozen=True)
@@ -89,71 +74,6 @@ class VideoReader(Protocol):
 
     def close(self) -> None:
         """Free the decoder. Twice is harmless."""
-
-
-def open_video(path: Path, decoder: str = "auto", allow_damaged: int = 0) -> VideoReader:
-    """Open a video in this process; `worker.DecodeWorker` does the same in one that can be killed.
-
-    With "auto", Decord is left for PyAV when it cannot open the file. Once it has given frames it
-    is not left: the DecodeError then has `retry="pyav"`, and the caller reads again from the start.
-
-    `allow_damaged`: how many lost frames are accepted in a file; "auto" then takes PyAV. Those with
-    a good frame after them are replaced by copies, each of the frame before it (at the very start:
-    after it), so that no other frame is shifted; what is lost at the end is left away. `stats`
-    counts both.
-
-    Raises InputError for wrong values, DecodeError for a file that cannot be decoded.
-    """
-    check_options(decoder, allow_damaged)
-    facts = probe(path)
-    chosen = choose_decoder(facts, allow_damaged) if decoder == "auto" else decoder
-    if facts.container == FRAMES:
-        if decoder != "auto":
-            raise DecodeError(f"{path}: {decoder} reads no folder of frames; use the decoder auto")
-        from .pillow_backend import PillowReader
-
-        return PillowReader(facts)
-    if chosen == "decord":
-        from .decord_backend import DecordReader
-
-        try:
-            return DecordReader(facts, retry="pyav" if decoder == "auto" else None)
-        except DecodeError as error:
-            if error.retry is None:
-                raise
-    from .pyav_backend import PyAVReader
-
-    return PyAVReader(facts, allow_damaged)
-
-
-def check_options(decoder: str, allow_damaged: int) -> None:
-    """Raise InputError where `decoder` is none of DECODERS, or cannot do what is asked of it."""
-    if decoder not in DECODERS:
-        raise InputError(f"unknown decoder {decoder!r}; allowed: {', '.join(DECODERS)}")
-    if allow_damaged < 0:
-        raise InputError(f"{allow_damaged} damaged frames; allowed: 0 or more")
-    if allow_damaged and decoder == "decord":
-        raise InputError("Decord cannot go on after a lost frame; use the decoder auto or pyav")
-
-
-def choose_decoder(facts: ContainerFacts, allow_damaged: int = 0) -> str:
-    """Name the decoder that "auto" starts with: "decord", "pyav" or "pillow"."""
-    if facts.container == FRAMES:
-        return "pillow"
-    if allow_damaged or facts.structure.damage:
-        return "pyav"
-    is_known = facts.codec in DECORD_CODECS and facts.has_container(*DECORD_CONTAINERS)
-    if facts.cut or not is_known:
-        return "pyav"
-    frames = facts.frames_estimated
-    if frames == 0 or decord_bytes(facts, frames) > DECORD_MEMORY_LIMIT:
-        return "pyav"
-    return "decord"
-
-
-def decord_bytes(facts: ContainerFacts, frames: int) -> int:
-    """Bytes that Decord may come to hold for an idle consumer: every frame, in RGB."""
-    return frames * facts.width * facts.height * 3
 
 
 def info_of(facts: ContainerFacts, decoder: str, decoder_version: str) -> VideoInfo:

@@ -13,13 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from ..errors import DecodeError, InputError
-from ..progress import ProgressCallback, ProgressEvent, silent
-from .files import find_videos
-from .frame_folder import is_frame_folder
-from .probe import FRAMES, ContainerFacts
-from .reader import DecodeStats
-from .worker import DecodeWorker
+from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
+from vad_toolkit.errors import DecodeError, InputError
+from vad_toolkit.video.paths import find_videos, is_frame_folder
+from vad_toolkit.video.probe import FRAMES, ContainerFacts
+from vad_toolkit.video.reader import DecodeStats
+from vad_toolkit.video.worker import DecodeWorker
 
 SMALL_SIDE = 224  # pixels; the networks' crops
 SNIPPET_FRAMES = 16

@@ -25,12 +25,20 @@ from typing import IO, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DecodeError, InputError
-from .channel import ChannelClosed, receive_descriptor, receive_header, receive_into, send
-from .probe import ContainerFacts
-from .reader import DecodeStats, VideoInfo, check_options
-from .shared import Layout, ReadSlots
-from .structure import Structure
+from vad_toolkit.errors import DecodeError, InputError
+from vad_toolkit.video.channel import (
+    ChannelClosed,
+    Layout,
+    ReadSlots,
+    receive_descriptor,
+    receive_header,
+    receive_into,
+    send,
+)
+from vad_toolkit.video.container import Structure
+from vad_toolkit.video.open import check_options
+from vad_toolkit.video.probe import ContainerFacts
+from vad_toolkit.video.reader import DecodeStats, VideoInfo
 
 CHILD_MODULE = "vad_toolkit.video.decode_child"
 CANCEL_SECONDS = 5.0  # a child that does not stop within this time is killed

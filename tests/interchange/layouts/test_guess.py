@@ -1,0 +1,37 @@
+"""Layouts told by names and shapes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vad_toolkit.errors import InputError
+from vad_toolkit.interchange.layouts.guess import guess_layout
+
+
+@pytest.mark.parametrize(
+    ("names", "shape", "layout"),
+    [
+        (["a_rgb.npy", "a_flow.npy"], (3, 8), "video-features"),
+        (["a.txt", "b.TXT"], (32, 8), "sultani"),
+        (["a__0.npy", "a__1.npy"], (3, 8), "per-crop"),
+        (["a.npy"], (3, 8), "per-crop"),
+        (["a_i3d.npy"], (3, 10, 8), "rtfm"),
+        (["a_i3d.npy"], (10, 10, 8), "rtfm"),
+        (["a.npy"], (10, 3, 8), "ten-first"),
+        (["a.npy"], (3, 1, 8), "rtfm"),
+    ],
+)
+def test_guess(names: list[str], shape: tuple[int, ...], layout: str, tmp_path: Path) -> None:
+    for name in names:
+        with (tmp_path / name).open("wb") as file:
+            np.save(file, np.zeros(shape, np.float32))
+    assert guess_layout([tmp_path / name for name in names]).name == layout
+
+
+def test_what_is_no_array(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_text("hello")
+    with pytest.raises(InputError, match=r"a.npy is no array of features"):
+        guess_layout([tmp_path / "a.npy"])

@@ -1,0 +1,1 @@
+"""Untrimmed, weakly-labelled videos composed of trimmed clips."""

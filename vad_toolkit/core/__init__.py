@@ -1,0 +1,1 @@
+"""Helpers without knowledge of video or features: files, locks, ids, devices, processes."""

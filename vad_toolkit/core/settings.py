@@ -1,0 +1,112 @@
+"""Strict, immutable settings with canonical JSON that can grow, and one-line validation errors."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from vad_toolkit import __version__
+from vad_toolkit.errors import InputError
+
+
+class Settings(BaseModel):
+    """Base of recipes and configs: immutable, no type coercion, no unknown fields.
+
+    `VERSION_1` names the fields that release 0.1.0 wrote. `canonical_fields` always contains them,
+    and contains a field that was added later only if its value differs from the default. Adding a
+    field with a default therefore changes no hash: leave it out of `VERSION_1`.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+    VERSION_1: ClassVar[frozenset[str]] = frozenset()
+
+    def canonical_fields(self) -> dict[str, Any]:
+        """Return the fields as JSON values, without later fields that have their default."""
+        return _canonical(self, None)
+
+
+def _canonical(settings: Settings, default: Settings | None) -> dict[str, Any]:
+    """Compare with `default`, the value that the enclosing settings start from, if there is one."""
+    fields = settings.model_dump(mode="json")
+    for name, info in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        at_default = (
+            info.get_default(call_default_factory=True)
+            if default is None
+            else getattr(default, name, None)
+        )
+        if name not in settings.VERSION_1 and value == at_default:
+            del fields[name]
+        elif isinstance(value, Settings):
+            same = isinstance(at_default, Settings) and type(at_default) is type(value)
+            fields[name] = _canonical(value, at_default if same else None)
+    return fields
+
+
+def describe_error(
+    error: ValidationError, kind: type[BaseModel], what: str, written_by: str | None = None
+) -> str:
+    """Describe the first problem of a validation in one line.
+
+    Args:
+        error: The validation error of `kind`.
+        kind: The model that was validated.
+        what: The name of the thing in the message: "recipe field", "config key".
+        written_by: The version that wrote the file, for files of the toolkit's own. An unknown
+            field then means a newer version.
+
+    Returns:
+        For example "config key steps: Input should be greater than or equal to 1 (given: 0)".
+    """
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    where = " ".join([what, ".".join(path)]).strip()
+    if first["type"] == "extra_forbidden":
+        if written_by is not None:
+            return (
+                f"{where}: not known to vad-toolkit {__version__}; the file was written by "
+                f"version {written_by}: install vad-toolkit>={written_by}"
+            )
+        known = ", ".join(_section(kind, path[:-1]).model_fields)
+        return f"{where}: unknown; available: {known}"
+    message = first["msg"].removeprefix("Value error, ")
+    given = "" if first["type"] == "value_error" else f" (given: {first['input']!r})"
+    return f"{where}: {message}{given}"
+
+
+def _section(kind: type[BaseModel], path: Iterable[str]) -> type[BaseModel]:
+    for part in path:
+        inner = kind.model_fields[part].annotation if part in kind.model_fields else None
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            kind = inner
+    return kind
+
+
+def read_settings(path: Path, what: str, names: Iterable[str]) -> dict[str, Any]:
+    """Read the keys and values of a .toml or .json file that the user named.
+
+    Args:
+        path: The file.
+        what: What the file should be, for error messages: "recipe".
+        names: The built-in names that would have been accepted instead.
+
+    Raises:
+        InputError: If there is no such file, or it does not hold keys and values.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"unknown {what} {str(path)!r}; give a file (.toml, .json) or one of {', '.join(names)}"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+        settings = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a {what}: {error}") from error
+    if not isinstance(settings, dict):
+        raise InputError(f"{path} is not a {what}: it must hold keys and values")
+    return settings

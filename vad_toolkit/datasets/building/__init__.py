@@ -1,0 +1,1 @@
+"""Manifests from folders of videos, CSV files and official lists."""

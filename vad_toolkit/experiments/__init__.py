@@ -1,0 +1,1 @@
+"""Experiments that may change without notice: synthetic videos, demo, context-motion, ablation."""

@@ -1,0 +1,99 @@
+"""What the interaction space of CoMo attends to in one video.
+
+Read from outside, by hooks on the modules of `models.como`: nothing in the network knows of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vad_toolkit.models.base import MilModel
+from vad_toolkit.models.clav_como.como import Attention, CoMo
+from vad_toolkit.models.clav_como.model import ClavComo
+from vad_toolkit.scoring.snippet_scores import pass_crops
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Interaction:
+    """Of one video of N snippets and S nodes a stream, means over crops; by stream.
+
+    reading: (S, N), B: with which weight each snippet reads a node; of either sign.
+    attention: (S, S): how much each of the stream's nodes takes from each of the other stream's;
+        rows sum to 1.
+    """
+
+    reading: Mapping[str, Floats]
+    attention: Mapping[str, Floats]
+
+
+def why_no_interaction(model: MilModel) -> str | None:
+    """Why a network has no attention across two graphs, in a few words; None where it has."""
+    if not isinstance(model, ClavComo):
+        return f"method {model.config.method} has no interaction space"
+    if model.como is None:
+        return "head.como is false"
+    if not isinstance(model.como.interaction, Attention):
+        return f"head.interaction is {model.config.head.interaction}, not attention"
+    if len(model.como.streams) < 2:
+        return f"head.streams is {model.config.head.streams}, not both"
+    return None
+
+
+def trace_interaction(
+    model: MilModel, features: NDArray[np.floating], device: torch.device | str = "cpu"
+) -> Interaction:
+    """Pass a video through a network that has attention across two graphs.
+
+    Args:
+        features: (N, C, D), N >= 1; see `score_snippets`, whose errors are raised.
+    """
+    assert isinstance(model, ClavComo)
+    assert model.como is not None
+    with _recorded(model.como) as sums:
+        for output in pass_crops(model, features, device):
+            del output
+    crops = features.shape[1]
+    means = {key: (total / crops).cpu().numpy() for key, total in sums.items()}
+    return Interaction(
+        {name: array for (kind, name), array in means.items() if kind == "reading"},
+        {name: array for (kind, name), array in means.items() if kind == "attention"},
+    )
+
+
+@contextmanager
+def _recorded(como: CoMo) -> Iterator[dict[tuple[str, str], Tensor]]:
+    """Sums over all crops that pass: ("reading", stream) and ("attention", stream)."""
+    sums: dict[tuple[str, str], Tensor] = {}
+
+    def add(kind: str, name: str, value: Tensor) -> None:
+        total = value.sum(dim=0)  # over crops
+        sums[kind, name] = sums[kind, name] + total if (kind, name) in sums else total
+
+    def see_projection(name: str, _: Any, inputs: Any, output: tuple[Tensor, Tensor]) -> None:
+        add("reading", name, output[0])  # B, (N, S, T)
+
+    def see_attention(name: str, module: Any, inputs: tuple[Tensor, Tensor], _: Tensor) -> None:
+        add("attention", name, module.weights(*inputs))  # (N, S, S)
+
+    assert isinstance(como.interaction, Attention)
+    hooks = []
+    for name, across in zip(como.streams, como.interaction.across, strict=True):
+        projection = como.projections[name]
+        hooks.append(projection.register_forward_hook(partial(see_projection, name)))
+        hooks.append(across.register_forward_hook(partial(see_attention, name)))
+    try:
+        yield sums
+    finally:
+        for hook in hooks:
+            hook.remove()

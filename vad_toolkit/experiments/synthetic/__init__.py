@@ -1,0 +1,1 @@
+"""Rendered videos: scenes, people and the folder that holds them."""

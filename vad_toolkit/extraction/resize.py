@@ -1,0 +1,109 @@
+"""Frames to the size that crops are cut from, on the frames' own device.
+
+Two of the methods are Pillow's, bit for bit, on any device: its filters are fixed-point sums, which
+float64 products of matrices hold exactly, since no sum comes near 2**53.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as tv
+
+from vad_toolkit.recipes.recipe import ResizeMethod
+
+FRACTION_BITS = 22  # of Pillow's coefficients, for 8-bit pixels
+Kernel = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+def _triangle(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    triangle: NDArray[np.float64] = np.maximum(1 - np.abs(x), 0)
+    return triangle
+
+
+def _lanczos(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    windowed: NDArray[np.float64] = np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
+    return windowed
+
+
+PILLOW: dict[str, tuple[Kernel, float]] = {  # method -> kernel, and how far it reaches
+    "bilinear-pillow": (_triangle, 1.0),
+    "lanczos-pillow": (_lanczos, 3.0),
+}
+
+
+def resize_frames(
+    frames: Tensor,
+    resize: int | tuple[int, int],
+    method: ResizeMethod = "bilinear-antialias-uint8",
+) -> Tensor:
+    """Resize frames.
+
+    Args:
+        frames: uint8 (n, height, width, 3), as decoders give them.
+        resize: pixels of the short side, the aspect being kept and the long side rounded down; or
+            (width, height).
+        method: torchvision's bilinear, with and without antialiasing, or one of Pillow's.
+
+    Returns:
+        uint8 (n, 3, height, width).
+    """
+    height, width = target_size(frames.shape[1], frames.shape[2], resize)
+    planes = frames.permute(0, 3, 1, 2)
+    if method not in PILLOW:
+        resized: Tensor = tv.resize(
+            planes,
+            [height, width],
+            interpolation=v2.InterpolationMode.BILINEAR,
+            antialias=method == "bilinear-antialias-uint8",
+        )
+        return resized
+    # Pillow, too, goes along rows first and rounds between; a side that stays is not touched.
+    if width != planes.shape[3]:
+        planes = _fixed_point(planes.double() @ _weights(planes.shape[3], width, method, planes))
+    if height != planes.shape[2]:
+        weights = _weights(planes.shape[2], height, method, planes)
+        planes = _fixed_point(weights.T @ planes.double())
+    return planes
+
+
+def target_size(height: int, width: int, resize: int | tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of a resized frame."""
+    if isinstance(resize, tuple):
+        return resize[1], resize[0]
+    if width < height:
+        return int(resize * height / width), resize
+    return resize, int(resize * width / height)
+
+
+def _fixed_point(sums: Tensor) -> Tensor:
+    """Sums of pixels times whole coefficients to pixels, as Pillow rounds them."""
+    return sums.add_(2 ** (FRACTION_BITS - 1)).div_(2**FRACTION_BITS).floor_().clamp_(0, 255).byte()
+
+
+def _weights(before: int, after: int, method: str, like: Tensor) -> Tensor:
+    return torch.from_numpy(_coefficients(before, after, method)).to(like.device)
+
+
+@lru_cache(maxsize=64)
+def _coefficients(before: int, after: int, method: str) -> NDArray[np.float64]:
+    """Pillow's whole coefficients for one axis, (before, after): column i makes output pixel i."""
+    kernel, reach = PILLOW[method]
+    scale = before / after
+    widen = max(scale, 1.0)  # the antialiasing: a kernel as wide as what a pixel shrinks to
+    table = np.zeros((before, after))
+    for index in range(after):
+        center = (index + 0.5) * scale
+        first = max(int(center - reach * widen + 0.5), 0)
+        last = min(int(center + reach * widen + 0.5), before)
+        places = np.asarray((np.arange(first, last) - center + 0.5) / widen, np.float64)
+        taps = kernel(places)
+        taps = taps / taps.sum() * 2**FRACTION_BITS
+        table[first:last, index] = np.trunc(taps + np.copysign(0.5, taps))
+    return table

@@ -1,1 +1,0 @@
-"""How a feature is made (recipe), making it (extraction), and where it lives (pack)."""

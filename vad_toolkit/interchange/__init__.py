@@ -1,0 +1,1 @@
+"""Published feature files in and out, and the comparison of two feature sets."""

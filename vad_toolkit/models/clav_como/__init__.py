@@ -1,0 +1,1 @@
+"""CLAV + CoMo, our reconstruction of Cho et al. (CVPR 2023)."""

@@ -1,0 +1,78 @@
+"""CLAV, class-activate feature learning: our reconstruction of Cho et al. (CVPR 2023).
+
+"Features are extracted as per the weights that are implicitly activated depending on the class":
+read as dynamic convolution (Chen et al., CVPR 2020) whose attention is taken a snippet, since an
+abnormal video holds normal snippets too. No label enters: the activation is implicit.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from vad_toolkit.models.clav_como.options import ClavComoHead
+from vad_toolkit.models.time_conv import time_conv
+
+
+def build_class_activate(config: ClavComoHead) -> nn.Module:
+    """The module that `config.activate` names; all are called with (E, tau)."""
+    if config.activate == "bank":
+        return KernelBank(config)
+    if config.activate == "gate":
+        return Gate(config)
+    return NoActivation()
+
+
+class KernelBank(nn.Module):
+    """H_t = E_t + ReLU(sum_j pi_tj Conv_j(E)_t), pi_t = softmax(MLP(E_t) / tau) over M kernels."""
+
+    def __init__(self, config: ClavComoHead) -> None:
+        super().__init__()
+        self.reach = config.kernel // 2  # kernels lie side by side
+        self.kernels = nn.ModuleList(
+            nn.Conv1d(config.width, config.width, config.kernel, padding="same")
+            for _ in range(config.kernels)
+        )
+        self.choose = _mlp(config.width, config.activate_hidden, config.kernels)
+
+    def activation(self, e: Tensor, tau: float) -> Tensor:
+        """pi: (N, T, M), sums to 1 over M, for features e (N, d, T)."""
+        return torch.softmax(self.choose(e.transpose(1, 2)) / tau, dim=2)
+
+    def forward(self, e: Tensor, tau: float) -> Tensor:
+        """(N, d, T) -> (N, d, T)."""
+        pi = self.activation(e, tau)[:, :, None]  # (N, T, 1, M)
+        weights, biases = zip(
+            *((kernel.weight, kernel.bias) for kernel in self.kernels), strict=True
+        )
+        every = time_conv(e, torch.cat(weights), torch.cat(biases))  # (N, M d, T)
+        outputs = every.transpose(1, 2).view(*pi.shape[:2], -1, e.shape[1])  # (N, T, M, d)
+        mixed = (pi @ outputs).squeeze(2)  # (N, T, d)
+        return e + torch.relu(mixed).transpose(1, 2)
+
+
+class Gate(nn.Module):
+    """H = E + ReLU(Conv(E)) * sigmoid(MLP(E)): one kernel, switched on and off a channel."""
+
+    def __init__(self, config: ClavComoHead) -> None:
+        super().__init__()
+        self.kernel = nn.Conv1d(config.width, config.width, config.kernel, padding="same")
+        self.choose = _mlp(config.width, config.activate_hidden, config.width)
+
+    def forward(self, e: Tensor, tau: float) -> Tensor:
+        """(N, d, T) -> (N, d, T); `tau` has no part in it."""
+        gate = torch.sigmoid(self.choose(e.transpose(1, 2))).transpose(1, 2)  # (N, d, T)
+        found = time_conv(e, self.kernel.weight, self.kernel.bias)  # (N, d, T)
+        return e + torch.relu(found) * gate
+
+
+class NoActivation(nn.Module):
+    """H = E."""
+
+    def forward(self, e: Tensor, tau: float) -> Tensor:
+        """(N, d, T), unchanged."""
+        return e
+
+
+def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))

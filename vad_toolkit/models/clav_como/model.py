@@ -1,0 +1,104 @@
+"""CLAV + CoMo: our reconstruction of Cho et al., "Look Around for Anomalies", CVPR 2023.
+
+No public implementation exists; docs/model.md says which part is known and which is inferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from vad_toolkit.models.base import (
+    MilModel,
+    Output,
+    abnormal_half,
+    at_least_float32,
+    hide,
+    lengths_of,
+    score_mlp,
+    unfold_crops,
+)
+from vad_toolkit.models.clav_como.class_activate import build_class_activate
+from vad_toolkit.models.clav_como.como import CoMo
+from vad_toolkit.models.clav_como.options import ClavComoConfig
+from vad_toolkit.models.clav_como.relative_distance import relative_distance
+from vad_toolkit.models.losses import mil, smoothness, top_selection
+from vad_toolkit.models.time_conv import time_conv
+
+
+class ClavComo(MilModel):
+    """Embedding, class-activate features H, context-motion interrelation G, a score a snippet."""
+
+    weighted_terms = ("relative_distance", "smoothness", "sparsity")
+    config: ClavComoConfig
+
+    def __init__(self, input_dim: int, config: ClavComoConfig) -> None:
+        super().__init__(input_dim, config)
+        head = config.head
+        self.tau = 1.0  # of the class activation while training; 1 in evaluation
+        self.distance_acts = True  # not before `distance_start`
+        self.embed = nn.Conv1d(self.input_width, head.width, head.kernel, padding="same")
+        self.dropout = nn.Dropout(head.embed_dropout)
+        self.activate = build_class_activate(head)
+        self.como = CoMo(head, self.input_width) if head.como else None
+        self.score = score_mlp(head.width, head.score_hidden, head.dropout)
+
+    def begin_step(self, progress: float) -> dict[str, float]:
+        """tau falls linearly from `tau_start` to 1 over the first `tau_fraction` of training.
+
+        Relative distance acts from `distance_start` on: before scores mean anything, top K sets
+        are drawn by chance, and telling them apart is learning videos by heart.
+        """
+        head = self.config.head
+        done = 1.0 if head.tau_fraction == 0 else min(1.0, progress / head.tau_fraction)
+        self.tau = head.tau_start + done * (1.0 - head.tau_start)
+        self.distance_acts = progress >= self.config.losses.distance_start
+        return {"tau": self.tau}
+
+    @property
+    def loss_weights(self) -> Mapping[str, float]:
+        """As `MilModel.loss_weights`; that of relative distance is 0 before it acts."""
+        weights = super().loss_weights
+        return weights if self.distance_acts else {**weights, "relative_distance": 0.0}
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
+        """Score every snippet; see `MilModel.forward`.
+
+        `Output.features` is what relative distance compares (`losses.distance_of`).
+        """
+        crops = x.shape[1]
+        x, in_batch = self.prepare(x, mask)  # (N, D, T), N = B * C
+        e = time_conv(x, self.embed.weight, self.embed.bias)  # (N, d, T)
+        e = hide(self.dropout(torch.relu(e)), in_batch)
+        h = hide(self.activate(e, self.tau if self.training else 1.0), in_batch)  # (N, d, T)
+        g = h if self.como is None else self.como(h, x, in_batch)  # (N, d, T)
+        layer = self.score[:2](g.transpose(1, 2))  # (N, T, d_1), after its ReLU
+        logits = at_least_float32(self.score[2:](layer))  # (N, T, 1)
+        crop_scores = torch.sigmoid(logits).squeeze(2)  # (N, T)
+        places = {"activated": h, "fused": g, "scorer": layer.transpose(1, 2)}
+        compared = hide(places[self.config.losses.distance_of], in_batch)
+        return Output(
+            scores=self.average_crops(crop_scores, mask, crops),  # (B, T)
+            features=unfold_crops(compared.transpose(1, 2), crops),  # (B, C, T, d or d_1)
+            mask=mask,
+        )
+
+    def losses(self, output: Output) -> dict[str, Tensor]:
+        """mil, relative_distance, smoothness and sparsity of a batch of pairs."""
+        losses = self.config.losses
+        if losses.select == "score":
+            ranked_by = output.scores
+        else:
+            ranked_by = output.features.norm(dim=3).mean(dim=1)  # (B, T)
+        selection = top_selection(ranked_by, losses.top_divisor, output.mask)
+        abnormal, abnormal_mask = abnormal_half(output)
+        return {
+            "mil": mil(output.scores, selection),
+            "relative_distance": relative_distance(
+                output.features, selection, lengths_of(output), losses.margin
+            ),
+            "smoothness": smoothness(abnormal, abnormal_mask),
+            "sparsity": abnormal.norm(),
+        }

@@ -1,0 +1,259 @@
+"""Parts: how a pack is made so that a killed run loses nothing but the video in hand.
+
+Plain HDF5 writing loses a whole file when it is killed. So each finished video becomes a small pack
+of its own in `<pack>.parts/` (written aside, fsynced, renamed), and at the end the parts become the
+pack, the same way. One run at a time holds the folder's lock. Whatever a killed run leaves behind,
+the next one finds it, uses what is whole and removes the rest:
+
+    <pack>.parts/lock          held by the run that writes
+    <pack>.parts/<hash>.h5     one finished video; the name is a hash of its id
+    ...<name>.tmp-<process>    a file that was being written when its run was killed
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+
+from vad_toolkit.core.files import TEMPORARY_MARK, fsync_folder, is_open_file
+from vad_toolkit.core.ids import IdSet
+from vad_toolkit.errors import InputError, PackCorrupt, PackError, PackUnsafe
+from vad_toolkit.packs.pack import LICENSE_NOT_STATED, FeaturePack
+from vad_toolkit.packs.video import VideoFeatures, VideoMeta
+from vad_toolkit.packs.write import write_pack
+from vad_toolkit.recipes.recipe import Recipe
+
+LOCK = "lock"
+LOCK_TRIES = 100  # each fails only when another run ends just then
+
+
+class PartStore:
+    """The videos of one pack in the making. A context manager; one process uses it.
+
+    What earlier runs finished counts as `completed`: their parts, and the videos of the pack `out`
+    where that exists with the same recipe. All of it is read and compared with its digests first;
+    what is damaged is dropped and told in `notes`, to be made again. The new pack has the union of
+    all, and `dataset` and `license` of this run (an old licence stays where this run states none).
+
+    Raises:
+        InputError: another run writes the same pack, or `out` or its parts have another recipe.
+        PackError: `out` is there and is not a pack.
+    """
+
+    def __init__(
+        self, out: Path, recipe: Recipe, *, dataset: str, license: str = LICENSE_NOT_STATED
+    ) -> None:
+        self.out = Path(out)
+        self.folder = _folder(self.out)
+        self.recipe = recipe
+        self.dataset = dataset
+        self.license = license
+        self.notes: list[str] = []
+        self._completed: dict[str, VideoMeta] = {}
+        self._parts: dict[str, Path] = {}
+        self._old: FeaturePack | None = None
+        self._carried: set[str] = set()  # ids in the old pack that are whole
+        self._ids = IdSet()
+        self._lock: int | None = _lock(self.folder)
+        try:
+            self._remove_temporaries()
+            self._read_old_pack()
+            self._read_parts()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def completed(self) -> Mapping[str, VideoMeta]:
+        """Videos that are finished, whole, and need not be made again."""
+        return MappingProxyType(self._completed)
+
+    def add(self, id: str, features: VideoFeatures) -> None:
+        """Keep a finished video; when this returns, it outlives a kill or a power cut.
+
+        Raises:
+            PackError: the id is not valid, is completed already or lies inside another, or the
+                features do not fit the recipe.
+        """
+        self._ids.check(id)
+        path = self._part_path(id)
+        videos = [(id, features)]
+        write_pack(path, self.recipe, videos, dataset=self.dataset, license=self.license)
+        self._parts[id] = path
+        self._complete(id, features.meta)
+
+    def finish(self) -> Path | None:
+        """Make the pack of all completed videos, then remove the parts.
+
+        Where nothing is new the pack stays as it is. None where no video is completed at all.
+        """
+        if self._parts:
+            videos = ((id, self._read(id)) for id in sorted(self._completed))
+            write_pack(self.out, self.recipe, videos, dataset=self.dataset, license=self.license)
+            for path in self._parts.values():
+                path.unlink()
+            self._parts.clear()
+        done = self.out if self._completed else None
+        self.close()
+        return done
+
+    def close(self) -> None:
+        """Give up the lock; the folder goes when it holds no part. Closing twice is fine."""
+        if self._old is not None:
+            self._old.close()
+            self._old = None
+        if self._lock is not None:
+            _unlock(self.folder, self._lock)
+            self._lock = None
+
+    def __enter__(self) -> PartStore:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _part_path(self, id: str) -> Path:
+        return self.folder / f"{hashlib.sha256(id.encode('utf-8')).hexdigest()[:32]}.h5"
+
+    def _remove_temporaries(self) -> None:
+        """Remove what killed runs of this pack were writing; the lock says that none is alive."""
+        for path in self.folder.iterdir():
+            if TEMPORARY_MARK in path.name and path.is_file():
+                path.unlink()
+        start = f"{self.out.name}{TEMPORARY_MARK}"
+        for path in self.out.parent.iterdir():
+            if path.name.startswith(start) and path.name.removeprefix(start).isdigit():
+                path.unlink()
+
+    def _read_old_pack(self) -> None:
+        if not self.out.exists():
+            return
+        try:
+            self._old = FeaturePack.open(self.out)
+        except PackError as error:
+            raise type(error)(f"{error}; move it away, or give another --out") from error
+        _check_recipe(self._old, self.recipe, "give another --out")
+        if self.license == LICENSE_NOT_STATED:
+            self.license = self._old.license
+        damaged = self._old.damaged()
+        for id in self._old.ids:
+            if id in damaged:
+                self.notes.append(f"{self.out}: {damaged[id]}; not kept, to be made again")
+            else:
+                self._carried.add(id)
+                self._complete(id, self._old.meta(id))
+
+    def _read_parts(self) -> None:
+        advice = f"give another --out, or delete {self.folder}"
+        for path in sorted(self.folder.glob("*.h5")):
+            try:
+                with FeaturePack.open(path) as part:
+                    _check_recipe(part, self.recipe, advice)
+                    problems = part.verify()
+                    if problems or len(part) != 1 or path != self._part_path(part.ids[0]):
+                        raise PackCorrupt(f"{path}: {' '.join(problems) or 'not a part'}")
+                    id, meta = part.ids[0], part.meta(part.ids[0])
+            except (PackCorrupt, PackUnsafe) as error:
+                self.notes.append(f"dropped a part, its video is to be made again: {error}")
+                path.unlink()
+                continue
+            except PackError as error:  # perhaps of a later version: not ours to throw away
+                raise InputError(f"{error}; {advice}") from error
+            if id in self._carried:  # killed after the pack was made, before its parts were removed
+                path.unlink()
+            else:
+                self._parts[id] = path
+                self._complete(id, meta)
+
+    def _complete(self, id: str, meta: VideoMeta) -> None:
+        self._ids.add(id)
+        self._completed[id] = meta
+
+    def _read(self, id: str) -> VideoFeatures:
+        if id in self._parts:
+            with FeaturePack.open(self._parts[id]) as part:
+                return part.video(id)
+        assert self._old is not None
+        return self._old.video(id)
+
+
+def finished_ids(out: Path, recipe: Recipe) -> set[str]:
+    """The videos that a run for the pack `out` would find finished, if none of them is damaged.
+
+    Only looks: nothing is locked, removed or compared with its digest.
+
+    Raises:
+        InputError: `out` or its parts have another recipe. PackError: `out` is there and no pack.
+    """
+    found: set[str] = set()
+    if out.exists():
+        with FeaturePack.open(out) as pack:
+            _check_recipe(pack, recipe, "give another --out")
+            found.update(pack.ids)
+    for path in _folder(out).glob("*.h5"):
+        with suppress(PackError), FeaturePack.open(path) as part:
+            _check_recipe(part, recipe, f"give another --out, or delete {path.parent}")
+            found.update(part.ids)
+    return found
+
+
+def _folder(out: Path) -> Path:
+    return out.with_name(f"{out.name}.parts")
+
+
+def _check_recipe(pack: FeaturePack, recipe: Recipe, advice: str) -> None:
+    if pack.recipe_sha256 != recipe.sha256:
+        raise InputError(
+            f"{pack.path} has recipe {pack.recipe_sha256}, this run has {recipe.sha256}: {advice}"
+        )
+
+
+def _lock(folder: Path) -> int:
+    """Make the folder and hold its lock. Raises InputError where another process holds it."""
+    for _ in range(LOCK_TRIES):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except FileNotFoundError:  # another run finished and removed the folder just now
+            continue
+        except OSError as error:
+            raise InputError(
+                f"cannot write to {folder}: {error.strerror}; give another --out"
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_open_file(descriptor, folder / LOCK):
+                return descriptor
+            os.close(descriptor)  # a lock on a file that another run has removed holds nobody off
+        except BlockingIOError:
+            os.close(descriptor)
+            raise InputError(
+                f"another run is writing to {folder}: wait for its end, or give another --out"
+            ) from None
+        except OSError as error:
+            os.close(descriptor)
+            raise InputError(
+                f"cannot lock {folder / LOCK}: {error.strerror}; give an --out on a local disk"
+            ) from error
+    raise InputError(f"cannot lock {folder / LOCK}: it does not stay; give another --out")
+
+
+def _unlock(folder: Path, descriptor: int) -> None:
+    """Give up the lock; remove it with its folder where nothing else is there.
+
+    The lock file goes while it is still held, so that nobody locks a file that is about to go.
+    """
+    try:
+        if all(path.name == LOCK for path in folder.iterdir()):
+            (folder / LOCK).unlink()
+            folder.rmdir()
+            fsync_folder(folder.parent)
+    except OSError:
+        pass  # another run came in between and has the folder now, or somebody removed it
+    finally:
+        os.close(descriptor)

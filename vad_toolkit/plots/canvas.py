@@ -1,0 +1,66 @@
+"""What all pictures share: a figure without pyplot, one look, PNG files with reproducible bytes.
+
+Drawn through matplotlib's objects and never through pyplot: no window system, no global state, safe
+in threads. A picture's bytes depend on the arguments and matplotlib's version alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+
+from vad_toolkit.core.files import atomic_path
+
+SCORE_COLOUR = "#1f4e79"
+GUIDE_COLOUR = "#6b6b6b"
+GRID_COLOUR = "#e6e6e6"
+ABNORMAL_COLOUR = "#d1495b"
+DASHES = (0, (5, 4))
+DOTS_PER_INCH = 120
+TITLE_CHARACTERS = 70
+
+
+def new_figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    """A figure of `width` x `height` inches with one pair of axes, and a title as `set_title`."""
+    figure = blank_figure(width, height)
+    axes = figure.add_subplot()
+    set_look(axes)
+    set_title(axes, title)
+    return figure, axes
+
+
+def blank_figure(width: float, height: float) -> Figure:
+    """A figure of `width` x `height` inches without axes."""
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def set_look(axes: Axes) -> None:
+    """The look of all axes that hold curves or bars."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+
+
+def set_title(axes: Axes, title: str) -> None:
+    """Any text as title, on one line.
+
+    Its begin is cut off where it is too long; a character that the font does not have becomes "?".
+    """
+    axes.set_title(_printable(title), loc="left", fontsize=10, parse_math=False)
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """Write the picture, whole or not at all, without a date or a version in it."""
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+def _printable(text: str) -> str:
+    font = get_font(findfont(FontProperties()))
+    shown = "".join(c if c.isprintable() and font.get_char_index(ord(c)) else "?" for c in text)
+    return shown if len(shown) <= TITLE_CHARACTERS else "..." + shown[3 - TITLE_CHARACTERS :]

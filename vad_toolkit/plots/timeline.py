@@ -1,0 +1,149 @@
+"""One video's scores over time as a picture: score, ground truth, threshold, alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from vad_toolkit.errors import InputError
+from vad_toolkit.plots.canvas import (
+    DASHES,
+    GRID_COLOUR,
+    GUIDE_COLOUR,
+    SCORE_COLOUR,
+    new_figure,
+    save_png,
+)
+
+EVENT_COLOUR = "#f4b6b0"
+ALARM_COLOUR = "#d1495b"
+LONG_SECONDS = 600  # from here on the axis counts minutes
+
+
+def plot_scores(
+    path: Path,
+    scores: NDArray[np.floating[Any]],
+    *,
+    labels: NDArray[np.integer[Any]] | None = None,
+    alarms: Sequence[tuple[int, int]] = (),
+    fps: float | None = None,
+    threshold: float | None = None,
+    title: str = "",
+) -> None:
+    """Write a PNG of one video's scores.
+
+    Args:
+        path: where to; the file appears whole or not at all.
+        scores: (F,) frame scores, F >= 1.
+        labels: (F,) 0 or 1; frames of 1 are shaded as ground truth. None where it is not known.
+        alarms: frames in [start, stop), drawn as a bar above the scores.
+        fps: frames a second; the axis counts frames where it is None.
+        threshold: drawn as a dashed line.
+        title: any text; characters that the font does not have become "?".
+
+    Raises:
+        InputError: no scores, or labels of another length.
+    """
+    if scores.ndim != 1 or len(scores) == 0:
+        raise InputError(
+            f"scores have shape {scores.shape}; they have to be (frames,), at least one"
+        )
+    if labels is not None and labels.shape != scores.shape:
+        raise InputError(f"{len(scores)} scores and {len(labels)} labels: lengths have to be equal")
+
+    figure, axes = new_figure(10.0, 3.0, title)
+    low, high = min(0.0, float(scores.min())), max(1.0, float(scores.max()))
+    band = 0.05 * (high - low)
+    unit, name = time_unit(len(scores), fps)
+    axes.set_xlabel(name)
+    if labels is not None:
+        shade_events(axes, labels, unit)
+    if threshold is not None:
+        axes.axhline(
+            threshold,
+            color=GUIDE_COLOUR,
+            linestyle=DASHES,
+            linewidth=1,
+            label=f"threshold {threshold:g}",
+        )
+    draw_scores(axes, scores, unit)
+    axes.set_ylim(low - 0.4 * band, high + (3.0 if alarms else 1.0) * band)
+    if alarms:
+        axes.broken_barh(
+            _bars(alarms, unit),
+            (high + 1.2 * band, band),
+            color=ALARM_COLOUR,
+            linewidth=0,
+            label="alarm",
+        )
+    legend_above(axes)
+    save_png(figure, path)
+
+
+def draw_scores(axes: Axes, scores: NDArray[np.floating[Any]], unit: float) -> None:
+    """The staircase of (F,) frame scores; a frame is `unit` long on the axis."""
+    times, values = _steps(scores)
+    axes.plot(times * unit, values, color=SCORE_COLOUR, linewidth=1.4, label="score")
+    axes.set_xlim(0, len(scores) * unit)
+    axes.set_ylabel("anomaly score")
+    axes.grid(axis="y", color=GRID_COLOUR, linewidth=0.8)
+
+
+def shade_events(axes: Axes, labels: NDArray[np.integer[Any]], unit: float) -> None:
+    """Shade the frames of label 1, of (F,), from bottom to top."""
+    axes.broken_barh(
+        _bars(_spans(labels), unit),
+        (0, 1),
+        transform=axes.get_xaxis_transform(),
+        color=EVENT_COLOUR,
+        alpha=0.6,
+        linewidth=0,
+        zorder=0.5,
+        label="ground truth",
+    )
+
+
+def legend_above(axes: Axes) -> None:
+    """The legend in one line above the axes, at their right end."""
+    axes.legend(
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        ncols=4,
+        frameon=False,
+        fontsize=9,
+        borderaxespad=0.2,
+        handlelength=1.4,
+        columnspacing=1.4,
+    )
+
+
+def time_unit(frames: int, fps: float | None) -> tuple[float, str]:
+    """What one frame is on the axis, and the axis' name."""
+    if fps is None:
+        return 1.0, "frame"
+    if frames / fps >= LONG_SECONDS:
+        return 1 / fps / 60, "time (minutes)"
+    return 1 / fps, "time (seconds)"
+
+
+def _steps(
+    scores: NDArray[np.floating[Any]],
+) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
+    """Corners of the staircase, two where the score changes: a million frames are few corners."""
+    change = np.flatnonzero(scores[1:] != scores[:-1]) + 1
+    starts, stops = np.append(0, change), np.append(change, len(scores))
+    return np.stack([starts, stops], axis=1).ravel(), np.repeat(scores[starts], 2)
+
+
+def _spans(labels: NDArray[np.integer[Any]]) -> Iterable[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(labels != 0, prepend=False, append=False))
+    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
+
+
+def _bars(spans: Iterable[tuple[int, int]], unit: float) -> list[tuple[float, float]]:
+    return [(start * unit, (stop - start) * unit) for start, stop in spans]

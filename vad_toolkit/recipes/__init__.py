@@ -1,0 +1,1 @@
+"""Recipes: everything that determines the value of a feature."""

@@ -1,0 +1,1 @@
+"""Scores of snippets and frames, alarms, and the prediction of new videos."""

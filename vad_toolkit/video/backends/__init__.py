@@ -1,0 +1,1 @@
+"""Decoder backends: PyAV, Decord and images."""

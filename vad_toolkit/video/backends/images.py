@@ -1,0 +1,73 @@
+"""Frames of a folder of images, in the order of their numbers, decoded by several threads."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+
+from vad_toolkit.errors import DecodeError
+from vad_toolkit.video.image import read_image
+from vad_toolkit.video.paths import list_frames
+from vad_toolkit.video.probe import ContainerFacts
+from vad_toolkit.video.reader import DecodeStats, info_of, new_chunk
+
+DECODE_THREADS = 4  # at most, and no more than there are cores
+READ_AHEAD_FRAMES = 8
+READ_AHEAD_BYTES = 1 << 28  # of pixels; one frame where it alone is larger
+
+
+class PillowReader:
+    """A `VideoReader` on a folder of frames. Pillow decodes outside Python's lock."""
+
+    def __init__(self, facts: ContainerFacts) -> None:
+        self.info = info_of(facts, "pillow", PIL.__version__)
+        self._names = iter(list_frames(facts.path))
+        frame_bytes = self.info.width * self.info.height * 3
+        self._ahead = max(1, min(READ_AHEAD_FRAMES, READ_AHEAD_BYTES // frame_bytes))
+        self._pool = ThreadPoolExecutor(min(DECODE_THREADS, os.cpu_count() or 1))
+        self._waiting: deque[tuple[Path, Future[NDArray[np.uint8]]]] = deque()
+        self._decoded = 0
+
+    @property
+    def stats(self) -> DecodeStats:
+        return DecodeStats(self._decoded, self.info.frames_reported, 0)
+
+    def chunks(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        self._fill()
+        while self._waiting:
+            chunk = new_chunk(min(size, self.info.frames_reported - self._decoded), self.info)
+            for index in range(len(chunk)):
+                chunk[index] = self._next()
+            yield chunk
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def _fill(self) -> None:
+        while len(self._waiting) < self._ahead and (name := next(self._names, None)):
+            path = self.info.path / name
+            self._waiting.append((path, self._pool.submit(_pixels, path)))
+
+    def _next(self) -> NDArray[np.uint8]:
+        path, future = self._waiting.popleft()
+        pixels = future.result()
+        self._fill()
+        height, width = pixels.shape[:2]
+        if (width, height) != (self.info.width, self.info.height):
+            raise DecodeError(
+                f"{path}: is {width}x{height}, where the first frame of its folder is "
+                f"{self.info.width}x{self.info.height}"
+            )
+        self._decoded += 1
+        return pixels
+
+
+def _pixels(path: Path) -> NDArray[np.uint8]:
+    return read_image(path).pixels

@@ -1,0 +1,249 @@
+"""Frames through PyAV (FFmpeg), one packet at a time, with every loss counted.
+
+A video that lost frames is refused: after the gap, the rest would be shifted against its labels.
+No frame is handed out after the first loss, but reading goes on to the end, so that the error can
+say how many frames of how many are lost. Up to `allow_damaged` lost frames are replaced by copies
+instead, each by the frame before it, so that nothing is shifted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import av
+import numpy as np
+from av.codec.context import Flags
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from vad_toolkit.errors import DecodeError
+from vad_toolkit.video.lost_frames import Losses
+from vad_toolkit.video.probe import ContainerFacts, ends_early, open_container
+from vad_toolkit.video.reader import DecodeStats, info_of, new_chunk
+
+DECODE_THREADS = 1  # as with Decord: one process a video scales better
+# Bytes. MPEG-4 has packets that only say that the last picture stays, as FFmpeg knows them.
+SMALLEST_PICTURE = {"mpeg4": 20}
+STREAMS = ("mpegts", "mpeg", "h264", "hevc", "mpegvideo")  # recordings that may start anywhere
+COUNT_SECONDS = 10.0  # how long the rest of a damaged video is read, only to count what is lost
+
+
+class PyAVReader:
+    """A `VideoReader` on PyAV."""
+
+    def __init__(self, facts: ContainerFacts, allow_damaged: int = 0) -> None:
+        self.info = info_of(facts, "pyav", av.__version__)
+        self._facts = facts
+        self._container, self._stream = open_container(facts.path)
+        self._stream.codec_context.thread_count = DECODE_THREADS
+        self._stream.codec_context.flags |= Flags.copy_opaque  # see `Losses`
+        self._reformatter = VideoReformatter()
+        self._unplaced = why_unplaced(facts, bool(self._stream.codec_context.has_b_frames))
+        self._allowed = 0 if self._unplaced else allow_damaged
+        self._handed_out = self._copies = self._missing = 0
+        self._demux_error = ""
+
+    @property
+    def stats(self) -> DecodeStats:
+        reported = self.info.frames_reported
+        return DecodeStats(self._handed_out, reported, self._copies, self._missing)
+
+    def chunks(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        chunk, filled = new_chunk(size, self.info), 0
+        for picture in self._pictures():
+            chunk[filled] = picture
+            filled += 1
+            self._handed_out += 1
+            if filled == size:
+                yield chunk
+                chunk, filled = new_chunk(size, self.info), 0
+        if filled:
+            yield chunk[:filled]
+
+    def close(self) -> None:
+        self._container.close()
+
+    def _pictures(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield the video with copies in the place of lost frames."""
+        last: NDArray[np.uint8] | None = None
+        for frame, lost in self._frames():
+            picture = self._upright_rgb(frame)
+            for _ in range(lost):
+                self._copies += 1
+                yield picture if last is None else last
+            yield picture
+            last = picture
+
+    def _frames(self) -> Iterator[tuple[VideoFrame, int]]:
+        """Yield good frames, each with the number of lost ones before it.
+
+        Once more are lost than allowed, the rest is read only to count what is lost.
+        """
+        facts = self._facts
+        losses = Losses(
+            every_packet=shows_every_packet(facts),
+            smallest=0 if facts.samples else SMALLEST_PICTURE.get(facts.codec, 0),
+            starts_anywhere=facts.has_container(*STREAMS),
+            placed=self._allowed > 0,
+            is_torn=self._is_torn,
+            interval=self._interval,
+        )
+        deadline = float("inf")
+        for packet in self._packets(losses):
+            try:
+                frames = self._stream.codec_context.decode(packet)
+            except av.FFmpegError:
+                losses.add_failure()
+                frames = []
+            for frame in frames:
+                before = losses.add_frame(frame)
+                if before is not None and not self._is_beyond(losses):
+                    yield frame, before
+            if self._is_beyond(losses):
+                deadline = min(deadline, time.monotonic() + COUNT_SECONDS)
+                if time.monotonic() > deadline:
+                    break
+        self._check(losses, read_whole=time.monotonic() <= deadline)
+
+    @property
+    def _is_torn(self) -> bool:
+        """Whether packets may be gone without a trace. Transport streams do not list any."""
+        damage = self._facts.structure.damage and not self._unplaced
+        return bool(damage) or self._facts.has_container("mpegts")
+
+    @property
+    def _interval(self) -> float | None:
+        """Time from one frame to the next, where packets that are gone leave nothing but a gap."""
+        facts = self._facts
+        is_listed = facts.samples is not None or facts.has_container("avi")
+        if is_listed or facts.fps <= 0 or self._stream.time_base is None:
+            return None
+        return float(1 / (facts.fps * self._stream.time_base))
+
+    def _is_beyond(self, losses: Losses) -> bool:
+        if not self._allowed:  # gaps are judged at the end: the rate may vary
+            return bool(self._facts.structure.damage) or losses.failures > 0
+        return max(losses.failures, losses.before_last) > self._allowed
+
+    def _packets(self, losses: Losses) -> Iterator[Packet[VideoStream] | None]:
+        """Yield packets with data, then None, which makes the decoder give what it held back."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError as error:
+                self._demux_error = str(error.strerror)
+                break
+            if packet is None:
+                break
+            if packet.size:  # an empty packet amid the others would end the decoding
+                losses.add_packet(packet)
+                yield packet
+        yield None
+
+    def _check(self, losses: Losses, read_whole: bool) -> None:
+        """Raise DecodeError where more frames are missing than allowed, or it cannot be told."""
+        facts, damage = self._facts, self._facts.structure.damage
+        unread, why = self._unread(losses) if read_whole else (0, "")
+        lost = losses.lost + unread
+        is_damaged = bool(damage) or losses.failures > 0 or unread > 0
+        if self._is_torn and not is_damaged and not losses.is_regular:
+            lost = self._copies  # gaps are in the nature of a varying rate
+        total = max(losses.packets + unread, facts.frames_estimated if damage else 0)
+        if losses.frames == 0:
+            raise DecodeError(f"{facts.path}: no frame of {total} can be decoded")
+        what = f"{facts.path}: {damage or 'damaged or cut short'}"
+        if lost > self._allowed or (damage and not self._allowed):
+            if not read_whole:
+                counted = f"frames lost: at least {lost} of about {facts.frames_estimated or total}"
+            else:
+                counted = f"frames lost: {lost} of {total}{why}" if lost else "frames may be lost"
+            allowance = self._unplaced or f"allowed: {self._allowed} (--allow-damaged)"
+            raise DecodeError(f"{what}, {counted}; {allowance}")
+        # A damaged header of a picture can give it another place.
+        is_moved = not losses.is_ordered and facts.has_container("mov", "matroska")
+        unknown = self._why_uncountable(losses) if lost or damage or is_moved else ""
+        if unknown:
+            raise DecodeError(
+                f"{what}; how many frames are lost, and where, is not known: {unknown}"
+            )
+        self._missing = lost - self._copies
+
+    def _unread(self, losses: Losses) -> tuple[int, str]:
+        """How many frames the end of the file lacks, and how that is known."""
+        facts = self._facts
+        expected = facts.samples or facts.structure.packets or 0
+        if facts.structure.is_cut:
+            expected = expected or facts.frames_reported
+        if losses.packets < expected:
+            return expected - losses.packets, ""
+        if self._demux_error:
+            return 1, f" at least (it cannot be read on: {self._demux_error})"
+        if facts.structure.damage and facts.seconds and self._interval and losses.last_time:
+            # That there is damage is known, so that the tag needs no tolerance.
+            last = losses.last_time / self._interval + 1  # frames until there
+            after = max(round(facts.seconds * facts.fps - last), 0)
+            return max(after - (losses.lost - losses.before_last), 0), ""
+        if ends_early(losses.end_seconds, facts):
+            assert facts.seconds is not None
+            why = f" (it ends after {losses.end_seconds:.1f} of {facts.seconds:.1f} seconds)"
+            return max(round((facts.seconds - losses.end_seconds) * facts.fps), 1), why
+        return 0, ""
+
+    def _why_uncountable(self, losses: Losses) -> str:
+        """Why the times of frames do not tell where others are lost; "" where they do."""
+        if self._demux_error and self._facts.samples is None:
+            return f"it cannot be read on ({self._demux_error})"
+        if not losses.is_ordered:
+            return "its frames do not come in the order of their times"
+        if self._is_torn and not losses.is_regular:
+            return "its frame rate varies"
+        is_stream = self._facts.has_container(*STREAMS)
+        if losses.failed_at_start if is_stream else self._is_torn and losses.first_time:
+            return "its start is missing"
+        return ""
+
+    def _upright_rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        # The plain conversion of FFmpeg, as in Decord: bit-equal wherever chroma needs no scaling.
+        # Where the picture size changes, what comes later is scaled to the first, as in Decord.
+        try:
+            picture = self._reformatter.reformat(
+                frame,
+                width=self._facts.width,
+                height=self._facts.height,
+                format="rgb24",
+                interpolation=Interpolation.BILINEAR,
+                threads=1,
+            )
+        except av.FFmpegError as error:
+            raise DecodeError(
+                f"{self._facts.path}: pictures of the format {frame.format.name} cannot be "
+                f"turned into RGB ({error.strerror})"
+            ) from error
+        pixels: NDArray[np.uint8] = picture.to_ndarray()  # type: ignore[assignment]
+        return np.rot90(pixels, -self._facts.rotation // 90)
+
+
+def shows_every_packet(facts: ContainerFacts) -> bool:
+    """Say whether every packet shows a picture, as the sample table of MP4 and MOV lists them.
+
+    VP8 has packets that show none, and what is cut out of MPEG-TS need not be whole.
+    """
+    if facts.samples is not None:
+        return True
+    is_known = facts.codec in ("h264", "hevc", "vp9", "av1", "mpeg4")
+    return is_known and facts.has_container("mov", "matroska", "avi")
+
+
+def why_unplaced(facts: ContainerFacts, is_reordered: bool) -> str:
+    """Why it cannot be told where a lost frame belongs; "" where it can."""
+    if facts.has_container("avi") and is_reordered:
+        return "none can be allowed, since AVI has no times of reordered frames"
+    damage = facts.structure.damage and not facts.structure.is_cut
+    if damage and (facts.samples is not None or facts.has_container("avi", "mpegts")):
+        return "none can be allowed, since it is not known where they belong"
+    return ""

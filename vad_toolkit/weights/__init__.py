@@ -1,0 +1,1 @@
+"""Published network weights: catalogue, download, conversion and the local cache."""
