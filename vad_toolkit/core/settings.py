@@ -6,7 +6,7 @@ import json
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -74,6 +74,8 @@ def describe_error(
             )
         known = ", ".join(_section(kind, path[:-1]).model_fields)
         return f"{where}: unknown; available: {known}"
+    if first["type"] == "missing":
+        return f"{where}: missing"
     message = first["msg"].removeprefix("Value error, ")
     given = "" if first["type"] == "value_error" else f" (given: {first['input']!r})"
     return f"{where}: {message}{given}"
@@ -82,8 +84,9 @@ def describe_error(
 def _section(kind: type[BaseModel], path: Iterable[str]) -> type[BaseModel]:
     for part in path:
         inner = kind.model_fields[part].annotation if part in kind.model_fields else None
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            kind = inner
+        for one in (inner, *get_args(inner)):  # the model itself, or one in a mapping or union
+            if isinstance(one, type) and issubclass(one, BaseModel):
+                kind = one
     return kind
 
 
