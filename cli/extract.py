@@ -227,8 +227,8 @@ def _sources(
     loaded = [read_manifest(path) for path in manifests]
     sources = [
         VideoSource(entry.id, path, entry.frames, entry.fps)
-        for file, manifest in zip(manifests, loaded, strict=True)
-        for entry, path in zip(manifest, video_paths(manifest, root, file), strict=True)
+        for manifest in loaded
+        for entry, path in zip(manifest, video_paths(manifest, root), strict=True)
     ]
     return sources, loaded[0].dataset
 
