@@ -3,11 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-lowest lint docs clean
+.PHONY: setup demo test test-lowest coverage lint docs wheel clean
 
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: pyproject.toml
+$(VENV)/.ready: pyproject.toml setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@
@@ -18,19 +18,30 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n auto
 
-lint: setup
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-
-docs: setup
-	$(BIN)/python -m vad_cli.reference > docs/commands.md
-
 # The lower bounds that pyproject.toml states, in an environment of their own.
 test-lowest:
 	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet -r requirements-lowest.txt --editable ".[dev]"
 	.venv-lowest/bin/python -m pytest -n auto
+
+coverage: setup
+	$(BIN)/python -m pytest -n auto --cov=vad_toolkit --cov=vad_cli --cov-report=term:skip-covered
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/codespell
+	$(BIN)/python .ci/check_language.py
+
+# The pages that are made from the code.
+docs: setup
+	$(BIN)/python -m vad_cli.reference commands > docs/commands.md
+	$(BIN)/python -m vad_cli.reference api > docs/api.md
+
+wheel: setup
+	rm -rf build dist
+	$(BIN)/python -m build
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

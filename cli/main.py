@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
 
 import click
 
 from vad_toolkit import __version__
+from vad_toolkit.core.registry import load_plugin
 from vad_toolkit.errors import VadError
 
 from . import (
@@ -68,8 +70,39 @@ for command in (
     vad.add_command(command)
 
 
+def _load_plugins(context: click.Context, option: click.Parameter, names: tuple[str, ...]) -> None:
+    for name in names:
+        load_plugin(name)
+
+
+def _commands(group: click.Group) -> Iterator[click.Command]:
+    """Yield a group, its commands and the commands of the groups inside it."""
+    yield group
+    for command in group.commands.values():
+        if isinstance(command, click.Group):
+            yield from _commands(command)
+        else:
+            yield command
+
+
+# Every command takes --plugin, before or after its name, since nobody remembers which it is.
+for command in _commands(vad):
+    command.params.append(
+        click.Option(
+            ["--plugin"],
+            metavar="MODULE",
+            multiple=True,
+            is_eager=True,  # before options whose values a plugin may add to are looked at
+            expose_value=False,
+            callback=_load_plugins,
+            help="Import this module or .py file, which registers methods, backbones, decoders "
+            "and the like. May be repeated.",
+        )
+    )
+
+
 def main() -> None:
-    """Run `vad` with the process's arguments and exit."""
+    """Run `vad` with the arguments of the process, and exit."""
     handle_signals()
     debug = "--debug" in sys.argv
     try:

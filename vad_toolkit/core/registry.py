@@ -34,7 +34,7 @@ _loaded: set[str] = set()  # plugins by module name, file or entry point
 _loading: list[str] = []  # modules of the plugins that are being imported, outermost first
 
 
-class Registry(Mapping[str, Item], Generic[Item]):
+class Registry(Generic[Item]):
     """Implementations of one concept by name, in the order of their registration.
 
     Looking up or listing names first loads the plugins; nothing built in is imported before it
