@@ -64,8 +64,8 @@ def findings(path: Path) -> Iterator[str]:
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 doc = ast.get_docstring(node)
                 if doc and QUESTION.match(doc):
-                    line = getattr(node, "lineno", 1)
-                    yield f"{name}:{line}: a docstring starts with {doc.split()[0]!r}: name the thing"
+                    word, line = doc.split()[0], getattr(node, "lineno", 1)
+                    yield f"{name}:{line}: a docstring starts with {word!r}: name the thing"
     for number, line in texts(path):
         plain = ALLOWED.sub("", line)
         for pattern, advice in BANNED.items():
