@@ -1,7 +1,8 @@
-"""`vad gt`: frame-level ground truth as the one array that published code evaluates with."""
+"""`vad gt`: frame-level ground truth as the single array that published code evaluates with."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import click
@@ -18,25 +19,27 @@ from .common import (
 
 @click.group()
 def gt() -> None:
-    """Ground truth as global arrays of published code, made by named rules."""
+    """Write ground truth as the global arrays of published code, by named rules."""
 
 
 @gt.command("export")
-@click.argument("manifest", metavar="DATASET-or-FILE")
-@click.option("--rule", required=True, metavar="RULE-or-FILE", help="See vad gt rules.")
+@click.argument("manifest", metavar="DATASET|FILE")
+@click.option(
+    "--rule", required=True, metavar="RULE|FILE", help="Ground-truth rule; see vad gt rules."
+)
 @click.option("--out", type=ANY_PATH, required=True, help="New .npy file.")
 @click.option(
     "--list", "order", type=ANY_PATH, help="New text file: id and label count of each video."
 )
 @click.option(
-    "--pack", type=EXISTING_FILE, help="Refuse where its snippets do not cover these labels."
+    "--pack", type=EXISTING_FILE, help="Require that the snippets of this pack cover these labels."
 )
 @click.option(
     "--side",
     type=click.Choice(("train", "validation", "test")),
     default="test",
     show_default=True,
-    help="Of a shipped dataset.",
+    help="Side of a DATASET.",
 )
 @json_option
 def export(
@@ -48,46 +51,32 @@ def export(
     side: str,
     as_json: bool,
 ) -> None:
-    """Write the labels of all videos as one array, in the manifest's order.
+    """Write the frame labels of all videos as one array, in the manifest's order.
 
-    Of shipped datasets that is the order of the published lists. Inside, ground truth is bound to
-    each video's id; see docs/ground-truth.md for what the rules are and who uses which.
+    For benchmark datasets this is the order of the published lists. docs/ground-truth.md describes
+    the rules and lists who uses which.
 
     \b
     Examples:
       vad gt export ucf-crime --rule deepmil --out gt-ucf.npy --list gt-ucf.txt
       vad gt export test.jsonl --rule mine.toml --pack test.h5 --out gt.npy
     """
-    from vad_toolkit.datasets.registry import find_manifest
-    from vad_toolkit.datasets.truth.global_labels import global_labels, write_global_labels
+    from vad_toolkit.evaluation.ground_truth import export_ground_truth
 
-    listed = find_manifest(manifest, side)
-    if pack is not None:
-        from vad_toolkit.evaluation.ground_truth import check_label_counts
-        from vad_toolkit.packs.pack import FeaturePack
-
-        with FeaturePack.open(pack) as opened:
-            check_label_counts(listed, opened, rule)
-    array = global_labels(listed, rule)
-    digest = write_global_labels(array, out, order)
-    values = {
-        "videos": len(array.ids),
-        "length": len(array.labels),
-        "abnormal": array.abnormal,
-        "dtype": str(array.labels.dtype),
-        "sha256": digest,
-    }
+    done = export_ground_truth(manifest, rule, out, order=order, pack=pack, side=side)
+    values = dataclasses.asdict(done)
+    files = {"out": str(values.pop("out")), "list": (order := values.pop("order")) and str(order)}
     if as_json:
-        print_json(values | {"out": str(out), "list": order and str(order)})
+        print_json(values | files)
     else:
         print_pairs(values)
 
 
 @gt.command()
-@click.option("--dataset", metavar="DATASET-or-FILE", help="Rules as this dataset reads them.")
+@click.option("--dataset", metavar="DATASET|FILE", help="Show the rules as this dataset has them.")
 @json_option
 def rules(dataset: str | None, as_json: bool) -> None:
-    """List the ground-truth rules: what they count, how they round, and what fills the tail.
+    """List the ground-truth rules: frame count, rounding, ends of events and tail.
 
     \b
     Examples:

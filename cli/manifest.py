@@ -1,4 +1,4 @@
-"""`vad manifest`: make, describe and check manifests."""
+"""`vad manifest`: build, describe and check manifests."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from .manifest_build import build
 
 @click.group()
 def manifest() -> None:
-    """Make, describe and check manifests: which videos there are, with labels and events."""
+    """Build, describe and check manifests: lists of videos with labels and events."""
 
 
 manifest.add_command(build)
 
 
 @manifest.command()
-@click.argument("name_or_file", metavar="DATASET|FILE")
+@click.argument("dataset", metavar="DATASET|FILE")
 @json_option
-def info(name_or_file: str, as_json: bool) -> None:
-    """Count the videos, classes, sources, frames and events of a shipped dataset or of a FILE.
+def info(dataset: str, as_json: bool) -> None:
+    """Count the videos, classes, sources, frames and events of a dataset or of a manifest FILE.
 
-    A DATASET is given by its name, such as ucf-crime, and printed with its terms, its traps, each
-    of its sides and the arrays of frame labels that published code evaluates with.
+    For a DATASET, given by its name, such as ucf-crime, its license, known traps, sides and
+    published arrays of frame labels are printed too.
 
     \b
     Examples:
@@ -42,19 +42,17 @@ def info(name_or_file: str, as_json: bool) -> None:
     """
     import dataclasses
 
-    from vad_toolkit.datasets.registry import find_manifest, shipped_dataset, shipped_names
-    from vad_toolkit.datasets.summary import summarise
+    from vad_toolkit.datasets.registry import DATASETS, find_manifest, load_dataset
+    from vad_toolkit.datasets.summary import summarize
 
-    if name_or_file in shipped_names():
-        dataset = shipped_dataset(name_or_file)
-        sides = {side: summarise(manifest) for side, manifest in dataset.sides.items()}
-        _print_dataset(
-            dataset.info.model_dump(mode="json"),
-            {side: dataclasses.asdict(summary) for side, summary in sides.items()},
-            as_json,
-        )
+    if dataset in DATASETS:
+        loaded = load_dataset(dataset)
+        sides = {
+            side: dataclasses.asdict(summarize(manifest)) for side, manifest in loaded.sides.items()
+        }
+        _print_dataset(loaded.info.model_dump(mode="json"), sides, as_json)
         return
-    values = dataclasses.asdict(summarise(find_manifest(name_or_file)))
+    values = dataclasses.asdict(summarize(find_manifest(dataset)))
     if as_json:
         print_json(values)
         return
@@ -66,12 +64,11 @@ def info(name_or_file: str, as_json: bool) -> None:
 
 
 def _print_dataset(info: dict[str, Any], sides: dict[str, dict[str, Any]], as_json: bool) -> None:
-    """What is known of a dataset, then its counts with a column a side, then published arrays."""
     if as_json:
         print_json(info | {"sides": sides})
         return
     arrays, traps = info.pop("arrays"), info.pop("traps")
-    info["rules"] = "; ".join(  # what this dataset changes in ground-truth rules
+    info["rules"] = "; ".join(  # the dataset's changes of ground-truth rules
         f"{rule}: " + ", ".join(f"{field} {value}" for field, value in fields.items())
         for rule, fields in info["rules"].items()
     )
@@ -96,53 +93,41 @@ def _print_dataset(info: dict[str, Any], sides: dict[str, dict[str, Any]], as_js
 
 
 @manifest.command()
-@click.argument("file", type=EXISTING_FILE)
+@click.argument("manifest", metavar="DATASET|FILE")
 @click.option("--root", type=EXISTING_FOLDER, help="Check that each video is in this folder.")
-@click.option(
-    "--pack",
-    type=EXISTING_FILE,
-    help="Check that the videos fit this pack.",
-)
+@click.option("--pack", type=EXISTING_FILE, help="Check that the videos fit this feature pack.")
 @click.option(
     "--for",
-    "purpose",
-    type=click.Choice(["train", "test"]),
-    help="A test needs the events of its abnormal videos.  [default: train for a file train.jsonl, "
-    "else test]",
+    "side",
+    type=click.Choice(["train", "validation", "test"]),
+    help="Purpose of the manifest, and the side of a DATASET. Except in training, the events of "
+    "abnormal videos must be known.  [default: train for a file train.jsonl, else test]",
 )
 @json_option
 def check(
-    file: Path, root: Path | None, pack: Path | None, purpose: str | None, as_json: bool
+    manifest: str, root: Path | None, pack: Path | None, side: str | None, as_json: bool
 ) -> None:
-    """Check a manifest: its lines, and whether its videos are there and fit a pack.
+    """Check a manifest: its lines, and whether its videos are in a folder and fit a pack.
 
-    Each video that does not fit is named on a line; the exit code is 1 when there is any.
+    Problems are printed one per line; the exit code is 1 if there are any.
 
     \b
     Example:
       vad manifest check manifests/cctv/test.jsonl --root cctv_fights --pack cctv.h5
     """
-    from vad_toolkit.datasets.manifest import places, read_manifest
-    from vad_toolkit.datasets.video_files import missing_files
+    from vad_toolkit.datasets.registry import find_manifest
 
-    loaded = read_manifest(file)
+    listed = find_manifest(manifest, side or "test")
     problems: list[str] = []
-    if root is not None:
-        missing = missing_files(loaded, root)
-        where = places(file, missing)
-        problems += [f"{where[id]}: video {id!r}: {reason}" for id, reason in missing.items()]
-    if pack is not None:
-        from vad_toolkit.fit import pack_problems
-        from vad_toolkit.packs.pack import FeaturePack
+    if root is not None or pack is not None:
+        from vad_toolkit.fit import check_manifest
 
-        is_test = (purpose or file.stem) != "train"
-        with FeaturePack.open(pack) as opened:
-            problems += pack_problems(loaded, opened, needs_events=is_test)
+        problems = check_manifest(listed, root=root, pack=pack, side=side)
     if as_json:
-        print_json({"videos": len(loaded), "sha256": loaded.sha256, "problems": problems})
+        print_json({"videos": len(listed), "sha256": listed.sha256, "problems": problems})
     else:
         for problem in problems:
             click.echo(problem)
-        click.echo(f"{len(loaded)} videos, {len(problems)} problems", err=True)
+        click.echo(f"{len(listed)} videos, {len(problems)} problems", err=True)
     if problems:
         raise SystemExit(1)

@@ -1,4 +1,4 @@
-"""`vad manifest build`: train and test manifests out of raw videos."""
+"""`vad manifest build`: train and test manifests for raw videos."""
 
 from __future__ import annotations
 
@@ -8,81 +8,137 @@ from typing import Any, TypeVar
 
 import click
 
-from .common import EXISTING_FILE, progress_reporter
-from .manifest_binding import binding_commands
-from .manifest_options import count_option, out_option, root_option, write_built
+from .common import ANY_PATH, EXISTING_FILE, EXISTING_FOLDER, print_table, progress_reporter
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-name_option = click.option("--name", help="Name of the dataset.")
+MATCHING = """Videos may be in other folders than published, have another suffix, or be folders of
+numbered images. Videos that are missing, renamed, ambiguous, damaged or of another length, and
+files that are not listed, are reported one per line."""
+
+
+def build_options(function: Function) -> Function:
+    """Add `--root`, `--out` and `--count`."""
+    for option in (
+        click.option(
+            "--count", is_flag=True, help="Decode every video and count its frames: slow and exact."
+        ),
+        click.option(
+            "--out", required=True, type=ANY_PATH, help="Folder to write the manifests into."
+        ),
+        click.option("--root", required=True, type=EXISTING_FOLDER, help="Folder of raw videos."),
+    ):
+        function = option(function)
+    return function
 
 
 def split_options(function: Function) -> Function:
-    """`--test-fraction` and `--seed`."""
-    function = click.option(
-        "--seed", default=0, show_default=True, help="Of the split; the same seed splits the same."
-    )(function)
-    return click.option(
-        "--test-fraction",
-        default=0.3,
-        show_default=True,
-        help="Of each label, for test; 0 makes only a train manifest.",
-    )(function)
+    """Add `--test-fraction`, `--seed` and `--name`."""
+    for option in (
+        click.option("--name", help="Name of the dataset."),
+        click.option(
+            "--seed",
+            default=0,
+            show_default=True,
+            help="Seed of the split; the same seed gives the same split.",
+        ),
+        click.option(
+            "--test-fraction",
+            default=0.3,
+            show_default=True,
+            help="Fraction of each label's videos for test; with 0 only train.jsonl is written.",
+        ),
+    ):
+        function = option(function)
+    return function
 
 
-@click.group()
+def binding_options(function: Function) -> Function:
+    """Add `--allow-missing` and `--masks`, and the options of all builds."""
+    for option in (
+        click.option(
+            "--masks",
+            type=EXISTING_FOLDER,
+            help="Take events from the masks in this folder: VIDEO.npy, NUMBER_label.mat or "
+            "folders VIDEO_annotations.",
+        ),
+        click.option(
+            "--allow-missing",
+            is_flag=True,
+            help="Leave out videos that cannot be used, and note the consequences for results.",
+        ),
+        build_options,
+    ):
+        function = option(function)
+    return function
+
+
+class BuildGroup(click.Group):
+    """The commands below, and one command per dataset, built in or registered by a plugin."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        from vad_toolkit.datasets.registry import DATASETS
+
+        return [*sorted(DATASETS), *super().list_commands(context)]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Return a command, made from its `dataset.toml` if it is a dataset's."""
+        from vad_toolkit.datasets.dataset_info import INFO_FILE, read_dataset_info
+        from vad_toolkit.datasets.registry import DATASETS
+
+        command = super().get_command(context, name)
+        if command is not None or name not in DATASETS:
+            return command
+        info = read_dataset_info(DATASETS[name] / INFO_FILE)
+
+        @binding_options
+        def run(**options: Any) -> None:
+            write_manifests(name, **options)
+
+        example = f"vad manifest build {name} --root videos --out manifests/{name}"
+        command = click.command(
+            name,
+            short_help=info.title,
+            help=f"{info.title}.\n\n{MATCHING} `vad manifest info {name}` prints its license and "
+            f"known traps.\n\n\b\nExample:\n  {example}",
+        )(run)
+        command.params += self.params  # options that all commands take
+        return command
+
+
+@click.group(cls=BuildGroup)
 def build() -> None:
     """Write train.jsonl, test.jsonl and dataset.toml for a dataset.
 
-    Benchmarks come with the toolkit and are bound to raw videos here; any other dataset is a
-    folder with a sub-folder a class, a CSV file, or manifests that somebody shared.
+    Benchmark datasets have a command each, which finds their videos in a folder. Any other dataset
+    is a folder with one sub-folder per class, a CSV file, or manifests that somebody shared.
     """
 
 
-for command in binding_commands():
-    build.add_command(command)
-
-
 @build.command()
-@root_option
-@out_option
+@build_options
 @click.option(
     "--normal",
     multiple=True,
     metavar="CLASS",
-    help="A class that is normal; may be given again. By default found by name, such as "
-    "normal or NonFight.",
+    help="A normal class; may be repeated.  [default: found by name, such as normal or NonFight]",
 )
 @split_options
 @click.option(
     "--source-pattern",
     metavar="REGEX",
-    help="Its first group, searched in the id, names the source video; videos of one source "
-    "stay on one side.",
+    help="Regular expression, searched in the id, whose first group names the source video. Videos "
+    "of one source stay on one side of the split.",
 )
-@click.option(
-    "--trimmed", is_flag=True, help="Abnormal videos are abnormal from first to last frame."
-)
+@click.option("--trimmed", is_flag=True, help="All frames of abnormal videos are abnormal.")
 @click.option(
     "--events",
     type=EXISTING_FILE,
     help="CSV file with columns id,start,end: abnormal frames [start, end).",
 )
-@count_option
-@name_option
-def folder(
-    root: Path,
-    out: Path,
-    normal: tuple[str, ...],
-    test_fraction: float,
-    seed: int,
-    source_pattern: str | None,
-    trimmed: bool,
-    events: Path | None,
-    count: bool,
-    name: str | None,
-) -> None:
-    """A folder with one sub-folder a class, or with train and test folders that have those.
+def folder(**options: Any) -> None:
+    """Use a folder with one sub-folder per class, or train and test folders that hold these.
 
     \b
     Examples:
@@ -90,63 +146,62 @@ def folder(
       vad manifest build folder --root RWF-2000 --out manifests/rwf --trimmed \\
           --source-pattern '/([^/]+)_[0-9]+$'
     """
-    from vad_toolkit.datasets.building.build import refuse_existing
-    from vad_toolkit.datasets.building.folder import build_folder_manifest
-
-    refuse_existing(out)
-    with progress_reporter() as progress:
-        built = build_folder_manifest(
-            root,
-            normal=normal,
-            test_fraction=test_fraction,
-            seed=seed,
-            source_pattern=source_pattern,
-            trimmed=trimmed,
-            events=events,
-            count=count,
-            name=name,
-            progress=progress,
-        )
-    write_built(built, out)
+    write_manifests("folder", **options)
 
 
 @build.command("csv")
 @click.argument("file", type=EXISTING_FILE)
-@root_option
-@out_option
+@build_options
 @split_options
-@count_option
-@name_option
-def csv_file(
-    file: Path,
-    root: Path,
-    out: Path,
-    test_fraction: float,
-    seed: int,
-    count: bool,
-    name: str | None,
-) -> None:
-    """A CSV file with a row a video: path,label and, if wanted, id,split,classes,events,source.
+def csv_file(file: Path, **options: Any) -> None:
+    """Use a CSV file with one video per row: path,label[,id,split,classes,events,source].
 
-    label is 0 or 1, split is train or test, classes have ; between them, and events look like
+    label is 0 or 1, split is train or test, classes are separated by ; and events look like
     10-40;80-95, in frames [start, stop).
 
     \b
     Example:
       vad manifest build csv videos.csv --root videos --out manifests/mine
     """
-    from vad_toolkit.datasets.building.build import refuse_existing
-    from vad_toolkit.datasets.building.csv_file import build_csv_manifest
+    write_manifests(file, **options)
 
-    refuse_existing(out)
+
+@build.command()
+@click.argument("folder", type=EXISTING_FOLDER)
+@binding_options
+def shared(folder: Path, **options: Any) -> None:
+    """Use manifests that somebody shared: dataset.toml, train.jsonl and test.jsonl in FOLDER.
+
+    Their videos are found in ROOT like those of a benchmark dataset: they may be in other folders,
+    have another suffix, or be folders of numbered images.
+
+    \b
+    Example:
+      vad manifest build shared theirs --root videos --out manifests/theirs
+    """
+    write_manifests(folder, **options)
+
+
+def write_manifests(dataset: str | Path, root: Path, out: Path, **options: Any) -> None:
+    """Build, print the counts of each side, and exit with 1 if videos were left out."""
+    from vad_toolkit.datasets.building.builder import build_manifest
+    from vad_toolkit.datasets.manifest import read_manifest
+    from vad_toolkit.datasets.summary import summarize
+
     with progress_reporter() as progress:
-        built = build_csv_manifest(
-            file,
+        built = build_manifest(
+            dataset,
             root,
-            test_fraction=test_fraction,
-            seed=seed,
-            count=count,
-            name=name,
+            out,
+            report=lambda line: click.echo(line, err=True),
             progress=progress,
+            **options,
         )
-    write_built(built, out)
+    columns = ("videos", "normal", "abnormal", "sources", "events")
+    rows: list[dict[str, Any]] = []
+    for path in built.manifests.values():
+        summary = summarize(read_manifest(path))
+        rows.append({"manifest": path} | {name: getattr(summary, name) for name in columns})
+    print_table(rows)
+    if built.failures:
+        raise SystemExit(1)

@@ -307,19 +307,19 @@ INTERCHANGE = (import_command, export_command, compare_command)
 
 def _one_manifest(name_or_file: str, side: str) -> Manifest:
     from vad_toolkit.datasets.manifest import Manifest
-    from vad_toolkit.datasets.registry import find_manifest, shipped_dataset, shipped_names
+    from vad_toolkit.datasets.registry import DATASETS, find_manifest, load_dataset
 
-    if side != "all" or name_or_file not in shipped_names():
+    if side != "all" or name_or_file not in DATASETS:
         return find_manifest(name_or_file, "test" if side == "all" else side)
-    dataset = shipped_dataset(name_or_file)
+    dataset = load_dataset(name_or_file)
     return Manifest(tuple(dataset), dataset.info.name, dataset.info.rules)
 
 
 def _sides(name_or_file: str, side: str | None, ids: tuple[str, ...]) -> dict[str, Manifest]:
     """The manifests that lists are wanted for, by side: those of which the pack has videos."""
-    from vad_toolkit.datasets.registry import find_manifest, shipped_dataset, shipped_names
+    from vad_toolkit.datasets.registry import DATASETS, find_manifest, load_dataset
 
-    if name_or_file not in shipped_names():
+    if name_or_file not in DATASETS:
         stem = Path(name_or_file).stem
         chosen = side or (stem if stem in SIDE_NAMES else "all")
         if chosen == "all":
@@ -327,7 +327,7 @@ def _sides(name_or_file: str, side: str | None, ids: tuple[str, ...]) -> dict[st
         return {chosen: find_manifest(name_or_file, chosen)}
     if side not in (None, "all"):
         return {str(side): find_manifest(name_or_file, str(side))}
-    sides = dict(shipped_dataset(name_or_file).sides)
+    sides = dict(load_dataset(name_or_file).sides)
     there = {name: part for name, part in sides.items() if not set(ids).isdisjoint(part.by_id)}
     return there or sides
 

@@ -3,9 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from vad_toolkit.datasets.manifest import Entry, Manifest
+from vad_toolkit.datasets.registry import find_manifest
+from vad_toolkit.datasets.video_files import missing_files
 from vad_toolkit.packs.pack import FeaturePack
+
+
+def check_manifest(
+    manifest: str | Path | Manifest,
+    *,
+    root: str | Path | None = None,
+    pack: str | Path | None = None,
+    side: str | None = None,
+) -> list[str]:
+    """Check a manifest: its lines, and whether its videos are in a folder and fit a pack.
+
+    Args:
+        manifest: A manifest, its file, or a dataset's name.
+        root: The folder of raw videos; if None, the files are not checked.
+        pack: A feature pack; if None, it is not checked.
+        side: "train", "validation" or "test": of a dataset the side to check. Abnormal videos need
+            known events except in training. If None, "train" for a file train.jsonl, else "test".
+
+    Returns:
+        Problems, one line per video and problem; empty if there are none.
+
+    Raises:
+        InputError: If there is no such manifest.
+        ManifestError: If a line of the manifest is wrong.
+        PackError: If the pack cannot be opened.
+
+    Example:
+        >>> check_manifest("cctv-fights", side="train")
+        []
+    """
+    listed = find_manifest(manifest, side or "test")
+    problems: list[str] = []
+    if root is not None:
+        missing = missing_files(listed, Path(root))
+        lines = listed.lines_of(missing)
+        problems += [
+            f"{lines.get(id, listed.dataset)}: video {id!r}: {reason}"
+            for id, reason in missing.items()
+        ]
+    if pack is not None:
+        is_train = side == "train" or (
+            side is None and listed.path is not None and listed.path.stem == "train"
+        )
+        with FeaturePack.open(Path(pack)) as opened:
+            problems += pack_problems(listed, opened, needs_events=not is_train)
+    return problems
 
 
 def pack_problems(manifest: Manifest, pack: FeaturePack, *, needs_events: bool = True) -> list[str]:

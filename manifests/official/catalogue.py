@@ -9,9 +9,9 @@ from vad_manifests.official import avenue, msad, shanghaitech, tad, ubnormal, uc
 from vad_manifests.official.lists import OfficialSplit
 
 from vad_toolkit.datasets.building.build import SIDES
-from vad_toolkit.datasets.dataset_info import INFO_FILE, write_dataset_info
+from vad_toolkit.datasets.dataset_info import INFO_FILE, read_dataset_info, write_dataset_info
 from vad_toolkit.datasets.manifest import write_manifest
-from vad_toolkit.datasets.registry import shipped_info
+from vad_toolkit.datasets.registry import DATASETS
 from vad_toolkit.errors import InputError
 
 BUILDERS: Mapping[str, Callable[[Path], OfficialSplit]] = {
@@ -50,7 +50,7 @@ def write_official(name: str, annotations: Path, out: Path) -> list[Path]:
             raise InputError(f"{out / file} is there already; name another folder or remove it")
     split = BUILDERS[name](annotations)
     info = out / INFO_FILE
-    write_dataset_info(info, shipped_info(name))
+    write_dataset_info(info, read_dataset_info(DATASETS[name] / INFO_FILE))
     written = [info]
     for side, file in SIDES.items():
         entries = getattr(split, side)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from vad_cli.main import vad
 
-from vad_toolkit.datasets.registry import shipped_names
+from vad_toolkit.datasets.registry import DATASETS
 from vad_toolkit.errors import InputError
 
 Info = Callable[..., str]
@@ -64,7 +64,7 @@ def test_a_dataset_as_json(info: Info) -> None:
     }
 
 
-@pytest.mark.parametrize("name", shipped_names())
+@pytest.mark.parametrize("name", DATASETS)
 def test_every_dataset_is_printed(info: Info, name: str) -> None:
     assert info(name).splitlines()[0].split() == ["name", name]
     assert json.loads(info(name, "--json"))["name"] == name

@@ -14,7 +14,7 @@ from vad_toolkit.core.progress import ProgressEvent
 from vad_toolkit.datasets.building.build import BuiltDataset, write_dataset
 from vad_toolkit.datasets.dataset_info import DatasetInfo, read_dataset_info
 from vad_toolkit.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
-from vad_toolkit.datasets.registry import shipped_dataset
+from vad_toolkit.datasets.registry import load_dataset
 from vad_toolkit.datasets.truth.labels import frame_labels
 from vad_toolkit.errors import InputError, ManifestError
 from vad_toolkit.fit import pack_problems
@@ -230,7 +230,7 @@ def test_overlapping_snippets_cannot_be_joined(make_clips: MakeClips) -> None:
 
 
 def test_real_features_compose(reference: Path, tmp_path: Path) -> None:
-    dataset = shipped_dataset("cctv-fights")
+    dataset = load_dataset("cctv-fights")
     folder = reference / "features" / "cctv_fights_i3d_rgb"
 
     def videos() -> list[tuple[str, VideoFeatures]]:

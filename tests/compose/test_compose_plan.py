@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vad_toolkit.compose.compose_plan import Clip, ComposedVideo, SidePlan, plan_mixed, plan_source
 from vad_toolkit.datasets.manifest import UNLISTED, Entry
-from vad_toolkit.datasets.registry import shipped_dataset
+from vad_toolkit.datasets.registry import load_dataset
 from vad_toolkit.datasets.source_split import group_key
 from vad_toolkit.datasets.truth.labels import frame_labels
 from vad_toolkit.errors import InputError, ManifestError
@@ -271,7 +271,7 @@ def test_source_says_what_is_left_out() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_real_collection_gives_a_training_set(seed: int) -> None:
-    dataset = shipped_dataset("cctv-fights")
+    dataset = load_dataset("cctv-fights")
     clips = [Clip(entry, -(-(entry.frames or 0) // 16)) for entry in dataset.train]
     plan = plan_mixed("train", clips, seed=seed, validation_fraction=0.2)
     check_videos(plan)

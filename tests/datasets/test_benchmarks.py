@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from vad_toolkit.datasets.registry import shipped_dataset, shipped_names
-from vad_toolkit.datasets.summary import Summary, summarise
+from vad_toolkit.datasets.registry import DATASETS, load_dataset
+from vad_toolkit.datasets.summary import Summary, summarize
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 UCF_CLASSES = {
@@ -140,7 +140,7 @@ ARRAYS = [
 
 @cache
 def _summary(name: str, side: str) -> Summary:
-    return summarise(shipped_dataset(name).sides[side])
+    return summarize(load_dataset(name).sides[side])
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_xd_violence_has_290_videos_of_several_classes() -> None:
 
 @pytest.mark.parametrize(("name", "array", "length", "abnormal", "rule"), ARRAYS)
 def test_published_arrays(name: str, array: str, length: int, abnormal: int, rule: str) -> None:
-    published = shipped_dataset(name).info.arrays[array]
+    published = load_dataset(name).info.arrays[array]
     assert (published.length, published.abnormal, published.rule) == (length, abnormal, rule)
     assert published.used_by != "not known"
 
@@ -167,7 +167,7 @@ def test_published_arrays(name: str, array: str, length: int, abnormal: int, rul
 def test_no_other_arrays_are_named() -> None:
     named = {(name, array) for name, array, *_ in ARRAYS}
     names = {name for name, *_ in SIDES}
-    assert {(name, a) for name in names for a in shipped_dataset(name).info.arrays} == named
+    assert {(name, a) for name in names for a in load_dataset(name).info.arrays} == named
 
 
 def _cell(summary: Summary | None) -> str:
@@ -176,11 +176,11 @@ def _cell(summary: Summary | None) -> str:
     return f"{summary.videos:,} ({summary.normal:,} + {summary.abnormal:,})"
 
 
-@pytest.mark.parametrize("name", shipped_names())
+@pytest.mark.parametrize("name", DATASETS)
 def test_the_documented_table_says_the_same(name: str) -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     (row,) = [line for line in text.splitlines() if line.startswith(f"| `{name}` |")][:1]
-    sides = shipped_dataset(name).sides
+    sides = load_dataset(name).sides
     cells = [
         _cell(_summary(name, side) if side in sides else None)
         for side in ("train", "validation", "test")

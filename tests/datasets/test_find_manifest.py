@@ -8,27 +8,27 @@ import pytest
 
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.datasets.registry import (
+    DATASETS,
     find_manifest,
+    load_dataset,
     manifest_file,
-    shipped_dataset,
-    shipped_names,
 )
 from vad_toolkit.errors import InputError, ManifestError
 
 
 def test_every_shipped_dataset_has_its_own_name() -> None:
-    assert "cctv-fights" in shipped_names()
-    assert all(shipped_dataset(name).info.name == name for name in shipped_names())
+    assert "cctv-fights" in DATASETS
+    assert all(load_dataset(name).info.name == name for name in DATASETS)
 
 
 def test_sides_stand_in_order() -> None:
-    dataset = shipped_dataset("cctv-fights")
+    dataset = load_dataset("cctv-fights")
     assert list(dataset.sides) == ["train", "test"]
     assert list(dataset) == [*dataset.train, *dataset.test]
 
 
 def test_by_name_or_file(tmp_path: Path) -> None:
-    dataset = shipped_dataset("cctv-fights")
+    dataset = load_dataset("cctv-fights")
     assert find_manifest("cctv-fights").entries == dataset.test.entries
     assert find_manifest("cctv-fights", "train").entries == dataset.train.entries
     path = tmp_path / "mine.jsonl"

@@ -11,7 +11,7 @@ import pytest
 from vad_toolkit.datasets.building.binding import Binding, bind
 from vad_toolkit.datasets.building.build import write_dataset
 from vad_toolkit.datasets.manifest import UNLISTED
-from vad_toolkit.datasets.registry import shipped_dataset
+from vad_toolkit.datasets.registry import load_dataset
 from vad_toolkit.datasets.source_split import (
     NAME,
     SPLIT_SEED,
@@ -26,11 +26,11 @@ def test_an_unknown_dataset() -> None:
     with pytest.raises(
         ManifestError, match=r"no dataset 'nothing' is shipped; there are .*cctv-fights"
     ):
-        shipped_dataset("nothing")
+        load_dataset("nothing")
 
 
 def test_the_cctv_split_is_what_its_rule_gives() -> None:
-    dataset = shipped_dataset(NAME)
+    dataset = load_dataset(NAME)
     check_sides(dataset.train, dataset.test)
     entries = [entry.model_copy(update={"events": None}) for entry in dataset]
     train, test = split_by_source(entries, TEST_FRACTION, SPLIT_SEED)
@@ -43,14 +43,14 @@ def test_the_cctv_split_is_what_its_rule_gives() -> None:
 
 
 def test_the_cctv_events_are_whole_clips_in_test_only() -> None:
-    dataset = shipped_dataset(NAME)
+    dataset = load_dataset(NAME)
     assert all(e.events is None for e in dataset.train)
     assert all(e.events == ((0, e.frames),) for e in dataset.test.abnormal)
     assert all(e.events is None for e in dataset.test.normal)
 
 
 def test_the_shipped_files_are_as_the_code_writes_them(tmp_path: Path) -> None:
-    dataset = shipped_dataset(NAME)
+    dataset = load_dataset(NAME)
     built = Binding(dataset, tuple(dataset)).build()
     import vad_manifests
 
@@ -60,7 +60,7 @@ def test_the_shipped_files_are_as_the_code_writes_them(tmp_path: Path) -> None:
 
 
 def test_the_real_clips_are_as_published(reference: Path) -> None:
-    binding = bind(shipped_dataset(NAME), reference / "cctv_fights")
+    binding = bind(load_dataset(NAME), reference / "cctv_fights")
     assert binding.lines() == []
     with (reference / "cctv_fights" / "clips.tsv").open() as file:
         facts = {f"{r['label']}/{r['clip']}": r for r in csv.DictReader(file, delimiter="\t")}

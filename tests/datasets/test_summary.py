@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from vad_toolkit.datasets.manifest import Entry, Manifest
-from vad_toolkit.datasets.summary import summarise
+from vad_toolkit.datasets.summary import summarize
 
 
 def test_everything_is_counted(make_entry: Callable[..., Entry]) -> None:
@@ -21,7 +21,7 @@ def test_everything_is_counted(make_entry: Callable[..., Entry]) -> None:
         ),
         "mine",
     )
-    summary = summarise(manifest)
+    summary = summarize(manifest)
     assert (summary.dataset, summary.sha256) == ("mine", manifest.sha256)
     assert (summary.videos, summary.normal, summary.abnormal) == (5, 2, 3)
     assert summary.classes == {"fight": 1, "fire": 2, "normal": 2}
@@ -45,23 +45,23 @@ def test_counts_that_differ(make_entry: Callable[..., Entry]) -> None:
         ),
         "mine",
     )
-    assert summarise(manifest).differing_counts == 1
+    assert summarize(manifest).differing_counts == 1
 
 
 @pytest.mark.parametrize(("frames", "short"), [(496, 1), (497, 0)])
 def test_a_short_video_has_fewer_than_32_snippets(
     make_entry: Callable[..., Entry], frames: int, short: int
 ) -> None:
-    assert summarise(Manifest((make_entry("a", frames=frames),), "x")).short_videos == short
+    assert summarize(Manifest((make_entry("a", frames=frames),), "x")).short_videos == short
 
 
 def test_an_event_after_the_end_has_no_frames(make_entry: Callable[..., Entry]) -> None:
-    summary = summarise(Manifest((make_entry("a", 1, frames=5, events=((7, 9),)),), "x"))
+    summary = summarize(Manifest((make_entry("a", 1, frames=5, events=((7, 9),)),), "x"))
     assert (summary.abnormal_frames, summary.events_past_end) == (0, 1)
 
 
 def test_nothing_known_is_none(make_entry: Callable[..., Entry]) -> None:
-    summary = summarise(Manifest((make_entry("a", 1), make_entry("b")), "x"))
+    summary = summarize(Manifest((make_entry("a", 1), make_entry("b")), "x"))
     assert summary.decoded_frames is None
     assert summary.container_frames is None
     assert summary.longest_video is None

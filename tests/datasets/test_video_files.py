@@ -95,10 +95,10 @@ def test_links_may_not_lead_out(make_entry: MakeEntry, tmp_path: Path) -> None:
     (root / "c.mp4").symlink_to(tmp_path / "outside.mp4")
     file = tmp_path / "train.jsonl"
     write_manifest(file, [make_entry("a"), make_entry("b")])
-    assert video_paths(read_manifest(file), root, file) == [root / "a.mp4", root / "b.mp4"]
+    assert video_paths(read_manifest(file), root) == [root / "a.mp4", root / "b.mp4"]
     file.write_text(file.read_text() + "\n" + make_entry("c").canonical_json() + "\n")
     manifest = read_manifest(file)
     (line,) = missing_files(manifest, root).values()
     assert line.startswith(f"path 'c.mp4' leads out of {root}, by a link to {tmp_path}/outside.mp4")
     with pytest.raises(ManifestError, match=r"train.jsonl:4: id 'c': path 'c.mp4' leads out of"):
-        video_paths(manifest, root, file)
+        video_paths(manifest, root)

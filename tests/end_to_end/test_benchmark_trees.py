@@ -21,7 +21,7 @@ from vad_cli.main import vad
 
 from vad_toolkit.datasets.dataset_info import DatasetInfo, write_dataset_info
 from vad_toolkit.datasets.manifest import Entry, read_manifest, write_manifest
-from vad_toolkit.datasets.registry import shipped_dataset
+from vad_toolkit.datasets.registry import load_dataset
 from vad_toolkit.datasets.truth.labels import frame_labels
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.video.encode import write_video
@@ -192,7 +192,7 @@ def test_names_of_all_kinds(tmp_path: Path) -> None:
 
 def build(name: str, folder: Path) -> Path:
     """Videos of a benchmark in `folder`/raw, and its manifests, which are official but for them."""
-    tree, dataset = TREES[name], shipped_dataset(name)
+    tree, dataset = TREES[name], load_dataset(name)
     entries = {entry.id: entry for entry in dataset}
     chosen = [entries[id] for id in (*tree.train, *tree.test)]
     for entry in chosen:

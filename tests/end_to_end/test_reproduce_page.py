@@ -183,7 +183,7 @@ def prepare(commands: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("VAD_HOME", str(folder / "home"))
     lists = folder / "shipped"
     for name in ("ucf-crime", "shanghaitech", "xd-violence", "avenue-weak"):
-        for side, manifest in shipped.shipped_dataset(name).sides.items():
+        for side, manifest in shipped.load_dataset(name).sides.items():
             write_manifest(lists / name / f"{side}.jsonl", shortest(manifest))
         shutil.copy(shipped._SHIPPED / name / "dataset.toml", lists / name)
     monkeypatch.setattr(shipped, "_SHIPPED", lists)

@@ -15,7 +15,7 @@ from vad_manifests.official.catalogue import BUILDERS, write_official
 from vad_manifests.official.lists import OfficialSplit, by_name, read_rows, require
 
 from vad_toolkit.datasets.dataset_info import INFO_FILE, read_dataset_info, write_dataset_info
-from vad_toolkit.datasets.registry import SIDES, shipped_dataset, shipped_names
+from vad_toolkit.datasets.registry import DATASETS, SIDES, load_dataset
 from vad_toolkit.datasets.source_split import check_sides
 from vad_toolkit.datasets.truth.rules import load_rule, rule_labels
 from vad_toolkit.errors import InputError, ManifestError
@@ -61,14 +61,14 @@ def test_the_output_is_what_is_shipped(name: str, reference: Path, tmp_path: Pat
 
 
 def test_every_shipped_dataset_but_cctv_fights_is_made_here() -> None:
-    assert set(BUILDERS) == set(shipped_names()) - {"cctv-fights"}
+    assert set(BUILDERS) == set(DATASETS) - {"cctv-fights"}
 
 
-@pytest.mark.parametrize("name", shipped_names())
+@pytest.mark.parametrize("name", DATASETS)
 def test_shipped_files_are_small_and_sides_disjoint(name: str, tmp_path: Path) -> None:
     for path in (SHIPPED / name).iterdir():
         assert path.stat().st_size < MAX_BYTES, path.name
-    dataset = shipped_dataset(name)
+    dataset = load_dataset(name)
     check_sides(dataset.train, dataset.test)
     for manifest in dataset.sides.values():
         check_sides(manifest, (e for m in dataset.sides.values() if m is not manifest for e in m))
@@ -249,13 +249,13 @@ def test_missing_masks_are_named(copy: Copy, tmp_path: Path) -> None:
 
 
 def test_avenue_has_the_labels_of_its_array(reference: Path) -> None:
-    dataset = shipped_dataset("avenue")
+    dataset = load_dataset("avenue")
     name, rule = load_rule(dataset.info.arrays["msad"].rule, dataset.test.rules)
     labels = np.concatenate([rule_labels(entry, name, rule) for entry in dataset.test])
     with np.load(reference / "groundtruth" / avenue.ARRAY) as arrays:
         np.testing.assert_array_equal(labels, arrays["gt"])
     known = {entry.id: entry for entry in dataset}
-    assert all(known[entry.id] == entry for entry in shipped_dataset("avenue-weak"))
+    assert all(known[entry.id] == entry for entry in load_dataset("avenue-weak"))
 
 
 @pytest.mark.parametrize(
@@ -308,6 +308,6 @@ def test_rows(tmp_path: Path) -> None:
 
 
 def test_a_video_on_both_sides_is_refused() -> None:
-    entries = shipped_dataset("tad").test.entries
+    entries = load_dataset("tad").test.entries
     with pytest.raises(ManifestError, match="is in train and in test"):
         OfficialSplit(entries, entries[:1])

@@ -1,4 +1,4 @@
-"""What is known of a dataset as a whole: `dataset.toml`, beside its manifests."""
+"""Description of a dataset: the file `dataset.toml` in the folder of its manifests."""
 
 from __future__ import annotations
 
@@ -8,55 +8,53 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
+from vad_toolkit import __version__
 from vad_toolkit.core.files import write_text
+from vad_toolkit.core.settings import Settings, describe_error
 from vad_toolkit.errors import ManifestError
 
 INFO_FILE = "dataset.toml"
 NOT_KNOWN = "not known"
 
-# TOML has lists and no tuples.
+# TOML has lists but no tuples.
 Lines = Annotated[
     tuple[str, ...], BeforeValidator(lambda value: tuple(value) if type(value) is list else value)
 ]
 
 
-class PublishedArray(BaseModel):
+class PublishedArray(Settings):
     """A global array of frame labels that published code evaluates with."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-    length: int = Field(ge=1, description="Labels in it.")
-    abnormal: int = Field(ge=0, description="Of them 1.")
-    rule: str = Field(default=NOT_KNOWN, description="The ground-truth rule that rebuilds it.")
+    length: int = Field(ge=1, description="Number of labels.")
+    abnormal: int = Field(ge=0, description="Number of labels that are 1.")
+    rule: str = Field(default=NOT_KNOWN, description="The ground-truth rule that reproduces it.")
     used_by: str = NOT_KNOWN
 
 
-class DatasetInfo(BaseModel):
-    """Name, origin and terms of a dataset; "not known" where nobody has said."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+class DatasetInfo(Settings):
+    """Name, origin and terms of a dataset. A fact that nobody has stated is "not known"."""
 
     name: str = Field(min_length=1)
     title: str = NOT_KNOWN
     citation: str = NOT_KNOWN
     homepage: str = NOT_KNOWN
-    license: str = NOT_KNOWN  # as its owners state it
-    frame_rate: str = NOT_KNOWN  # frames per second, in words where videos differ
+    license: str = NOT_KNOWN  # in the owners' words
+    frame_rate: str = NOT_KNOWN  # frames per second, in words if videos differ
     frame_size: str = NOT_KNOWN  # width x height in pixels
     notes: str = ""
-    traps: Lines = ()  # what has misled people who used it
-    # Fields of ground-truth rules that this dataset's published arrays read differently.
+    traps: Lines = ()  # facts that have misled users
+    # Fields of ground-truth rules that this dataset's published arrays apply differently.
     rules: Mapping[str, Mapping[str, str | int]] = {}
     arrays: Mapping[str, PublishedArray] = {}
 
 
 def read_dataset_info(path: Path) -> DatasetInfo:
-    """Read a `dataset.toml`.
+    """Read a `dataset.toml` file.
 
     Raises:
-        ManifestError: the file is missing, is not TOML, or a field is wrong.
+        ManifestError: If the file is missing, is not TOML, or has a wrong field.
     """
     try:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -64,18 +62,13 @@ def read_dataset_info(path: Path) -> DatasetInfo:
     except OSError as error:
         raise ManifestError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        allowed = ", ".join(DatasetInfo.model_fields)
-        raise ManifestError(
-            f"{path}: {field} = {first['input']!r}: {first['msg']}; the fields are {allowed}"
-        ) from error
+        raise ManifestError(f"{path}: {describe_field(error, DatasetInfo)}") from error
     except ValueError as error:  # not TOML, or not UTF-8
         raise ManifestError(f"{path}: not a TOML file ({error})") from error
 
 
 def write_dataset_info(path: Path, info: DatasetInfo) -> None:
-    """Write a `dataset.toml`, whole and always with the same bytes."""
+    """Write a `dataset.toml` file: atomically, and always with the same bytes."""
     fields = info.model_dump(mode="json")
     tables = {name: fields.pop(name) for name in ("rules", "arrays")}
     if not info.traps:
@@ -88,8 +81,21 @@ def write_dataset_info(path: Path, info: DatasetInfo) -> None:
     write_text(path, "\n".join(lines) + "\n")
 
 
+def describe_field(error: ValidationError, kind: type[Settings]) -> str:
+    """Describe the first problem in a file that any version of the toolkit may have written."""
+    first = error.errors(include_url=False)[0]
+    if not first["loc"]:  # a check of several fields, or a line that is not an object
+        return first["msg"].removeprefix("Value error, ")
+    message = describe_error(error, kind, "field")
+    if first["type"] == "extra_forbidden":
+        message += (
+            f"; a newer version of vad-toolkit may have written it (this is version {__version__})"
+        )
+    return message
+
+
 def _toml(value: Any) -> str:
-    """A text, number or list of texts. JSON's are TOML's too, once DEL is escaped."""
+    """Return a text, number or list of texts as TOML: that is JSON, once DEL is escaped."""
     if isinstance(value, list):
         return "[\n" + "".join(f"  {_toml(item)},\n" for item in value) + "]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,4 +1,8 @@
-"""Official manifests that come with the package."""
+"""Datasets by name: those that come with the package, and those that plugins register.
+
+A dataset is a folder with `dataset.toml`, `train.jsonl`, `test.jsonl` and, for a few,
+`validation.jsonl`. Wherever a manifest is taken, a dataset's name stands for one of its sides.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vad_toolkit.datasets.building.build import SIDES, TEST_FILE, TRAIN_FILE, VALIDATION_FILE
+from vad_toolkit.core.registry import Registry
+from vad_toolkit.datasets.building.build import SIDES
 from vad_toolkit.datasets.dataset_info import INFO_FILE, DatasetInfo, read_dataset_info
 from vad_toolkit.datasets.manifest import Entry, Manifest, read_manifest
-from vad_toolkit.errors import InputError, ManifestError
+from vad_toolkit.errors import InputError
+
+ALL_SIDES = "all"
+RESERVED = ("folder", "csv", "shared")  # the other sources of `vad manifest build`
 
 _SHIPPED = Path(str(importlib.resources.files("vad_manifests")))
 
+DATASETS: Registry[Path] = Registry(
+    "dataset", {info.parent.name: info.parent for info in sorted(_SHIPPED.glob(f"*/{INFO_FILE}"))}
+)
+
 
 @dataclass(frozen=True)
-class ShippedDataset:
-    """The official split of a dataset; few publish a validation side too."""
+class Dataset:
+    """The official split of a dataset. Few datasets have a validation side."""
 
     info: DatasetInfo
     train: Manifest
@@ -30,88 +42,95 @@ class ShippedDataset:
 
     @property
     def sides(self) -> Mapping[str, Manifest]:
-        """Manifests by side: train, then validation where there is one, then test."""
+        """Manifests by side: train, validation if there is one, test."""
         sides = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: manifest for name, manifest in sides.items() if manifest is not None}
 
 
-def shipped_dataset(name: str) -> ShippedDataset:
-    """The official split that comes with the package, such as "ucf-crime".
+def register_dataset(name: str, folder: str | Path) -> None:
+    """Register a dataset, so that its name can be used like that of a built-in one.
+
+    Args:
+        name: The name, which `dataset.toml` must state too.
+        folder: The folder with `dataset.toml`, `train.jsonl`, `test.jsonl` and perhaps
+            `validation.jsonl`.
 
     Raises:
-        ManifestError: there is none of this name.
+        InputError: If the name is taken or reserved, or differs from that in `dataset.toml`.
+        ManifestError: If the folder has no valid `dataset.toml`.
+
+    Example:
+        >>> register_dataset("site-7", Path(__file__).parent / "site-7")  # doctest: +SKIP
     """
-    return read_dataset(_shipped_folder(name))
+    info = read_dataset_info(Path(folder) / INFO_FILE)
+    if name in RESERVED:
+        raise InputError(f"a dataset cannot be called {name!r}; reserved: {', '.join(RESERVED)}")
+    if info.name != name:
+        raise InputError(f"{Path(folder) / INFO_FILE}: name is {info.name!r}; it must be {name!r}")
+    DATASETS.register(name, Path(folder).absolute())
 
 
-def read_dataset(folder: Path) -> ShippedDataset:
-    """A split in a folder: `dataset.toml`, `train.jsonl`, `test.jsonl`, perhaps `validation.jsonl`.
+def load_dataset(dataset: str | Path) -> Dataset:
+    """Load a dataset with all its sides.
+
+    Args:
+        dataset: A name in `DATASETS`, such as "ucf-crime", or a folder of the same form.
 
     Raises:
-        ManifestError: a file is missing or wrong; names file and line.
+        InputError: If the name is unknown.
+        ManifestError: If a file is missing or wrong; the message names file and line.
     """
-    validation = folder / VALIDATION_FILE
-    return ShippedDataset(
+    is_folder = isinstance(dataset, Path) or (dataset not in DATASETS and Path(dataset).is_dir())
+    folder = Path(dataset) if is_folder else DATASETS[str(dataset)]
+    validation = folder / SIDES["validation"]
+    return Dataset(
         info=read_dataset_info(folder / INFO_FILE),
-        train=read_manifest(folder / TRAIN_FILE),
-        test=read_manifest(folder / TEST_FILE),
+        train=read_manifest(folder / SIDES["train"]),
+        test=read_manifest(folder / SIDES["test"]),
         validation=read_manifest(validation) if validation.is_file() else None,
     )
 
 
-def shipped_info(name: str) -> DatasetInfo:
-    """Name, origin and terms of a shipped dataset.
-
-    Raises:
-        ManifestError: there is none of this name.
-    """
-    return read_dataset_info(_shipped_folder(name) / INFO_FILE)
-
-
-def shipped_names() -> tuple[str, ...]:
-    """Names of the datasets that come with the package, sorted."""
-    return tuple(sorted(path.parent.name for path in _SHIPPED.glob(f"*/{INFO_FILE}")))
-
-
-def find_manifest(name_or_file: str, side: str = "test") -> Manifest:
-    """One side of a shipped dataset, by its name, or the manifest of a file.
-
-    Args and errors are those of `manifest_file`; beside them:
-
-    Raises:
-        ManifestError: the file is no manifest.
-    """
-    return read_manifest(manifest_file(name_or_file, side))
-
-
-def manifest_file(name_or_file: str, side: str = "test") -> Path:
-    """The file of one side of a shipped dataset, by its name, or the file that is named.
+def find_manifest(manifest: str | Path | Manifest, side: str = "test") -> Manifest:
+    """Return the manifest that a dataset's name and side, or a file, stand for.
 
     Args:
-        name_or_file: a name in `shipped_names()`, which comes first, or a path.
-        side: "train", "validation" or "test", of a shipped dataset; a file is one side already.
+        manifest: A name in `DATASETS`, a manifest file, or a manifest, which is returned as it is.
+            A name comes before a file of the same name.
+        side: The side of a named dataset: "train", "validation", "test", or "all" for all of them
+            in one manifest. A file is one side already.
 
     Raises:
-        InputError: neither such a dataset nor such a file, or no such side.
+        InputError: If there is no such dataset, file or side.
+        ManifestError: If the file is not a valid manifest.
+
+    Example:
+        >>> len(find_manifest("ucf-crime", "train"))
+        1610
+    """
+    if isinstance(manifest, Manifest):
+        return manifest
+    if side == ALL_SIDES and isinstance(manifest, str) and manifest in DATASETS:
+        dataset = load_dataset(manifest)
+        return Manifest(tuple(dataset), dataset.info.name, dataset.info.rules)
+    return read_manifest(manifest_file(manifest, "test" if side == ALL_SIDES else side))
+
+
+def manifest_file(manifest: str | Path, side: str = "test") -> Path:
+    """Return the file of one side of a named dataset, or the file that is named.
+
+    Args and errors are those of `find_manifest`; the side must be a single one.
     """
     if side not in SIDES:
-        raise InputError(f"side {side!r}: has to be one of {', '.join(SIDES)}")
-    names = shipped_names()
-    if name_or_file in names:
-        path = _SHIPPED / name_or_file / SIDES[side]
+        raise InputError(f"unknown side {side!r}; available: {', '.join(SIDES)}")
+    if isinstance(manifest, str) and manifest in DATASETS:
+        path = DATASETS[manifest] / SIDES[side]
         if not path.is_file():
-            raise InputError(f"dataset {name_or_file} has no {side} side; choose train or test")
+            raise InputError(f"dataset {manifest} has no {side} side; choose train or test")
         return path
-    path = Path(name_or_file)
-    if not path.is_file():
+    if not Path(manifest).is_file():
         raise InputError(
-            f"no manifest {name_or_file!r}: give a file (.jsonl) or one of {', '.join(names)}"
+            f"no manifest {str(manifest)!r}; give a file (.jsonl) or a dataset: "
+            f"{', '.join(DATASETS)}"
         )
-    return path
-
-
-def _shipped_folder(name: str) -> Path:
-    names = shipped_names()
-    if name not in names:
-        raise ManifestError(f"no dataset {name!r} is shipped; there are {', '.join(names)}")
-    return _SHIPPED / name
+    return Path(manifest)

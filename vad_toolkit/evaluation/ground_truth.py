@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 
 from vad_toolkit.core.files import sha256_file
 from vad_toolkit.datasets.manifest import Entry, Manifest
-from vad_toolkit.datasets.truth.global_labels import read_global_labels, read_order, split_labels
+from vad_toolkit.datasets.registry import find_manifest
+from vad_toolkit.datasets.truth.global_labels import (
+    global_labels,
+    read_global_labels,
+    read_order,
+    split_labels,
+    write_global_labels,
+)
 from vad_toolkit.datasets.truth.labels import frame_labels
 from vad_toolkit.datasets.truth.rules import label_count, load_rule, rule_labels
 from vad_toolkit.errors import InputError, ManifestError
@@ -89,6 +96,74 @@ def load_ground_truth(
         return frame_labels(entry, pack.meta(entry.id).frames)
 
     return _label_all(manifest, {"kind": "events"}, of_events)
+
+
+@dataclass(frozen=True)
+class ExportedLabels:
+    """A global array of frame labels that was written to a file.
+
+    Attributes:
+        out: The .npy file.
+        order: The list of videos with their label counts, if one was written.
+        videos: Number of videos.
+        length: Number of labels.
+        abnormal: Number of labels that are 1.
+        dtype: NumPy dtype of the array.
+        sha256: Digest of the .npy file.
+    """
+
+    out: Path
+    order: Path | None
+    videos: int
+    length: int
+    abnormal: int
+    dtype: str
+    sha256: str
+
+
+def export_ground_truth(
+    manifest: str | Path | Manifest,
+    rule: str | Path,
+    out: str | Path,
+    *,
+    order: str | Path | None = None,
+    pack: str | Path | None = None,
+    side: str = "test",
+) -> ExportedLabels:
+    """Write the frame labels of all videos as one array, in the manifest's order.
+
+    Args:
+        manifest: A manifest, its file, or a dataset's name.
+        rule: The name of a ground-truth rule, or a file with one (`rules.load_rule`).
+        out: The new .npy file.
+        order: A new text file for the id and the label count of each video.
+        pack: A pack whose snippets must cover exactly these labels (`check_label_counts`).
+        side: The side of a named dataset.
+
+    Raises:
+        InputError: If there is no such manifest or rule, or a file to write already exists.
+        ManifestError: If labels are not known or do not fit the pack; the message names the video.
+
+    Example:
+        >>> export_ground_truth("tad", "frames", "gt.npy").length  # doctest: +SKIP
+        84086
+    """
+    listed = find_manifest(manifest, side)
+    if pack is not None:
+        with FeaturePack.open(Path(pack)) as opened:
+            check_label_counts(listed, opened, str(rule))
+    array = global_labels(listed, str(rule))
+    out, order = Path(out), None if order is None else Path(order)
+    digest = write_global_labels(array, out, order)
+    return ExportedLabels(
+        out,
+        order,
+        videos=len(array.ids),
+        length=len(array.labels),
+        abnormal=array.abnormal,
+        dtype=str(array.labels.dtype),
+        sha256=digest,
+    )
 
 
 def check_label_counts(manifest: Manifest, pack: FeaturePack, rule: str) -> None:

@@ -12,7 +12,7 @@ from vad_toolkit.core.ids import check_text
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.datasets.dataset_info import NOT_KNOWN, DatasetInfo
 from vad_toolkit.datasets.manifest import info_beside
-from vad_toolkit.datasets.registry import find_manifest, shipped_dataset, shipped_names
+from vad_toolkit.datasets.registry import DATASETS, find_manifest, load_dataset
 from vad_toolkit.errors import InputError, PackCorrupt
 from vad_toolkit.packs.merge import agreed, check_alike
 from vad_toolkit.packs.pack import LICENSE_NOT_STATED, FeaturePack, content_sha256
@@ -166,8 +166,8 @@ def read_facts(
 
 def _dataset_of(name_or_file: str, packs: Sequence[FeaturePack]) -> DatasetInfo:
     """What is known of a manifest's dataset, after some of the packs' videos were found in it."""
-    if name_or_file in shipped_names():
-        dataset = shipped_dataset(name_or_file)
+    if name_or_file in DATASETS:
+        dataset = load_dataset(name_or_file)
         info, ids = dataset.info, {entry.id for entry in dataset}
     else:
         ids = {entry.id for entry in find_manifest(name_or_file)}

@@ -12,34 +12,34 @@ from PIL import Image
 from vad_toolkit.datasets.building.binding import bind
 from vad_toolkit.datasets.dataset_info import DatasetInfo, PublishedArray
 from vad_toolkit.datasets.manifest import Entry, Manifest
-from vad_toolkit.datasets.registry import ShippedDataset
+from vad_toolkit.datasets.registry import Dataset
 from vad_toolkit.errors import InputError, ManifestError
 
 MakeVideos = Callable[..., Path]
 MakeEntry = Callable[..., Entry]
-MakeDataset = Callable[..., ShippedDataset]
+MakeDataset = Callable[..., Dataset]
 FACTS = {"frames": 8, "container_frames": 8, "fps": 10.0}
 
 
 @pytest.fixture
 def make_dataset() -> MakeDataset:
-    def make(train: tuple[Entry, ...], test: tuple[Entry, ...] = ()) -> ShippedDataset:
+    def make(train: tuple[Entry, ...], test: tuple[Entry, ...] = ()) -> Dataset:
         info = DatasetInfo(
             name="small", notes="Of three.", arrays={"all": PublishedArray(length=16, abnormal=8)}
         )
-        return ShippedDataset(info, Manifest(train, "small"), Manifest(test, "small"))
+        return Dataset(info, Manifest(train, "small"), Manifest(test, "small"))
 
     return make
 
 
 @pytest.fixture
-def small(make_entry: MakeEntry, make_dataset: MakeDataset) -> ShippedDataset:
+def small(make_entry: MakeEntry, make_dataset: MakeDataset) -> Dataset:
     train = (make_entry("fight/a", 1, **FACTS), make_entry("no/b", 0, **FACTS))
     return make_dataset(train, (make_entry("fight/c", 1, events=((0, 8),), **FACTS),))
 
 
 def test_a_whole_folder_gives_the_published_entries(
-    small: ShippedDataset, make_videos: MakeVideos
+    small: Dataset, make_videos: MakeVideos
 ) -> None:
     binding = bind(small, make_videos("fight/a.mp4", "no/b.mp4", "fight/c.mp4"))
     built = binding.build()
@@ -49,7 +49,7 @@ def test_a_whole_folder_gives_the_published_entries(
 
 
 def test_suffixes_folders_and_names_may_differ(
-    small: ShippedDataset, make_videos: MakeVideos
+    small: Dataset, make_videos: MakeVideos
 ) -> None:
     root = make_videos("fight/a.mov", "b.mp4", "all/fight/C_x264.MP4")
     binding = bind(small, root)
@@ -66,7 +66,7 @@ def test_suffixes_folders_and_names_may_differ(
     ]
 
 
-def test_what_is_not_as_published_is_named(small: ShippedDataset, make_videos: MakeVideos) -> None:
+def test_what_is_not_as_published_is_named(small: Dataset, make_videos: MakeVideos) -> None:
     make_videos("fight/c.mp4", frames=5)
     root = make_videos("fight/a.mp4", "extra/d.mp4", "ex\ntra.mp4")
     binding = bind(small, root)
@@ -85,7 +85,7 @@ def test_what_is_not_as_published_is_named(small: ShippedDataset, make_videos: M
         binding.build()
 
 
-def test_a_part_says_what_its_numbers_mean(small: ShippedDataset, make_videos: MakeVideos) -> None:
+def test_a_part_says_what_its_numbers_mean(small: Dataset, make_videos: MakeVideos) -> None:
     built = bind(small, make_videos("fight/a.mp4")).build(allow_missing=True)
     assert ([e.id for e in built.train], built.test) == (["fight/a"], ())
     (note,) = built.notes
@@ -97,14 +97,14 @@ def test_a_part_says_what_its_numbers_mean(small: ShippedDataset, make_videos: M
     assert (built.info.notes, built.info.arrays) == (f"Of three. {note}", {})
 
 
-def test_a_whole_test_side_can_be_compared(small: ShippedDataset, make_videos: MakeVideos) -> None:
+def test_a_whole_test_side_can_be_compared(small: Dataset, make_videos: MakeVideos) -> None:
     built = bind(small, make_videos("fight/c.mp4")).build(allow_missing=True)
     assert (built.train, len(built.test)) == ((), 1)
     assert "scores on them can be compared with published ones" in built.info.notes
     assert built.info.arrays == small.info.arrays
 
 
-def test_counting_compares_what_decodes(small: ShippedDataset, make_videos: MakeVideos) -> None:
+def test_counting_compares_what_decodes(small: Dataset, make_videos: MakeVideos) -> None:
     make_videos("fight/c.mp4", frames=5)
     root = make_videos("fight/a.mp4", "no/b.mp4")
     first, _ = bind(small, root, count=True).lines()
@@ -159,21 +159,21 @@ def test_frame_folders(make_entry: MakeEntry, make_dataset: MakeDataset, tmp_pat
         assert found == entry.model_copy(update={"container_frames": 3})
 
 
-def test_a_damaged_video_is_named(small: ShippedDataset, make_videos: MakeVideos) -> None:
+def test_a_damaged_video_is_named(small: Dataset, make_videos: MakeVideos) -> None:
     root = make_videos("no/b.mp4", "fight/c.mp4")
     (root / "fight" / "a.mp4").write_text("no video")
     line, _ = bind(small, root).lines()
     assert line.startswith("damaged: video 'fight/a': ")
 
 
-def test_two_files_for_a_video_are_named(small: ShippedDataset, make_videos: MakeVideos) -> None:
+def test_two_files_for_a_video_are_named(small: Dataset, make_videos: MakeVideos) -> None:
     root = make_videos("x/a.mp4", "y/a.mp4", "fight/c.mp4", "b.mp4")
     first, *_ = bind(small, root).lines()
     assert first.startswith("ambiguous: fight/a: could be any of 'x/a.mp4', 'y/a.mp4'; keep one")
 
 
 def test_links_may_not_lead_out(
-    small: ShippedDataset, make_videos: MakeVideos, tmp_path: Path
+    small: Dataset, make_videos: MakeVideos, tmp_path: Path
 ) -> None:
     root = make_videos("fight/a.mp4", "no/b.mp4")
     (root / "fight" / "c.mp4").symlink_to(root / "fight" / "a.mp4")
@@ -189,7 +189,7 @@ def test_links_may_not_lead_out(
         bind(small, root)
 
 
-def test_a_folder_without_any(small: ShippedDataset, tmp_path: Path) -> None:
+def test_a_folder_without_any(small: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="none of the 3 videos of small is usable; check"):
         bind(small, tmp_path).build(allow_missing=True)
     with pytest.raises(InputError, match="not a folder"):

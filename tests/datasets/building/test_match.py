@@ -9,7 +9,7 @@ import pytest
 
 from vad_toolkit.datasets.building.match import Matches, match_files, smooth, stem_of
 from vad_toolkit.datasets.manifest import Entry
-from vad_toolkit.datasets.registry import shipped_dataset, shipped_names
+from vad_toolkit.datasets.registry import DATASETS, load_dataset
 
 FILM = "v=Überfall.1995__#01-11-55_01-12-40_label_B1-0-0"
 
@@ -103,9 +103,9 @@ def test_stems() -> None:
     assert smooth("Abuse/Abuse028_x264") == smooth("abuse/ABUSE028") == "abuse/abuse028"
 
 
-@pytest.mark.parametrize("name", shipped_names())
+@pytest.mark.parametrize("name", DATASETS)
 def test_no_two_videos_of_a_benchmark_are_mixed_up(name: str) -> None:
-    entries = list(shipped_dataset(name))
+    entries = list(load_dataset(name))
     own = {entry.id: entry.path for entry in entries}
     assert match_files(entries, list(own.values())) == Matches(files=own)
     flat = {id: path.rpartition("/")[2].upper() for id, path in own.items()}

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from vad_toolkit.datasets.video_files import video_id, video_ids
 
-from vad_toolkit.datasets.building.scan import video_id, video_ids
 from vad_toolkit.errors import InputError, ManifestError
 
 

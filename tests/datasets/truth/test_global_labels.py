@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vad_toolkit.datasets.dataset_info import NOT_KNOWN
 from vad_toolkit.datasets.manifest import Entry, Manifest
-from vad_toolkit.datasets.registry import find_manifest, shipped_dataset, shipped_names
+from vad_toolkit.datasets.registry import DATASETS, find_manifest, load_dataset
 from vad_toolkit.datasets.truth.global_labels import (
     GlobalLabels,
     global_labels,
@@ -56,9 +56,9 @@ def test_published_arrays_are_rebuilt_to_the_last_bit(
     assert written == row["sha256_of_original_npy"]
 
 
-@pytest.mark.parametrize("name", shipped_names())
+@pytest.mark.parametrize("name", DATASETS)
 def test_arrays_that_datasets_state_are_those_of_their_rules(name: str) -> None:
-    dataset = shipped_dataset(name)
+    dataset = load_dataset(name)
     for stated in dataset.info.arrays.values():
         if stated.rule != NOT_KNOWN:
             array = global_labels(dataset.test, stated.rule)

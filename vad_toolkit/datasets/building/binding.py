@@ -18,7 +18,7 @@ from vad_toolkit.datasets.building.match import match_files
 from vad_toolkit.datasets.building.measure import measure
 from vad_toolkit.datasets.dataset_info import DatasetInfo
 from vad_toolkit.datasets.manifest import Entry
-from vad_toolkit.datasets.registry import ShippedDataset
+from vad_toolkit.datasets.registry import Dataset
 from vad_toolkit.errors import ManifestError
 from vad_toolkit.video.paths import find_videos
 
@@ -33,7 +33,7 @@ class Binding:
     another length). `extra`: files that the dataset does not list.
     """
 
-    dataset: ShippedDataset
+    dataset: Dataset
     found: tuple[Entry, ...]
     renamed: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
@@ -124,7 +124,7 @@ class Binding:
 
 
 def bind(
-    dataset: ShippedDataset,
+    dataset: Dataset,
     root: Path,
     *,
     count: bool = False,
@@ -234,7 +234,7 @@ def _completed(entry: Entry, now: Entry) -> Entry:
     )
 
 
-def _partial_info(dataset: ShippedDataset, usable: Collection[str], note: str) -> DatasetInfo:
+def _partial_info(dataset: Dataset, usable: Collection[str], note: str) -> DatasetInfo:
     info = dataset.info
     whole_test = all(entry.id in usable for entry in dataset.test)
     return info.model_copy(

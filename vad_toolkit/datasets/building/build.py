@@ -1,4 +1,4 @@
-"""What every builder of manifests gives back, and how it is written to a folder."""
+"""A dataset that was built, before it is written, and the files that it is written to."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ SIDES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class BuiltDataset:
-    """Train and test entries, ready to be written.
+    """Entries of a dataset's sides, ready to be written.
 
-    `test` is empty where no test split was asked for, `validation` where the dataset has none.
-    `notes` are lines that a user should read; `failures` name videos that were left out, one line
-    each.
+    Attributes:
+        info: The content of `dataset.toml`.
+        train, test, validation: Entries by side; a side that was not wanted is empty.
+        notes: Lines that the user should read.
+        failures: Videos that were left out, with the reason, one per line.
 
     Raises:
-        ManifestError: a video or a source stands on two sides.
+        ManifestError: If a video or a source is on two sides.
     """
 
     info: DatasetInfo
@@ -51,37 +53,37 @@ class BuiltDataset:
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
-def write_dataset(built: BuiltDataset, out: Path) -> list[Path]:
-    """Write `dataset.toml` and the sides that are not empty to `out`.
+def write_dataset(built: BuiltDataset, out: Path) -> dict[str, Path]:
+    """Write `dataset.toml` and the manifests of the sides that are not empty into a folder.
 
     Returns:
-        The files: `dataset.toml`, then those of the sides in the order of `SIDES`.
+        The manifests by side, in the order of `SIDES`.
 
     Raises:
-        InputError: `out` is a file, or holds one of them already: nothing is overwritten.
-        ManifestError: there are no videos at all.
+        InputError: If `out` is a file or already holds one of the files (`refuse_existing`).
+        ManifestError: If there are no videos at all.
     """
     refuse_existing(out)
     if not any(built.sides.values()):
         raise ManifestError(f"{out}: not written, since there are no videos for it")
-    info = out / INFO_FILE
-    write_dataset_info(info, built.info)
-    written = [info]
-    for side, entries in built.sides.items():
-        if entries:
-            write_manifest(out / SIDES[side], entries)
-            written.append(out / SIDES[side])
+    write_dataset_info(out / INFO_FILE, built.info)
+    written = {side: out / SIDES[side] for side, entries in built.sides.items() if entries}
+    for side, path in written.items():
+        write_manifest(path, built.sides[side])
     return written
 
 
 def refuse_existing(out: Path) -> None:
-    """Make sure that `write_dataset` would overwrite nothing in `out`.
+    """Check that `write_dataset` would not overwrite anything in a folder.
 
     Raises:
-        InputError: `out` is a file, or holds a manifest.
+        InputError: If `out` is a file, or holds a manifest or a `dataset.toml`.
     """
     if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; --out has to name a folder")
+        raise InputError(f"{out} is a file; --out must name a folder")
     for name in (INFO_FILE, *SIDES.values()):
         if (out / name).exists():
-            raise InputError(f"{out / name} is there already; name another folder or remove it")
+            raise InputError(
+                f"{out / name} already exists; choose another --out (manifests are never "
+                "overwritten)"
+            )

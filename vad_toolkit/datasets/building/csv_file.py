@@ -11,7 +11,7 @@ from pathlib import Path
 from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.datasets.building.build import BuiltDataset
 from vad_toolkit.datasets.building.measure import measure
-from vad_toolkit.datasets.building.scan import video_id
+from vad_toolkit.datasets.video_files import video_id
 from vad_toolkit.datasets.dataset_info import DatasetInfo
 from vad_toolkit.datasets.manifest import Entry, Event, Manifest, make_entry
 from vad_toolkit.datasets.source_split import split_by_source

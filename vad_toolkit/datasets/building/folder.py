@@ -11,10 +11,10 @@ from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.datasets.building.build import BuiltDataset
 from vad_toolkit.datasets.building.csv_file import read_events
 from vad_toolkit.datasets.building.measure import measure
-from vad_toolkit.datasets.building.scan import video_ids
 from vad_toolkit.datasets.dataset_info import DatasetInfo
 from vad_toolkit.datasets.manifest import Entry, Event, make_entry
 from vad_toolkit.datasets.source_split import split_by_source
+from vad_toolkit.datasets.video_files import video_ids
 from vad_toolkit.errors import InputError, ManifestError
 
 # Compared in lower case without spaces and signs: "Non-Violence" is nonviolence.
