@@ -29,7 +29,7 @@ from . import (
     train,
     weights,
 )
-from .signals import Terminated, end_interrupted, handle_signals
+from .signals import end_interrupted, handle_signals
 
 
 @click.group(context_settings={"max_content_width": 100})
@@ -113,8 +113,11 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         end_interrupted(signal.SIGINT)
-    except Terminated:
-        end_interrupted(signal.SIGTERM)
+    except SystemExit as end:
+        # SIGTERM: 143 from our handler, 15 from the one that Ray puts in its place.
+        if end.code in (signal.SIGTERM, 128 + signal.SIGTERM):
+            end_interrupted(signal.SIGTERM)
+        raise
     except VadError as error:
         if debug:
             traceback.print_exc()

@@ -1,63 +1,53 @@
-"""Ctrl-C and SIGTERM: an orderly end at once, and an end by force where that takes too long.
+"""SIGINT (Ctrl-C) and SIGTERM: an orderly exit, forced if it takes longer than a few seconds.
 
-Python handles a signal only between two of its own steps, and a network's forward pass is one step.
-What is finished is safe whenever the process ends, so that nothing has to be waited for.
+Python handles a signal only between two of its own steps, and one forward pass of a network is one
+step. Finished work is on disk at any time, so the process need not wait for the step's end.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
 import click
 
-from vad_toolkit.core.processes import end_now
-
-PATIENCE_SECONDS = 3.0
-LAST_SECONDS = 0.5
-INTERRUPTED = "Interrupted: what was finished is kept."
-
-
-class Terminated(SystemExit):
-    """SIGTERM has come; the code is 143."""
+ORDERLY_SECONDS = 3.0
+INTERRUPTED = "Interrupted: finished work is kept."
 
 
 def handle_signals() -> None:
-    """Let SIGTERM raise `Terminated`, as SIGINT raises KeyboardInterrupt, and watch both."""
-    signal.signal(signal.SIGTERM, _terminated)
-    told, tell = socket.socketpair()
-    tell.setblocking(False)
-    # Written to in the moment of the signal, whatever Python is doing.
-    signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
-    threading.Thread(target=_watch, args=(told, tell), daemon=True).start()
+    """Exit with 143 on SIGTERM; force the exit if SIGTERM or SIGINT is not handled in time."""
+    signal.signal(signal.SIGTERM, _terminate)
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    # The interpreter writes the signal's number at once, whatever Python is doing.
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_force_exit, args=(reader, writer), daemon=True).start()
 
 
 def end_interrupted(number: int) -> NoReturn:
-    """Say so and end, without the farewells of libraries: what had to be closed is closed."""
-    try:
+    """Report the interruption and exit, without Python's and the libraries' exit handlers."""
+    with suppress(OSError, ValueError):  # nobody may be reading
         click.echo(INTERRUPTED, err=True)
         sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        end_now(128 + number)
+    os._exit(128 + number)
 
 
-def _watch(told: socket.socket, tell: socket.socket) -> None:
-    while True:
-        number = told.recv(1)[0]
-        if number in (signal.SIGINT, signal.SIGTERM):
-            break
-    time.sleep(PATIENCE_SECONDS)
-    # Nobody may read what is said.
-    last = threading.Timer(LAST_SECONDS, end_now, (128 + number,))
-    last.start()
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
+
+
+def _force_exit(reader: socket.socket, writer: socket.socket) -> None:
+    while (number := reader.recv(1)[0]) not in (signal.SIGINT, signal.SIGTERM):
+        pass
+    time.sleep(ORDERLY_SECONDS)
+    # The message may block when the pipe of standard error is full.
+    threading.Timer(0.5, os._exit, (128 + number,)).start()
     end_interrupted(number)
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    raise Terminated(128 + number)

@@ -1,35 +1,38 @@
-"""Which processes lie below one."""
+"""Tasks in worker processes: results, errors as they were raised, and killed workers."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import math
+import signal
+import time
 
 import pytest
 
-from vad_toolkit.core.processes import descendants
-
-# A child that starts one of its own, tells its number, and waits until its input ends.
-NESTED = """
-import subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-print(child.pid, flush=True)
-sys.stdin.read()
-child.communicate()
-"""
+from vad_toolkit.core import processes
+from vad_toolkit.core.processes import run_tasks
+from vad_toolkit.errors import VadError
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_children_and_theirs() -> None:
-    before = descendants(os.getpid())
-    with subprocess.Popen(
-        [sys.executable, "-c", NESTED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as child:
-        assert child.stdout is not None
-        grandchild = int(child.stdout.readline())
-        assert descendants(os.getpid()) - before == {child.pid, grandchild}
-        assert descendants(child.pid) == {grandchild}
-        assert descendants(grandchild) == set()
-        child.communicate("")
-    assert not descendants(os.getpid()) & {child.pid, grandchild}
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_every_task_has_its_result(jobs: int) -> None:
+    assert dict(run_tasks(math.factorial, range(5), jobs)) == {0: 1, 1: 1, 2: 2, 3: 6, 4: 24}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_error_is_the_one_that_was_raised(jobs: int) -> None:
+    with pytest.raises(ValueError, match="math domain error|nonnegative"):
+        list(run_tasks(math.sqrt, [4, -1], jobs))
+
+
+@pytest.mark.filterwarnings("ignore:.*worker stopped:UserWarning")
+def test_a_killed_worker_is_an_error() -> None:
+    with pytest.raises(VadError, match=r"a worker process was killed.*with fewer --jobs"):
+        list(run_tasks(signal.raise_signal, [signal.SIGKILL] * 2, 2))
+
+
+def test_unfinished_tasks_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "WAIT_SECONDS", 0.02)
+    seen: list[list[float]] = []
+    assert len(list(run_tasks(time.sleep, [0.0, 0.3], 2, seen.append))) == 2
+    assert [0.3] in seen
+    assert seen[-1] == []

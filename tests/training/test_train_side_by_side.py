@@ -79,5 +79,5 @@ def test_a_killed_process_is_told(tmp_path) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     calls = {tmp_path / name: (tmp_path / name,) for name in ("a", "b")}
-    with pytest.raises(VadError, match="a process was killed, perhaps since memory ran"):
+    with pytest.raises(VadError, match="a worker process was killed, perhaps because memory ran"):
         train_side_by_side(die, calls, {}, 2, silent)

@@ -1,4 +1,4 @@
-"""Work in processes of their own, which never outlive the one that started them."""
+"""Tasks in worker processes, which never outlive the process that started them."""
 
 from __future__ import annotations
 
@@ -6,64 +6,74 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, as_completed
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, NoReturn, ParamSpec, Protocol, TypeVar
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import TypeVar
 
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from vad_toolkit.errors import VadError
 
-Arguments = ParamSpec("Arguments")
+WAIT_SECONDS = 1.0
+
+Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-class Submit(Protocol):
-    """Hands a call of a module's function to the next free process."""
+def run_tasks(
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    jobs: int,
+    on_wait: Callable[[list[Task]], None] | None = None,
+) -> Iterator[tuple[Task, Result]]:
+    """Run `function(task)` for each task in worker processes, and yield results as they finish.
 
-    def __call__(
-        self,
-        function: Callable[Arguments, Result],
-        *args: Arguments.args,
-        **kwargs: Arguments.kwargs,
-    ) -> Future[Result]: ...
+    When a task raises, or the iterator is closed, the workers are killed.
 
+    Args:
+        function: A function that can be pickled.
+        tasks: The tasks, which must be picklable too.
+        jobs: The number of worker processes. With 1, or for a single task, all tasks run in this
+            process, one after the other.
+        on_wait: Called about once per second with the unfinished tasks while workers run, and with
+            an empty list at the end. If None, nothing is called.
 
-@contextmanager
-def worker_processes(jobs: int) -> Iterator[Submit]:
-    """Give a way to run calls in `jobs` processes, which are ended when the block is left.
+    Yields:
+        (task, result) in the order in which the tasks finish.
 
     Raises:
-        VadError: a process was killed while the block waited for it.
+        VadError: If a worker process was killed. Errors of the function are raised as they are.
     """
-    pool = ProcessPoolExecutor(max_workers=jobs)
-
-    def submit(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = pool.submit(_call, os.getpid(), function, args, kwargs)
-        return future
-
+    if jobs == 1 or len(tasks) < 2:
+        yield from ((task, function(task)) for task in tasks)
+        return
+    pool = ProcessPoolExecutor(max_workers=min(jobs, len(tasks)))
     try:
-        yield submit
+        running: dict[Future[Result], Task] = {
+            pool.submit(_call, os.getpid(), function, task): task for task in tasks
+        }
+        while running:
+            done, _ = wait(running, timeout=WAIT_SECONDS, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield running.pop(future), future.result()
+            if on_wait is not None:
+                on_wait(list(running.values()))
     except TerminatedWorkerError as error:
         raise VadError(
-            "a process was killed, perhaps since memory ran out: give the same command again with "
-            "fewer --jobs and the same --threads; what was finished is kept"
+            "a worker process was killed, perhaps because memory ran out; run the same command "
+            "again with fewer --jobs and the same --threads (finished work is kept)"
         ) from error
     finally:
         pool.shutdown(kill_workers=True)
 
 
-def _call(
-    parent: int, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def _call(parent: int, function: Callable[[Task], Result], task: Task) -> Result:
     end_with(parent)
-    return function(*args, **kwargs)
+    return function(task)
 
 
 def end_with(parent: int) -> None:
-    """Let this process end when `parent`, which started it, does, even by a kill."""
+    """Exit this process when its parent process, whose id is `parent`, ends, even by a kill."""
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
@@ -71,70 +81,3 @@ def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.1)
     os._exit(1)
-
-
-def descendants(*pids: int) -> set[int]:
-    """All processes below these, by what /proc says; none where there is no /proc."""
-    above: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-            above.setdefault(parent, []).append(int(stat.parent.name))
-    found: set[int] = set()
-    waiting = list(pids)
-    while waiting:
-        below = above.get(waiting.pop(), [])
-        found.update(below)
-        waiting += below
-    return found
-
-
-# Tasks in processes of their own, a few at a time; their results as they come.
-
-Task = TypeVar("Task")
-
-
-def run_tasks(
-    function: Callable[[Task], Result], tasks: Sequence[Task], jobs: int
-) -> Iterator[tuple[Task, Result]]:
-    """Each task with `function(task)`, in the order in which they are done.
-
-    Args:
-        function: of a module.
-        jobs: processes; with 1 the tasks run here, one after the other.
-
-    Raises:
-        VadError: a process was killed.
-    """
-    if jobs == 1 or len(tasks) < 2:
-        yield from ((task, function(task)) for task in tasks)
-        return
-    with worker_processes(min(jobs, len(tasks))) as submit:
-        futures = {submit(function, task): task for task in tasks}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-
-
-# An end of the process that waits for nothing, with the few acts that it must not leave out.
-
-_last_acts: list[Callable[[], None]] = []
-
-
-def end_now(code: int) -> NoReturn:
-    """End this process without Python's farewells, after the acts of `before_forced_end`."""
-    try:
-        for act in list(_last_acts):
-            with suppress(Exception):
-                act()
-    finally:
-        os._exit(code)
-
-
-@contextmanager
-def before_forced_end(act: Callable[[], None]) -> Iterator[None]:
-    """Let `end_now`, in whatever thread, call `act` first if it comes inside this block."""
-    _last_acts.append(act)
-    try:
-        yield
-    finally:
-        _last_acts.remove(act)

@@ -1,14 +1,13 @@
-"""Training, one run or several seeds: a method gives named loss terms, the rest is shared."""
+"""Training of one run or of several seeds."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,9 @@ import torch
 
 import vad_toolkit
 from vad_toolkit.core.device import pick_device
-from vad_toolkit.core.processes import worker_processes
+from vad_toolkit.core.processes import run_tasks
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
+from vad_toolkit.datasets.registry import manifest_file
 from vad_toolkit.errors import InputError
 from vad_toolkit.models.config import TrainConfig
 from vad_toolkit.training.data import (
@@ -26,12 +26,13 @@ from vad_toolkit.training.data import (
     open_training_source,
     read_training_set,
 )
+from vad_toolkit.training.load_config import load_config
 from vad_toolkit.training.run import Run
 from vad_toolkit.training.run_folder import (
     LOG,
     RESULT,
-    Reached,
-    TrainResult,
+    RunResult,
+    RunStatus,
     check_run_folder,
     check_seeds_folder,
     claimed,
@@ -40,105 +41,124 @@ from vad_toolkit.training.run_folder import (
 from vad_toolkit.training.state import remove_state
 from vad_toolkit.training.validation import ValidationSplit, split_videos
 
-__all__ = ["TrainResult", "train", "train_seeds"]
+TAIL_BYTES = 4_096  # the last line of a log lies within these
+
+StrPath = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """The result of `train`, which can be used as the path of its run or runs.
+
+    Attributes:
+        path: The run folder; with several seeds, the folder of their run folders.
+        runs: The result of each seed.
+    """
+
+    path: Path
+    runs: tuple[RunResult, ...]
+
+    def __fspath__(self) -> str:
+        return str(self.path)
 
 
 def train(
-    pack: Path,
-    manifest: Path,
-    out: Path,
-    config: TrainConfig,
-    seed: int = 0,
-    device: str = "auto",
-    progress: ProgressCallback = silent,
+    pack: StrPath,
+    manifest: StrPath,
+    out: StrPath,
     *,
-    threads: int | None = None,
-) -> TrainResult:
-    """Train one model and write the run folder `out`.
-
-    A run of the same settings that was stopped goes on where its last state was written, and gives
-    the same bytes as one that was not (on a CPU); a finished one is kept as it is.
-
-    Args:
-        pack: feature pack that holds every video of the manifest.
-        manifest: training videos with their labels; events are not used.
-        out: new or empty folder, or one that holds this run.
-        config: see `training.config.load_config`.
-        seed: of initialisation, dropout, pairs and validation split. On a CPU the same seed, data,
-            config, torch version and number of threads give the same bytes.
-        device: auto, cpu, cuda or cuda:N.
-        progress: stages "read" (videos) and "train seed N" (steps, losses in the note).
-        threads: that computation on a CPU uses; None: as many as torch does.
-
-    Raises:
-        InputError: `out` holds something else, or a value is not allowed.
-        ManifestError: pack and manifest do not fit, or a label has no videos.
-        PackError: the pack cannot be used, or lacks a stream.
-        VadError: a loss is not finite; names the step and its videos. Earlier checkpoints are kept.
-    """
-    check_run_folder(out)
-    place, threads = pick_device(device), _threads(threads, 1)
-    source = open_training_source(pack, manifest, config.data)
-    plan = RunPlan(source, config, seed, out, place, threads)
-    if plan.reached() == "finished":
-        return plan.result(reused=True)
-    return plan.train(read_training_set(source, progress), progress)
-
-
-def train_seeds(
-    pack: Path,
-    manifest: Path,
-    out: Path,
-    config: TrainConfig,
-    seeds: Sequence[int],
-    device: str = "auto",
-    progress: ProgressCallback = silent,
-    *,
+    config: StrPath | Mapping[str, Any] | TrainConfig | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    seeds: int | Sequence[int] | None = None,
     jobs: int = 1,
     threads: int | None = None,
-) -> list[TrainResult]:
-    """Train one model a seed into `out`/seed-S. Otherwise as `train`; finished seeds are kept.
+    device: str = "auto",
+    progress: ProgressCallback = silent,
+) -> TrainResult:
+    """Train a model, or one per seed, and write the run folder.
+
+    The same call resumes a run that was stopped from its last saved state, and gives the same bytes
+    as a run that was not stopped (on a CPU). Finished runs are kept.
 
     Args:
-        jobs: how many seeds are trained side by side, each in a process of its own.
-        threads: of each run; None: torch's number divided by `jobs`. Runs with equal `threads` are
-            equal to the byte, whatever `jobs` is.
+        pack: The feature pack, which must hold every video of the manifest.
+        manifest: The training manifest, or the name of a dataset, whose training side is used. Only
+            video labels are used, no events.
+        out: The run folder: new, empty, or of this run. With `seeds`, the folder of the run folders
+            `seed-0`, `seed-1` and so on.
+        config: A name, file, mapping or config, as for `load_config`. If None, "clav-como".
+        overrides: Config values by dotted key, such as {"steps": 500}. If None, nothing is changed.
+        seed: The seed of initialization, dropout, pairs and validation split. If None, 0. On a CPU
+            the same seed, data, config, torch version and `threads` give the same bytes.
+        seeds: Several seeds: a number N for 0 to N - 1, or the seeds themselves. If None, one run.
+        jobs: The number of seeds that are trained in parallel, each in its own process. It does not
+            change results if `threads` is given.
+        threads: CPU threads of each run. If None, torch's number divided by `jobs`.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        progress: Is called in the stages "read" (videos) and "train seed N" (steps), or "train"
+            (seeds) with several jobs.
+
+    Raises:
+        InputError: If a value is not allowed, or `out` has other contents.
+        ManifestError: If manifest and pack do not fit, or a label has no videos.
+        PackError: If the pack is damaged or lacks a modality.
+        VadError: If a loss is not finite; the message names the step and its videos. Earlier
+            checkpoints are kept.
+
+    Example:
+        result = train("train.h5", "train.jsonl", "runs/first", config="clav-como-small", seeds=5)
+        print([run.best_auc for run in result.runs])
     """
-    if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
-        raise InputError(f"seeds {list(seeds)}: have to be different numbers of at least 0")
-    if jobs < 1:
-        raise InputError(f"jobs {jobs}: has to be at least 1")
-    check_seeds_folder(out)
-    place, threads = pick_device(device), _threads(threads, jobs)
-    source = open_training_source(pack, manifest, config.data)
-    plans = [RunPlan(source, config, seed, out / f"seed-{seed}", place, threads) for seed in seeds]
-    left = [plan for plan in plans if plan.reached() != "finished"]  # each is looked at first
+    pack, out, listed = Path(pack), Path(out), manifest_file(os.fspath(manifest), "train")
+    config = load_config(config, overrides)
+    folders = _run_folders(out, seed, seeds, jobs)
+    if threads is not None and threads < 1:
+        raise InputError(f"threads must be an integer >= 1, got {threads}")
+    threads = threads or max(1, torch.get_num_threads() // jobs)
+    place = pick_device(device)
+    source = open_training_source(pack, listed, config.data)
+    plans = [RunPlan(source, config, s, folder, place, threads) for s, folder in folders.items()]
+    left = [plan for plan in plans if plan.status() != "finished"]  # checks all before any starts
     if jobs > 1 and len(left) > 1:
         if source.is_large:
-            read_training_set(source, progress)  # makes the file that all of them map
-        calls = {
-            plan.out: (pack, manifest, plan.out, config, plan.seed, str(place)) for plan in left
-        }
-        train_side_by_side(train, calls, {"threads": threads}, jobs, progress)
+            read_training_set(source, progress)  # writes the file that all processes map
+        _train_in_processes(left, listed, jobs, progress)
     elif left:
         data = read_training_set(source, progress)
         for plan in left:
             plan.train(data, progress)
-    return [plan.result(reused=plan not in left) for plan in plans]
+    return TrainResult(out, tuple(plan.result(reused=plan not in left) for plan in plans))
 
 
-def _threads(wanted: int | None, jobs: int) -> int:
-    if wanted is not None and wanted < 1:
-        raise InputError(f"threads {wanted}: has to be at least 1")
-    return wanted or max(1, torch.get_num_threads() // jobs)
-
-
-# A run before it is made: everything that decides what it gives, and the folder it goes to.
+def _run_folders(
+    out: Path, seed: int | None, seeds: int | Sequence[int] | None, jobs: int
+) -> dict[int, Path]:
+    """Return the run folder of each seed, after a check of `out` and of the values."""
+    if jobs < 1:
+        raise InputError(f"jobs must be an integer >= 1, got {jobs}")
+    if seeds is None:
+        if jobs > 1:
+            raise InputError(f"jobs is for several seeds, got jobs {jobs} for one; give seeds too")
+        if seed is not None and seed < 0:
+            raise InputError(f"seed must be an integer >= 0, got {seed}")
+        check_run_folder(out)
+        return {seed or 0: out}
+    if seed is not None:
+        raise InputError("seed is for one run and seeds for several; give only one of them")
+    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if not numbers or len(set(numbers)) != len(numbers) or min(numbers) < 0:
+        raise InputError(f"seeds must be one or more different integers >= 0, got {seeds!r}")
+    check_seeds_folder(out)
+    return {number: out / f"seed-{number}" for number in numbers}
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """One run. `threads` is what computation on a CPU uses: it decides the last bits there."""
+    """All that decides the result of one run, and the folder for it.
+
+    `threads` belongs to it because the number of CPU threads decides the last bits of a result.
+    """
 
     source: TrainingSource
     config: TrainConfig
@@ -149,14 +169,14 @@ class RunPlan:
 
     @cached_property
     def split(self) -> ValidationSplit:
-        """Who is held out."""
+        """The training and validation videos."""
         return split_videos(self.source.entries, self.config.validation.fraction, self.seed)
 
     @cached_property
     def description(self) -> dict[str, Any]:
-        """What `run.json` says: runs with the same are one run."""
+        """Contents of `run.json`, which identify the run."""
         return {
-            "config": self.config.model_dump(mode="json"),
+            "config": self.config.canonical_fields(),
             "seed": self.seed,
             "device": str(self.device),
             "threads": self.threads,
@@ -168,24 +188,23 @@ class RunPlan:
             "notice": self.split.notice,
         }
 
-    def reached(self) -> Reached:
-        """How far it is. Raises InputError where its folder holds something else."""
+    def status(self) -> RunStatus:
+        """Return how far the run is. Raises InputError if its folder has other contents."""
         return check_run_folder(self.out, self.description)
 
-    def train(self, data: TrainingSet, progress: ProgressCallback) -> TrainResult:
-        """Make the run, or what is left of it."""
+    def train(self, data: TrainingSet, progress: ProgressCallback) -> None:
+        """Train the run, or what is left of it."""
         on_gpu = [self.device] if self.device.type == "cuda" else []
-        with claimed(self.out, self.description) as reached:
-            if reached == "finished":  # by another process, meanwhile
-                return self.result(reused=True)
+        with claimed(self.out, self.description) as status:
+            if status == "finished":  # meanwhile, by another process
+                return
             with _cpu_threads(self.threads), torch.random.fork_rng(devices=on_gpu):
                 run = Run(data, self.split, self.out, self.config, self.seed, self.device)
                 run.train(progress)
-        return self.result(reused=False)
 
-    def result(self, *, reused: bool) -> TrainResult:
-        """What the finished run came to; `reused`: it was finished before."""
-        remove_state(self.out)  # here, since a kill may come between the result and this
+    def result(self, *, reused: bool) -> RunResult:
+        """Return the result of the finished run."""
+        remove_state(self.out)  # here, because a kill may come between the result and this
         return read_result(self.out, reused=reused)
 
 
@@ -199,49 +218,40 @@ def _cpu_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-# Runs side by side, each in a process of its own; their logs tell how far they are.
-
-LOOK_SECONDS = 1.0  # between two looks at the logs
-TAIL_BYTES = 4_096  # of a log, in which its last line lies
-
-
-def train_side_by_side(
-    train: Callable[..., object],
-    calls: Mapping[Path, tuple[Any, ...]],
-    options: Mapping[str, Any],
-    jobs: int,
-    progress: ProgressCallback,
+def _train_in_processes(
+    plans: Sequence[RunPlan], manifest: Path, jobs: int, progress: ProgressCallback
 ) -> None:
-    """Call `train(*arguments, **options)` for each run folder, `jobs` at a time.
+    """Train runs in worker processes; progress is read from their logs.
 
-    When one fails the others are stopped; what they did is kept, as after a kill.
-
-    Args:
-        train: a function of a module.
-        calls: arguments by run folder.
-
-    Raises:
-        VadError: what the first failing run raised, or that its process was killed.
+    When one run fails the others are stopped; their work is kept, as after a kill.
     """
-    with worker_processes(min(jobs, len(calls))) as submit:
-        futures = {submit(train, *arguments, **options): out for out, arguments in calls.items()}
-        _follow(futures, progress)
+    outs = {plan.seed: plan.out for plan in plans}
+
+    def report(running: Sequence[int]) -> None:
+        finished = sum((out / RESULT).is_file() for out in outs.values())
+        note = "; ".join(filter(None, (_last_loss(outs[seed]) for seed in running)))
+        progress(ProgressEvent("train", finished, len(outs), "seeds", note))
+
+    one = plans[0]
+    call = partial(
+        _train_seed,
+        outs,
+        pack=one.source.pack,
+        manifest=manifest,
+        config=one.config.model_dump(mode="json"),  # a plugin's class may not be picklable
+        threads=one.threads,
+        device=str(one.device),
+    )
+    for _ in run_tasks(call, list(outs), jobs, report):
+        pass
 
 
-def _follow(futures: Mapping[Future[object], Path], progress: ProgressCallback) -> None:
-    pending = set(futures)
-    while pending:
-        done, pending = wait(pending, timeout=LOOK_SECONDS, return_when=FIRST_EXCEPTION)
-        for future in done:
-            future.result()
-        finished = sum((out / RESULT).is_file() for out in futures.values())
-        notes = [_last_loss(out) for future, out in futures.items() if future in pending]
-        note = "; ".join(filter(None, notes))
-        progress(ProgressEvent("train", finished, len(futures), "seeds", note))
+def _train_seed(outs: Mapping[int, Path], seed: int, **arguments: Any) -> None:
+    train(out=outs[seed], seed=seed, **arguments)
 
 
 def _last_loss(out: Path) -> str:
-    """ "seed-3 step 500 loss 0.512", or nothing where no line was written yet."""
+    """Return, for example, "seed-3 step 500 loss 0.512"; empty if no step was logged yet."""
     with suppress(OSError, ValueError, KeyError, IndexError):
         with (out / LOG).open("rb") as log:
             log.seek(max(0, os.fstat(log.fileno()).st_size - TAIL_BYTES))
