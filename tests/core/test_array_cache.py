@@ -88,12 +88,12 @@ def test_no_room_on_the_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     cached_array("aa", 100, HALF, Fill())
     usage = SimpleNamespace(free=10)
     monkeypatch.setattr(cache_module.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(VadError, match="set VAD_HOME to a folder on a larger one"):
+    with pytest.raises(VadError, match="set VAD_HOME to a folder on a larger disk"):
         cached_array("bb", 100, HALF, Fill())
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "home").touch()
     monkeypatch.setenv("VAD_HOME", str(tmp_path / "home"))
-    with pytest.raises(VadError, match=r"cannot be used \(Not a directory\): set VAD_HOME"):
+    with pytest.raises(VadError, match=r"cannot be used \(Not a directory\); set VAD_HOME"):
         cached_array("ab", 5, HALF, Fill())

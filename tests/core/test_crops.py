@@ -68,9 +68,17 @@ def test_an_order_without_a_name() -> None:
 @pytest.mark.parametrize(
     ("name", "count", "match"),
     [
-        ("rtfm", 10, "no crop order 'rtfm'; there are torchvision, gowtham, deepmil, mmaction2"),
-        ("mmaction2", 5, "5 crops have no order 'mmaction2'; 10, 5 and 1 crops have orders"),
-        ("gowtham", 9, "9 crops have no order 'gowtham'"),
+        (
+            "rtfm",
+            10,
+            "unknown crop order 'rtfm'; available: torchvision, gowtham, deepmil, mmaction2",
+        ),
+        (
+            "mmaction2",
+            5,
+            "5 crops have no order 'mmaction2'; available: torchvision, gowtham, deepmil",
+        ),
+        ("gowtham", 9, "9 crops have no order 'gowtham'; the number must be 10, 5 or 1"),
     ],
 )
 def test_no_such_order(name: str, count: int, match: str) -> None:
@@ -79,11 +87,11 @@ def test_no_such_order(name: str, count: int, match: str) -> None:
 
 
 def test_a_crop_that_is_not_there() -> None:
-    with pytest.raises(InputError, match="there is no crop 'top-left'; there are center"):
+    with pytest.raises(InputError, match="unknown crop 'top-left'; available: center"):
         crop_index(CENTER, ("top-left",))
 
 
 @pytest.mark.parametrize("crops", [("center", "center"), ("middle",), (), ("top-left",)])
 def test_no_set_of_crops(crops: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match="crop_order has to name top-left, top-right"):
+    with pytest.raises(ValueError, match="crop_order must name top-left, top-right"):
         check_crop_order(crops)

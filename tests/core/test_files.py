@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all, and early syncs."""
+"""Files and folders that appear whole or not at all, the order of their syncs, and checks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vad_toolkit.core.files import EarlySync, atomic_folder, claim_folder, write_arrays
+from vad_toolkit.core.files import (
+    EarlySync,
+    atomic_folder,
+    atomic_path,
+    check_new_file,
+    check_new_folder,
+    claim_folder,
+    write_arrays,
+    write_text,
+)
 from vad_toolkit.errors import InputError
 
 
@@ -40,9 +49,82 @@ def test_what_is_in_use_stays(kind: str, tmp_path: Path) -> None:
     mine = out if kind == "file" else out / "mine"
     mine.parent.mkdir(exist_ok=True)
     mine.write_text("mine")
-    with pytest.raises(InputError, match=r"out is not an empty folder"), atomic_folder(out):
+    match = (
+        r"out already exists and is not an empty folder; choose another --out \(results are never "
+    )
+    with pytest.raises(InputError, match=match), atomic_folder(out):
         pass
     assert mine.read_text() == "mine"
+
+
+@pytest.fixture
+def operations(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The fsyncs and renames of a test, in order, with the name of the file or folder."""
+    done: list[tuple[str, str]] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def record_fsync(descriptor: int) -> None:
+        done.append(("fsync", Path(f"/proc/self/fd/{descriptor}").readlink().name))
+        fsync(descriptor)
+
+    def record_replace(path: Path, target: Path) -> Path:
+        done.append(("rename", path.name))
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", record_fsync)
+    monkeypatch.setattr(Path, "replace", record_replace)
+    return done
+
+
+def test_a_file_is_synced_before_its_rename_and_its_folder_after(
+    tmp_path: Path, operations: list[tuple[str, str]]
+) -> None:
+    with atomic_path(tmp_path / "a.txt") as temporary:
+        temporary.write_text("a")
+    assert operations == [
+        ("fsync", temporary.name),
+        ("rename", temporary.name),
+        ("fsync", tmp_path.name),
+    ]
+
+
+def test_a_folder_is_synced_before_its_rename_and_its_parent_after(
+    tmp_path: Path, operations: list[tuple[str, str]]
+) -> None:
+    with atomic_folder(tmp_path / "out") as temporary:
+        (temporary / "inner").mkdir()
+        (temporary / "inner" / "a").touch()
+        (temporary / "b").touch()
+    rename = operations.index(("rename", temporary.name))
+    before = [temporary.name, "a", "b", "inner"]
+    assert sorted(operations[:rename]) == [("fsync", name) for name in sorted(before)]
+    assert operations[rename + 1 :] == [("fsync", tmp_path.name)]
+
+
+def test_a_file_that_fails_leaves_the_old_one(
+    tmp_path: Path, operations: list[tuple[str, str]]
+) -> None:
+    write_text(tmp_path / "a.txt", "old")
+    operations.clear()
+    with pytest.raises(ZeroDivisionError), atomic_path(tmp_path / "a.txt") as temporary:
+        temporary.write_text(str(1 / 0))
+    assert operations == []
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_new_files_and_folders(tmp_path: Path) -> None:
+    check_new_file(tmp_path / "a.h5")
+    check_new_folder(tmp_path)
+    (tmp_path / "a.h5").symlink_to("nowhere")
+    match = r"a\.h5 already exists; choose another --out \(packs are never overwritten\)$"
+    with pytest.raises(InputError, match=match):
+        check_new_file(tmp_path / "a.h5", "packs")
+    with pytest.raises(InputError, match=r"choose another --out-dir \(files are never"):
+        check_new_file(tmp_path, option="--out-dir")
+    with pytest.raises(
+        InputError, match=r"is not an empty folder; choose another --out \(runs are"
+    ):
+        check_new_folder(tmp_path, "runs")
 
 
 def test_syncs_are_as_rare_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +178,7 @@ def test_a_folder_is_claimed_once(tmp_path: Path) -> None:
 def test_a_folder_with_other_files_is_not_claimed(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     for place in (tmp_path, tmp_path / "notes.txt"):
-        with pytest.raises(InputError, match="is there and not an empty folder: name another one"):
+        with pytest.raises(InputError, match="already exists and is not an empty folder"):
             claim_folder(place, "record.json", {}, "a dataset")
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 

@@ -18,12 +18,12 @@ def test_ids(id: str) -> None:
 @pytest.mark.parametrize(
     ("id", "match"),
     [
-        ("", r"video id '': has to be a relative path"),
-        ("/a", r"has to be a relative path"),
-        ("a/", r"has to be a relative path"),
-        ("a//b", r"has to be a relative path"),
+        ("", r"video id '': must be a relative path"),
+        ("/a", r"must be a relative path"),
+        ("a/", r"must be a relative path"),
+        ("a//b", r"must be a relative path"),
         ("a/../b", r"none of them empty, '\.' or '\.\.'"),
-        (".", r"has to be a relative path"),
+        (".", r"must be a relative path"),
         ("/".join("a" * 33), r"at most 32 parts"),
         ("a\0b", r"video id 'a\\x00b': control characters are not allowed"),
         ("a\nb", r"control characters"),
@@ -54,7 +54,7 @@ def test_id_inside_another(ids: list[str]) -> None:
 def test_refused_id_is_not_kept() -> None:
     ids = IdSet()
     ids.add("a/b")
-    with pytest.raises(PackError, match=r"video id 'a/b' is there twice"):
+    with pytest.raises(PackError, match=r"video id 'a/b' occurs twice"):
         ids.add("a/b")
     with pytest.raises(PackError, match=r"video id 'a/b/c': 'a/b' cannot be a video and a folder"):
         ids.add("a/b/c")
@@ -63,7 +63,7 @@ def test_refused_id_is_not_kept() -> None:
 
 def test_texts() -> None:
     assert check_text("dataset", "UCF-Crime, naïve") == "UCF-Crime, naïve"
-    with pytest.raises(PackError, match="dataset is 3: it has to be a text"):
+    with pytest.raises(PackError, match="dataset must be a text, got 3"):
         check_text("dataset", 3)
     with pytest.raises(PackError, match=r"license 'a\\nb': control characters are not allowed"):
         check_text("license", "a\nb")

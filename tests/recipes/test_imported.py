@@ -1,4 +1,4 @@
-"""Recipes of imported features, and which snippet gives a frame its score."""
+"""Recipes of imported features, and the snippet that scores each frame."""
 
 from __future__ import annotations
 
@@ -27,6 +27,20 @@ def test_a_recipe_comes_back_from_its_json() -> None:
     assert (recipe.crop_count, recipe.weights, recipe.snippet_count(1000)) == (10, {}, None)
 
 
+def test_a_later_field_at_its_default_changes_no_hash() -> None:
+    class Newer(ImportedRecipe):
+        extra: int = 0
+
+    fields = {"layout": "rtfm", "crop_order": ("center",)}
+    sha256 = "25407c2a5d836946362b756772e558b648bc60dbb2683d9e466d5244cf2d99b4"
+    assert ImportedRecipe.model_validate(fields).sha256 == sha256  # as packs on disk have it
+    assert Newer.model_validate(fields).sha256 == sha256
+    newer = Newer.model_validate(fields | {"extra": 1})
+    assert newer.sha256 != sha256
+    with pytest.raises(InputError, match=r"field extra: not known .*install vad-toolkit>=99\.0"):
+        parse_recipe(newer.canonical_json(), written_by="99.0")
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -48,12 +62,12 @@ def test_all_that_is_known_counts(change: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ('{"kind":"imported","crop_order":["center"]}', "recipe field layout: Field required"),
-        ('{"kind":"imported","layout":"x","crop_order":["middle"]}', "crop_order has to name"),
-        ('{"kind":"imported","layout":"x","crop_order":[]}', "crop_order has to name"),
+        ('{"kind":"imported","crop_order":["center"]}', "recipe field layout: missing"),
+        ('{"kind":"imported","layout":"x","crop_order":["middle"]}', "crop_order must name"),
+        ('{"kind":"imported","layout":"x","crop_order":[]}', "crop_order must name"),
         (
             '{"kind":"imported","layout":"x","crop_order":["center"],"streams":["rgb","rgb"]}',
-            "streams has to name rgb, flow or both, each once",
+            "streams must name rgb, flow or both, each once",
         ),
         (
             '{"kind":"imported","layout":"x","crop_order":["center"],"streams":["audio"]}',
@@ -61,7 +75,7 @@ def test_all_that_is_known_counts(change: dict[str, object]) -> None:
         ),
         (
             '{"kind":"imported","layout":"x","crop_order":["center"],"backbone":"i3d"}',
-            "recipe field backbone: Extra inputs are not permitted",
+            "recipe field backbone: unknown; available: kind, layout",
         ),
     ],
 )

@@ -1,24 +1,23 @@
-"""Arrays that take long to make, kept as files and mapped into memory.
+"""A disk cache of arrays that take long to compute, mapped into memory.
 
-They lie in `$VAD_HOME/cache/segments`, a `.npy` file each, whole or not there. A mapped file fills
-memory only as far as there is room, and runs side by side share it. The folder may be deleted at
-any time; beyond LIMIT_BYTES the files that were used least recently go.
+The arrays are `.npy` files in `$VAD_HOME/cache/segments`. A mapped file takes memory only as far as
+there is room, and runs side by side share it. The folder may be deleted at any time. If its files
+exceed LIMIT_BYTES, those that were used least recently are removed.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vad_toolkit.core.files import TEMPORARY_MARK, atomic_path, home
+from vad_toolkit.core.files import atomic_path, home
+from vad_toolkit.core.locks import locked, remove_temporaries
 from vad_toolkit.errors import VadError
 
 LIMIT_BYTES = 64 << 30
@@ -28,68 +27,53 @@ SPARE_BYTES = 1 << 30  # of the disk, that stay free
 def cached_array(
     key: str, size: int, dtype: np.dtype[Any], fill: Callable[[NDArray[Any]], None]
 ) -> NDArray[Any]:
-    """A flat array of `size`, mapped from its file. Writing to it does not reach the file.
+    """Return a flat array mapped from the cache; changes to it do not reach the file.
 
     Args:
-        key: hex digits; a name for everything that decides the content.
-        fill: writes the content, where the file is not there yet.
+        key: Hex digits that identify everything that the content depends on.
+        size: The length of the array.
+        dtype: The type of its numbers.
+        fill: Writes the content into an array, (size,), if it is not in the cache yet. If it raises
+            an error, nothing is kept.
 
     Raises:
-        VadError: there is no room for it, or the folder cannot be written.
-        Whatever `fill` raises: then nothing is kept.
+        VadError: If the disk has no room for the array, or the folder cannot be written.
     """
     path = home() / "cache" / "segments" / f"{key}.npy"
+    folder = path.parent
     try:
         found = _open(path, size, dtype)
         if found is None:
-            with _locked(path.parent):
-                found = _open(path, size, dtype)  # another process may have made it meanwhile
+            folder.mkdir(parents=True, exist_ok=True)
+            with locked(folder / "lock"):
+                remove_temporaries(folder)
+                found = _open(path, size, dtype)  # another process may have written it meanwhile
                 if found is None:
-                    _make_room(path.parent, size * dtype.itemsize)
-                    _write(path, size, dtype, fill)
+                    _make_room(folder, size * dtype.itemsize)
+                    with atomic_path(path) as temporary:
+                        array = np.lib.format.open_memmap(temporary, "w+", dtype, (size,))
+                        fill(array)
+                        array.flush()
                     found = _open(path, size, dtype)
     except OSError as error:
         raise VadError(
-            f"the cache {path.parent} cannot be used ({error.strerror or error}): set VAD_HOME to "
-            "a folder that can be written"
+            f"the cache {folder} cannot be used ({error.strerror or error}); set VAD_HOME to a "
+            "writable folder"
         ) from error
     assert found is not None
     return found
 
 
 def _open(path: Path, size: int, dtype: np.dtype[Any]) -> NDArray[Any] | None:
-    """The mapped array, None where there is no such file or it is another one."""
+    """Return the mapped array, or None if the file is missing or holds another array."""
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
     except (FileNotFoundError, ValueError, EOFError):
         return None
     if array.shape != (size,) or array.dtype != dtype:
         return None
-    os.utime(path)  # what is in use goes last
+    os.utime(path)  # marks it as used: arrays in use are removed last
     return array
-
-
-def _write(
-    path: Path, size: int, dtype: np.dtype[Any], fill: Callable[[NDArray[Any]], None]
-) -> None:
-    with atomic_path(path) as temporary:
-        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=(size,))
-        fill(array)
-        array.flush()
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time writes; what killed ones were writing is removed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        for path in folder.glob(f"*{TEMPORARY_MARK}*"):
-            path.unlink()
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _make_room(folder: Path, needed: int) -> None:
@@ -99,11 +83,11 @@ def _make_room(folder: Path, needed: int) -> None:
         free = shutil.disk_usage(folder).free
         if total + needed <= LIMIT_BYTES and free >= needed + SPARE_BYTES:
             return
-        path.unlink()  # a process that has it mapped keeps it
+        path.unlink()  # processes that have it mapped keep it
         total -= stat.st_size
     free = shutil.disk_usage(folder).free
     if free < needed + SPARE_BYTES:
         raise VadError(
-            f"{folder} needs {needed / 1e9:.1f} GB for the segments, and its disk has "
-            f"{free / 1e9:.1f} GB: set VAD_HOME to a folder on a larger one"
+            f"the cache {folder} needs {needed / 1e9:.1f} GB for the segments, and its disk has "
+            f"{free / 1e9:.1f} GB free; set VAD_HOME to a folder on a larger disk"
         )

@@ -1,7 +1,7 @@
-"""Crops by name, where they lie, and the orders in which they are met in the field.
+"""Names and positions of crops, and the crop orders of well-known feature extractors.
 
-A crop is named by its place; "mirrored" is the same place of the mirrored frame (not the mirror of
-the same pixels: the top left of the mirrored frame shows what was at the top right).
+A crop is named after its position. "top-left mirrored" is the top left of the mirrored frame: it
+shows the pixels that are at the top right of the original.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ def _with_mirrored(*places: str) -> tuple[str, ...]:
 _GOWTHAM = ("top-left", "top-right", "center", "bottom-left", "bottom-right")
 _DEEPMIL = ("center", "top-left", "top-right", "bottom-left", "bottom-right")
 
-# Orders of ten crops, by the code that made them popular.
+# Orders of ten crops, named after the code that made them popular.
 TEN_CROP_ORDERS: Mapping[str, tuple[str, ...]] = {
-    "torchvision": _with_mirrored(*CORNERS),  # RTFM too
-    "gowtham": _with_mirrored(*_GOWTHAM),  # UR-DMU's extractor and Finspire too
-    "deepmil": _with_mirrored(*_DEEPMIL),  # XD-Violence too
+    "torchvision": _with_mirrored(*CORNERS),  # also RTFM
+    "gowtham": _with_mirrored(*_GOWTHAM),  # also UR-DMU's extractor and Finspire
+    "deepmil": _with_mirrored(*_DEEPMIL),  # also XD-Violence
     "mmaction2": tuple(name for place in CORNERS for name in (place, place + MIRRORED_SUFFIX)),
 }
-# The first, unmirrored half of each; MMAction2 has none of its own.
+# The first, unmirrored half of each; MMAction2 has no order of five crops.
 FIVE_CROP_ORDERS: Mapping[str, tuple[str, ...]] = {
     "torchvision": CORNERS,
     "gowtham": _GOWTHAM,
@@ -43,23 +43,29 @@ ORDER_NAMES = tuple(TEN_CROP_ORDERS)
 
 
 def crop_order(name: str, count: int) -> tuple[str, ...]:
-    """The crops of an order by its name, for `count` = 10, 5 or 1 of them.
+    """Return the names of the crops in a named order.
+
+    Args:
+        name: "torchvision", "gowtham", "deepmil" or "mmaction2". Ignored for one crop.
+        count: The number of crops: 10, 5 or 1.
 
     Raises:
-        InputError: no such order, or it has no form with so many crops.
+        InputError: If there is no such order for this number of crops.
     """
     if count == 1:
         return CENTER
     if name not in ORDER_NAMES:
-        raise InputError(f"no crop order {name!r}; there are {', '.join(ORDER_NAMES)}")
-    orders = {10: TEN_CROP_ORDERS, 5: FIVE_CROP_ORDERS}.get(count, {})
+        raise InputError(f"unknown crop order {name!r}; available: {', '.join(ORDER_NAMES)}")
+    orders = {10: TEN_CROP_ORDERS, 5: FIVE_CROP_ORDERS}.get(count)
+    if orders is None:
+        raise InputError(f"{count} crops have no order {name!r}; the number must be 10, 5 or 1")
     if name not in orders:
-        raise InputError(f"{count} crops have no order {name!r}; 10, 5 and 1 crops have orders")
+        raise InputError(f"{count} crops have no order {name!r}; available: {', '.join(orders)}")
     return orders[name]
 
 
 def order_name(crops: Sequence[str]) -> str | None:
-    """The name of an order of ten or five crops; None where it has none."""
+    """Return the name of an order of ten or five crops, or None if it has no name."""
     for orders in (TEN_CROP_ORDERS, FIVE_CROP_ORDERS):
         for name, known in orders.items():
             if tuple(crops) == known:
@@ -68,38 +74,44 @@ def order_name(crops: Sequence[str]) -> str | None:
 
 
 def check_crop_order(crops: tuple[str, ...]) -> tuple[str, ...]:
-    """Give back `crops` when they are the ten, the five or the centre one, in any order.
+    """Return `crops` if they are ten, five or one center crop, in any order.
 
     Raises:
-        ValueError: they are not.
+        ValueError: If they are anything else.
     """
     if sorted(crops) not in (sorted(CORNERS + MIRRORED), sorted(CORNERS), sorted(CENTER)):
         raise ValueError(
-            f"crop_order has to name {', '.join(CORNERS)}, with or without each one followed by "
-            "'mirrored', once each; or center alone"
+            f"crop_order must name {', '.join(CORNERS)} once each; or these and each of them "
+            "followed by ' mirrored'; or only center"
         )
     return crops
 
 
 def crop_index(have: Sequence[str], want: Sequence[str]) -> NDArray[np.intp]:
-    """Where each of the crops in `want` stands in `have`: features[:, crop_index(have, want)].
+    """Return the position in `have` of each crop in `want`: features[:, crop_index(have, want)].
 
     Raises:
-        InputError: a crop of `want` is not there.
+        InputError: If a crop of `want` is missing in `have`.
     """
     missing = [name for name in want if name not in have]
     if missing:
-        raise InputError(f"there is no crop {missing[0]!r}; there are {', '.join(have)}")
+        raise InputError(f"unknown crop {missing[0]!r}; available: {', '.join(have)}")
     return np.array([list(have).index(name) for name in want], dtype=np.intp)
 
 
 def crop_places(height: int, width: int, size: int) -> dict[str, tuple[int, int]]:
-    """Top and left of the five crops of `size` pixels, by name, in a frame of such a size."""
+    """Return the top and left pixel of each of the five crops of `size` x `size` pixels by name.
+
+    Args:
+        height: The height of the frame in pixels, at least `size`.
+        width: The width of the frame in pixels, at least `size`.
+        size: The side of a crop in pixels.
+    """
     down, right = height - size, width - size
     return {
         "top-left": (0, 0),
         "top-right": (0, right),
         "bottom-left": (down, 0),
         "bottom-right": (down, right),
-        "center": (round(down / 2), round(right / 2)),  # halves to even, as torchvision has it
+        "center": (round(down / 2), round(right / 2)),  # halves to even, as in torchvision
     }

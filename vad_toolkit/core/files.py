@@ -6,8 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,10 +25,10 @@ _CANONICAL = json.JSONEncoder(
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; when the block ends well, it becomes `path`.
+    """Yield a temporary path next to `path`, which becomes `path` when the block ends.
 
-    The file is fsynced, renamed, and its folder fsynced, so that after a crash either the whole new
-    file is there or the old one. When the block raises, the temporary file is removed.
+    The file is fsynced, then renamed, then its folder is fsynced. After a crash, either the old
+    file or the whole new file exists. If the block raises, the temporary file is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}{TEMPORARY_MARK}{os.getpid()}")
@@ -45,13 +44,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """As `atomic_path`, for a folder of files: it is there whole or not at all.
+    """Yield a temporary folder, which becomes `path` when the block ends, as in `atomic_path`.
 
     Raises:
-        InputError: `path` is there already and is not an empty folder.
+        InputError: If `path` exists and is not an empty folder.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"{path} is not an empty folder; name another one, or remove it")
+    check_new_folder(path)
     temporary = path.with_name(f"{path.name}{TEMPORARY_MARK}{os.getpid()}")
     temporary.mkdir(parents=True)
     try:
@@ -68,13 +66,16 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 class EarlySync:
-    """Sends a large file to the disk while more of it is written, so that the last fsync is short.
+    """A context that sends a large file to the disk while more of it is being written.
 
-    A context manager; what is written is told to `wrote`. A sync runs in a thread, one at a time.
+    It keeps the fsync at the end short. One sync at a time runs, in a thread.
+
+    Args:
+        path: The file. It must exist as soon as `every` bytes were written.
+        every: The number of bytes between two syncs.
     """
 
     def __init__(self, path: Path, every: int = 256 << 20) -> None:
-        """`path` has to exist when `every` bytes were written to it."""
         self._path = path
         self._every = every
         self._waiting = 0
@@ -82,7 +83,7 @@ class EarlySync:
         self._running: Future[None] | None = None
 
     def wrote(self, count: int) -> None:
-        """Say that `count` bytes more were written. Raises OSError where an earlier sync failed."""
+        """Count `count` more bytes as written. Raises OSError if an earlier sync failed."""
         self._waiting += count
         if self._waiting < self._every or not (self._running is None or self._running.done()):
             return
@@ -97,7 +98,7 @@ class EarlySync:
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self._pool.shutdown()
         if kind is None and self._running is not None:
-            self._running.result()  # a failed sync is told once: the last fsync would not repeat it
+            self._running.result()  # the system reports a failed sync once: fsync may then succeed
 
 
 def _fdatasync(path: Path) -> None:
@@ -106,7 +107,7 @@ def _fdatasync(path: Path) -> None:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make renames and removals in `folder` last through a power cut."""
+    """Make renames and removals in `folder` survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -114,12 +115,62 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def is_open_file(descriptor: int, path: Path) -> bool:
-    """Whether the open file is the one at `path`, which another process may have replaced."""
+def check_new_file(path: Path, what: str = "files", option: str = "--out") -> None:
+    """Check that nothing exists at `path`, not even a broken link.
+
+    Args:
+        path: The file that is going to be written.
+        what: The kind of files, for the error message: "packs".
+        option: The command-line option that chooses another path.
+
+    Raises:
+        InputError: If something exists there.
+    """
+    if os.path.lexists(path):
+        raise InputError(
+            f"{path} already exists; choose another {option} ({what} are never overwritten)"
+        )
+
+
+def check_new_folder(path: Path, what: str = "results", option: str = "--out") -> None:
+    """Check that `path` is missing or an empty folder. The arguments are as in `check_new_file`.
+
+    Raises:
+        InputError: If it is a file, or a folder with anything in it.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(
+            f"{path} already exists and is not an empty folder; choose another {option} ({what} "
+            "are never overwritten)"
+        )
+
+
+def claim_folder(folder: Path, name: str, record: Mapping[str, Any], what: str) -> None:
+    """Reserve a new or empty folder by writing `record` into it, or check that it has that record.
+
+    Args:
+        folder: The folder; it is created if it is missing.
+        name: The name of the JSON file with the record.
+        record: Everything that the content of the folder depends on.
+        what: The content, for the error message: "a dataset".
+
+    Raises:
+        InputError: If the folder has another record, or other files and no record.
+    """
+    path = folder / name
+    if not path.is_file():
+        check_new_folder(folder)
+        write_json(path, record)
+        return
     try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if found != record:
+        raise InputError(
+            f"{folder} holds {what} with other data or settings (see {name} there); choose "
+            "another --out, or remove this folder"
+        )
 
 
 def write_text(path: Path, text: str) -> None:
@@ -134,83 +185,30 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write an .npz file, atomically; equal arrays give equal bytes. None of them holds objects."""
+    """Write an .npz file of arrays without objects, atomically; equal arrays give equal bytes."""
     named: dict[str, Any] = dict(arrays)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **named)
 
 
-def claim_folder(folder: Path, name: str, record: Mapping[str, Any], what: str) -> None:
-    """Make `folder` that of what `record` describes: a new or empty one gets it as file `name`.
-
-    Args:
-        what: that the folder holds, for the error: "a dataset".
-
-    Raises:
-        InputError: it holds what another record describes, or other files.
-    """
-    path = folder / name
-    if path.is_file():
-        try:
-            there = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            there = None
-        if there != record:
-            raise InputError(
-                f"{folder} holds {what} with other data or settings (see {name} there): name "
-                "another folder, or remove this one"
-            )
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there and not an empty folder: name another one")
-    write_json(path, record)
-
-
-def read_settings(path: Path, what: str, names: Iterable[str]) -> dict[str, Any]:
-    """Keys and values of a .toml or .json file that a user named.
-
-    Raises:
-        InputError: no such file (`what` it should be, and the `names` that would do, are told), or
-            it holds something else.
-    """
-    if not path.is_file():
-        raise InputError(
-            f"no {what} {str(path)!r}: give a file (.toml, .json) or one of {', '.join(names)}"
-        )
-    try:
-        text = path.read_text(encoding="utf-8")
-        settings = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not a {what}: {error}") from error
-    if not isinstance(settings, dict):
-        raise InputError(f"{path} is not a {what}: it has to hold keys and values")
-    return settings
-
-
 def canonical_json(value: Any) -> str:
-    """One text for one value: keys sorted, no spaces, no NaN. What hashes are taken of."""
+    """Return the one JSON text of a value, for hashes: sorted keys, no spaces, no NaN."""
     return _CANONICAL.encode(value)
 
 
 def sha256_text(text: str) -> str:
-    """Hex digest of a text's UTF-8 bytes."""
+    """Return the hex digest of a text's UTF-8 bytes."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def sha256_file(path: Path) -> str:
-    """Hex digest of a file's bytes."""
+    """Return the hex digest of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def home() -> Path:
-    """The toolkit's cache folder: `VAD_HOME`, else `vad` in the user's cache folder."""
+    """Return the toolkit's cache folder: `VAD_HOME`, else `vad` in the user's cache folder."""
     if chosen := os.environ.get("VAD_HOME"):
         return Path(chosen).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vad"
-
-
-def check_unused(folder: Path) -> None:
-    """Refuse a folder that has anything in it, or a file. Raises InputError."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there already: results are not overwritten, name a new one")

@@ -1,6 +1,8 @@
-"""Relative paths as manifests and packs name videos by: what may be one.
+"""Video ids and relative paths: the rules that manifests and packs share.
 
-A video id is such a path without suffix ("fight/fi001"): here features and datasets agree on it.
+A video id is a relative POSIX path without suffix ("fight/fi001"). In a pack it is a path of HDF5
+groups, and a group is either a video or a folder of videos. One id can therefore not lie inside
+another ("a" and "a/b").
 """
 
 from __future__ import annotations
@@ -21,32 +23,31 @@ _PLAIN = re.compile(rf"[\w-][\w .-]*(?:/[\w-][\w .-]*){{0,{MAX_PARTS - 1}}}", re
 
 
 def check_relative_path(text: str) -> str:
-    """Give back `text` when it is a relative POSIX path with nothing to resolve in it.
+    """Return `text` if it is a relative POSIX path with nothing to resolve in it.
 
     Raises:
-        ValueError: an empty text, an absolute path, a component that is empty, "." or "..", a
-            control or broken character, more than 32 components or 1,024 bytes.
+        ValueError: If it is empty or absolute, has a part that is empty, "." or "..", a control
+            character or a lone surrogate, more than 32 parts or more than 1,024 bytes.
     """
     if len(text) <= MAX_BYTES and _PLAIN.fullmatch(text):
-        return text  # as nearly all are: manifests have millions of them
+        return text  # the fast way, for nearly all: manifests have millions of paths
     parts = text.split("/")
     if any(part in ("", ".", "..") for part in parts) or len(parts) > MAX_PARTS:
         raise ValueError(
-            f"has to be a relative path of at most {MAX_PARTS} parts, "
-            "none of them empty, '.' or '..'"
+            f"must be a relative path of at most {MAX_PARTS} parts, none of them empty, '.' or '..'"
         )
     if CONTROL_CHARACTERS.search(text):
         raise ValueError("control characters are not allowed")
     if len(text.encode("utf-8")) > MAX_BYTES:
-        raise ValueError(f"may have at most {MAX_BYTES} bytes")
+        raise ValueError(f"must have at most {MAX_BYTES} bytes")
     return text
 
 
 def path_inside(root: Path, path: str) -> Path:
-    """`root / path`, where no symbolic link on the way leads out of `root`.
+    """Return `root / path` if no symbolic link on the way leads out of `root`.
 
     Raises:
-        ValueError: it leads out, or `path` itself is not relative (`check_relative_path`).
+        ValueError: If a link leads out, or `path` is not relative (`check_relative_path`).
     """
     inside = root / check_relative_path(path)
     real = Path(os.path.realpath(inside))
@@ -59,19 +60,13 @@ def path_inside(root: Path, path: str) -> Path:
 
 
 def shown(name: str | bytes) -> str:
-    """A name out of a file, safe to print: quoted, control characters escaped, cut at 200."""
+    """Return a name from a file, safe to print: quoted, escaped, cut after 200 characters."""
     text = name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else name
     return repr(text if len(text) <= 200 else f"{text[:200]}...")
 
 
-# Video ids: what may be one, and which can stand in one pack together.
-#
-# An id is a relative POSIX path without suffix ("fight/fi001"). In a pack it is a path of HDF5
-# groups, so that one id cannot lie inside another: a group is a video or a folder of videos.
-
-
 class IdSet:
-    """Video ids of one pack: each valid, none twice, none inside another ("a" and "a/b")."""
+    """The video ids of one pack: each valid, none twice, none inside another."""
 
     def __init__(self) -> None:
         self._ids: set[str] = set()
@@ -81,16 +76,16 @@ class IdSet:
         return len(self._ids)
 
     def add(self, id: str) -> None:
-        """Take in one more id. Raises PackError."""
+        """Add an id. Raises PackError if it is not valid or does not fit the others."""
         self._folders |= self.check(id)
         self._ids.add(id)
 
     def check(self, id: str) -> set[str]:
-        """Whether `id` could be added; the folders that it lies in. Raises PackError."""
+        """Check that `id` can be added, and return the folders it lies in. Raises PackError."""
         parts = check_id(id).split("/")
         folders = {"/".join(parts[:length]) for length in range(1, len(parts))}
         if id in self._ids:
-            raise PackError(f"video id {id!r} is there twice: ids have to be unique in a pack")
+            raise PackError(f"video id {id!r} occurs twice; ids must be unique in a pack")
         inside = sorted(folders & self._ids)
         if inside or id in self._folders:
             outer = inside[0] if inside else id
@@ -102,14 +97,14 @@ class IdSet:
 
 
 def check_ids(ids: Iterable[str]) -> None:
-    """Whether these ids can stand in one pack together, told before any work. Raises PackError."""
+    """Check that ids can be in one pack together, before any work. Raises PackError."""
     known = IdSet()
     for id in ids:
         known.add(id)
 
 
 def check_id(id: str) -> str:
-    """`id`, if it is a video id. Raises PackError."""
+    """Return `id` if it is a valid video id. Raises PackError."""
     try:
         return check_relative_path(id)
     except ValueError as error:
@@ -117,9 +112,9 @@ def check_id(id: str) -> str:
 
 
 def check_text(name: str, value: object) -> str:
-    """`value`, if it is one line of text without control characters. Raises PackError."""
+    """Return `value` if it is one line of text without control characters. Raises PackError."""
     if not isinstance(value, str):
-        raise PackError(f"{name} is {value!r}: it has to be a text")
+        raise PackError(f"{name} must be a text, got {value!r}")
     if CONTROL_CHARACTERS.search(value):
         raise PackError(f"{name} {shown(value)}: control characters are not allowed")
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, ClassVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vad_toolkit import __version__
+from vad_toolkit.core.files import canonical_json, sha256_text
 from vad_toolkit.errors import InputError
 
 
@@ -28,6 +30,15 @@ class Settings(BaseModel):
     def canonical_fields(self) -> dict[str, Any]:
         """Return the fields as JSON values, without later fields that have their default."""
         return _canonical(self, None)
+
+    def canonical_json(self) -> str:
+        """Return the JSON text that `sha256` is computed from, and that files store."""
+        return canonical_json(self.canonical_fields())
+
+    @property
+    def sha256(self) -> str:
+        """The identity of the settings: equal settings have equal digests, in every version."""
+        return sha256_text(self.canonical_json())
 
 
 def _canonical(settings: Settings, default: Settings | None) -> dict[str, Any]:
@@ -57,28 +68,36 @@ def describe_error(
         error: The validation error of `kind`.
         kind: The model that was validated.
         what: The name of the thing in the message: "recipe field", "config key".
-        written_by: The version that wrote the file, for files of the toolkit's own. An unknown
-            field then means a newer version.
+        written_by: The version of vad-toolkit that wrote the file, for files of the toolkit's own.
+            If it is newer than this one, the message says to install it.
 
     Returns:
         For example "config key steps: Input should be greater than or equal to 1 (given: 0)".
     """
     first = error.errors()[0]
     path = [str(part) for part in first["loc"]]
-    where = " ".join([what, ".".join(path)]).strip()
-    if first["type"] == "extra_forbidden":
-        if written_by is not None:
-            return (
-                f"{where}: not known to vad-toolkit {__version__}; the file was written by "
-                f"version {written_by}: install vad-toolkit>={written_by}"
-            )
-        known = ", ".join(_section(kind, path[:-1]).model_fields)
-        return f"{where}: unknown; available: {known}"
-    if first["type"] == "missing":
-        return f"{where}: missing"
-    message = first["msg"].removeprefix("Value error, ")
-    given = "" if first["type"] == "value_error" else f" (given: {first['input']!r})"
-    return f"{where}: {message}{given}"
+    newer = written_by is not None and _numbers(written_by) > _numbers(__version__)
+    if first["type"] == "extra_forbidden" and newer:
+        problem = f"not known to vad-toolkit {__version__}"
+    elif first["type"] == "extra_forbidden":
+        problem = f"unknown; available: {', '.join(_section(kind, path[:-1]).model_fields)}"
+    elif first["type"] == "missing":
+        problem = "missing"
+    elif first["type"] == "value_error":
+        problem = first["msg"].removeprefix("Value error, ")
+    else:
+        problem = f"{first['msg']} (given: {first['input']!r})"
+    if newer:
+        problem += (
+            f"; the file was written by version {written_by}: install vad-toolkit>={written_by}"
+        )
+    return f"{' '.join([what, '.'.join(path)]).strip()}: {problem}"
+
+
+def _numbers(version: str) -> list[int]:
+    """Return the release numbers of a version, which may come from a file: empty if it has none."""
+    release = re.match(r"\d+(\.\d+)*", version[:100], re.ASCII)
+    return [int(number) for number in release[0].split(".")] if release else []
 
 
 def _section(kind: type[BaseModel], path: Iterable[str]) -> type[BaseModel]:
@@ -95,8 +114,8 @@ def read_settings(path: Path, what: str, names: Iterable[str]) -> dict[str, Any]
 
     Args:
         path: The file.
-        what: What the file should be, for error messages: "recipe".
-        names: The built-in names that would have been accepted instead.
+        what: The kind of file that is expected, for error messages: "recipe".
+        names: The built-in names that the user could have given instead.
 
     Raises:
         InputError: If there is no such file, or it does not hold keys and values.

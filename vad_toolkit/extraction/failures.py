@@ -1,44 +1,52 @@
-"""Videos that could not be used: a line each in the `failures.jsonl` beside a pack.
+"""The `failures.jsonl` file: one JSON line per video that could not be used.
 
-Packs of one folder share the file, and runs on several machines may write it at once: it is
-rewritten whole, under a lock.
+Extraction writes it next to a pack, prediction into its result folder. Packs in one folder share
+the file and several machines may write it at once, so it is rewritten as a whole under a lock.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vad_toolkit.core.files import is_open_file, write_text
+from vad_toolkit.core.files import write_text
+from vad_toolkit.core.locks import locked
 
 FAILURES = "failures.jsonl"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """One video that could not be used, and why, in one line."""
+    """A video that could not be used, and the reason in one line."""
 
     id: str
     path: str
     reason: str
 
 
-def write_failures(out: Path, failures: Sequence[Failure]) -> None:
-    """Replace the lines of the pack `out`; a file that would be empty goes away."""
-    path = out.parent / FAILURES
+def write_failures(path: Path, failures: Sequence[Failure], *, pack: str | None = None) -> None:
+    """Replace the lines of one pack, and remove the file if it would be empty.
+
+    Args:
+        path: The file.
+        failures: The failures, one line each with the keys pack (if given), id, path and reason.
+        pack: The file name of the pack. If None, the lines without a pack are replaced.
+    """
     if not failures and not path.exists():
         return
-    with _locked(path):
-        kept = [line for line in _lines(path) if _entry(line).get("pack") != out.name]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path):
+        kept = [
+            line
+            for line in _lines(path)
+            if (entry := _entry(line)) is None or entry.get("pack") != pack
+        ]
+        owner = {} if pack is None else {"pack": pack}
         lines = kept + [
-            json.dumps({"pack": out.name, **asdict(failure)}, ensure_ascii=False)
-            for failure in failures
+            json.dumps({**owner, **asdict(failure)}, ensure_ascii=False) for failure in failures
         ]
         if lines:
             write_text(path, "".join(f"{line}\n" for line in lines))
@@ -47,25 +55,11 @@ def write_failures(out: Path, failures: Sequence[Failure]) -> None:
 
 
 def failed_ids(folder: Path) -> dict[str, set[str]]:
-    """By the name of each pack in `folder`: the videos that its last run could not use."""
+    """Return, for each pack in `folder`, the ids of the videos that failed in its last run."""
     failed: dict[str, set[str]] = {}
-    for entry in map(_entry, _lines(folder / FAILURES)):
+    for entry in filter(None, map(_entry, _lines(folder / FAILURES))):
         failed.setdefault(str(entry.get("pack")), set()).add(str(entry.get("id")))
     return failed
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the file that is at `path`, which others replace and remove while this one waits."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if is_open_file(descriptor, path):
-                yield
-                return
-        finally:
-            os.close(descriptor)
 
 
 def _lines(path: Path) -> list[str]:
@@ -75,10 +69,10 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
-def _entry(line: str) -> dict[str, Any]:
-    """A line's values; none of a line that is somebody else's."""
+def _entry(line: str) -> dict[str, Any] | None:
+    """Return the values of a line, or None for a line that this module did not write."""
     try:
         entry = json.loads(line)
     except ValueError:
-        return {}
-    return entry if isinstance(entry, dict) else {}
+        return None
+    return entry if isinstance(entry, dict) else None

@@ -1,7 +1,8 @@
-"""The recipe of features that somebody published: what is known of how they were made.
+"""Recipes of features that somebody else extracted and published.
 
-They stand in a pack like our own, but their numbers cannot be made again here, and how many
-snippets a video has is given, not derived: published files do not always keep their own rule.
+Packs store them like the toolkit's own recipes, but the features cannot be reproduced here. The
+number of snippets of a video is read from its file: published files do not always follow their own
+rule.
 """
 
 from __future__ import annotations
@@ -11,33 +12,37 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from vad_toolkit.core.crops import check_crop_order
-from vad_toolkit.core.files import canonical_json, sha256_text
+from vad_toolkit.core.settings import Settings
 
 NOT_STATED = "not stated"
 
 
-class ImportedRecipe(BaseModel):
-    """What is known of imported features. Immutable, strict; equal ones have equal `sha256`."""
+class ImportedRecipe(Settings):
+    """The known properties of imported features. Equal recipes have equal `sha256`."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    VERSION_1 = frozenset(
+        {
+            *("kind", "layout", "features", "rule", "spans"),
+            *("snippet_frames", "step", "crop_order", "streams"),
+        }
+    )
 
     kind: Literal["imported"] = "imported"
-    layout: str = Field(min_length=1, description="Of the files that they came in.")
+    layout: str = Field(min_length=1, description="The layout of the published files.")
     features: str = Field(
         default=NOT_STATED, min_length=1, description="Network and preprocessing, in words."
     )
     rule: str = Field(
         default="frames",
         min_length=1,
-        description="The ground-truth rule that their labels are made by, and that says how many "
-        "snippets a video has.",
+        description="The ground-truth rule of the labels, which also gives the number of snippets.",
     )
     spans: Literal["step", "segments"] = Field(
         default="step",
-        description="What a row covers: `step` frames, or one of N equal parts of the video.",
+        description="The frames of a row: `step` frames, or one of N equal parts of the video.",
     )
     snippet_frames: int = Field(default=16, ge=1, le=256)
     step: int = Field(default=16, ge=1, le=256)
@@ -63,7 +68,7 @@ class ImportedRecipe(BaseModel):
     @classmethod
     def _check_streams(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value or len(set(value)) != len(value):
-            raise ValueError("streams has to name rgb, flow or both, each once")
+            raise ValueError("streams must name rgb, flow or both, each once")
         return value
 
     @property
@@ -73,39 +78,31 @@ class ImportedRecipe(BaseModel):
 
     @property
     def weights(self) -> Mapping[str, str]:
-        """Nothing: the weights that made them are not known by a digest."""
+        """Empty: the digests of the weights are not known."""
         return {}
 
-    def canonical_json(self) -> str:
-        """The text that `sha256` is taken of, and that packs and checkpoints carry."""
-        return canonical_json(self.model_dump(mode="json"))
-
-    @property
-    def sha256(self) -> str:
-        """The recipe's identity."""
-        return sha256_text(self.canonical_json())
-
     def snippet_count(self, frames: int, fps: float = 0.0) -> None:
-        """Not derived: None for any video."""
+        """Return None: the number of snippets does not follow from the frames."""
 
     def frame_snippets(self, snippets: int, frames: int, fps: float = 0.0) -> NDArray[np.intp]:
-        """The snippet of each frame, (frames,): `step` frames each, or N equal parts.
-
-        Equal parts are those of the code of Sultani et al. (CVPR 2018): bounds between the video's
-        own snippets of 16 frames, at linspace(1, snippets of the video, N + 1), rounded.
-        """
+        """Return the index of the snippet that scores each frame, (frames,)."""
         if self.spans == "step":
             return np.minimum(np.arange(frames) // self.step, snippets - 1)
         return segment_of_frame(snippets, frames, self.step)
 
 
 def segment_of_frame(segments: int, frames: int, step: int) -> NDArray[np.intp]:
-    """The one of `segments` parts that each of a video's `frames` lies in, (frames,).
+    """Return the index of the part that each frame lies in when a video has equal parts, (frames,).
 
-    The video has frames // step snippets, at least 1; the parts' bounds lie between them, at
-    linspace(1, snippets, segments + 1) rounded half up, as in Sultani et al.'s
-    Evaluate_Anomaly_Detector. Where a video has fewer snippets than parts, several parts begin at
-    one snippet and the last of them has it. Frames after the last snippet belong to the last part.
+    A video has frames // step snippets, at least 1. The parts begin at snippets linspace(1,
+    snippets, segments + 1), rounded half up, as in Evaluate_Anomaly_Detector of Sultani et al.
+    (CVPR 2018). If several parts begin at the same snippet, the last of them has it. Frames after
+    the last snippet belong to the last part.
+
+    Args:
+        segments: The number of parts.
+        frames: The number of frames of the video.
+        step: The number of frames from one snippet to the next.
     """
     count = max(1, frames // step)
     bounds = np.floor(np.linspace(1, count, segments + 1) + 0.5).astype(np.intp) - 1

@@ -1,7 +1,7 @@
-"""Recipes by name: this toolkit's own, and those that published features were made by.
+"""Named recipes: the toolkit's own, and those of published features.
 
-A preset holds the fields that differ from `Recipe`'s defaults. Weights stand by their names; a
-recipe holds the digests that they stand for. docs/extract.md says where each rule comes from.
+A preset holds the fields that differ from the defaults of `Recipe`. Weights have names here, which
+`load_recipe` replaces by digests. docs/extract.md has the source of each preset.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vad_toolkit.backbones.registry import ARCHITECTURES, Architecture
+from vad_toolkit.backbones.registry import BUILTIN, BackboneInfo
 from vad_toolkit.core.crops import FIVE_CROP_ORDERS, TEN_CROP_ORDERS
 
 TVL1 = {"algorithm": "tvl1", "quantisation": "clamp20"}
@@ -20,8 +20,8 @@ TWO_STREAMS = {
 }
 
 
-def _torchvision(network: Architecture) -> Mapping[str, Any]:
-    """Frames as torchvision's own transforms prepare them, snippets of 16, centre crop."""
+def _torchvision(network: BackboneInfo) -> Mapping[str, Any]:
+    """Return snippets of 16 frames, center crop, preprocessed as by torchvision's transforms."""
     return {
         "resize": network.resize,
         "resize_method": "bilinear-uint8",
@@ -39,13 +39,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "i3d-rgb-center": {"crops": "center"},
     "i3d-rgb-flow-tencrop": {"crops": "ten", **TWO_STREAMS},
     "i3d-rgb-flow-center": {"crops": "center", **TWO_STREAMS},
-    # RTFM (Tian et al., ICCV 2021), in its author's words.
+    # RTFM (Tian et al., ICCV 2021), as its author describes it.
     "rtfm": {
         "normalisation": "(x-114.75)/57.375",
         "backbone": "i3d-resnet50",
         "weights": {"rgb": "i3d-resnet50-k400"},
     },
-    # GowthamGottimukkala/I3D_Feature_Extraction_resnet: other features than RTFM's.
+    # GowthamGottimukkala/I3D_Feature_Extraction_resnet, which differs from RTFM's.
     "gowtham": {
         "resize": (340, 256),
         "resize_method": "lanczos-pillow",
@@ -77,7 +77,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
     **{
         network.name: _torchvision(network)
-        for network in ARCHITECTURES.values()
+        for network in BUILTIN.values()
         if network.module == "torchvision_video"
     },
 }

@@ -1,13 +1,14 @@
-"""A recipe: everything that decides a feature's value, and nothing else.
+"""Recipes: all settings that decide the value of a feature, and nothing else.
 
-Its canonical JSON and the sha256 of that stand in every pack and every checkpoint. Two packs with
-one recipe hash hold comparable features and can be merged; a head scores only features made by the
-recipe it was trained on. Recipes by name stand in `presets.py`.
+The canonical JSON of a recipe and its sha256 are stored in every pack and every checkpoint. Packs
+with equal recipe hashes hold comparable features and can be merged. A model scores only features
+that were made by the recipe it was trained on. `presets.py` has the recipes with names.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from fractions import Fraction
@@ -16,11 +17,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from vad_toolkit.backbones.registry import Normalisation, Stream, find_architecture
+from vad_toolkit.backbones.registry import BACKBONES, Normalisation, Stream
 from vad_toolkit.core.crops import CENTER, CORNERS, MIRRORED, check_crop_order
-from vad_toolkit.core.files import canonical_json, read_settings, sha256_text
+from vad_toolkit.core.settings import Settings, describe_error, read_settings
 from vad_toolkit.errors import InputError
 from vad_toolkit.recipes.imported import ImportedRecipe
 from vad_toolkit.recipes.presets import PRESETS
@@ -39,42 +40,53 @@ Pixels = Annotated[int, Field(ge=32, le=4096)]
 SHA256 = r"^[0-9a-f]{64}$"
 Sha256 = Annotated[str, Field(pattern=SHA256)]
 
-# The order that a layout has where none is given: torchvision's (FiveCrop, TenCrop), four corners,
-# centre, then the same of the mirrored frame.
+# The default order of each layout is that of torchvision's FiveCrop and TenCrop: four corners, the
+# center, then the same of the mirrored frame.
 CROP_ORDER: Mapping[CropLayout, tuple[str, ...]] = {
     "center": CENTER,
     "five": CORNERS,
     "ten": CORNERS + MIRRORED,
 }
 
-# sha256 of the file that the weights' owners published; the catalogue knows them by the same.
+# sha256 of the published file of i3d-rgb-k400, as in the catalog of weights.
 K400_RGB_SHA256 = "af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd"
 
 
-class FlowRecipe(BaseModel):
-    """How optical flow is made of frames, and how the network reads it."""
+class FlowRecipe(Settings):
+    """Settings of the optical flow and of its conversion to network input."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    VERSION_1 = frozenset({"algorithm", "quantisation"})
 
     algorithm: FlowAlgorithm = "tvl1"
     quantisation: FlowQuantisation = "clamp20"
 
 
-class Recipe(BaseModel):
-    """How features are made. Immutable, strict; equal recipes have equal `sha256`."""
+class Recipe(Settings):
+    """Settings of an extraction. Equal recipes have equal `sha256`.
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    Example:
+        >>> Recipe(crops="center").crop_order
+        ('center',)
+    """
+
+    VERSION_1 = frozenset(
+        {
+            *("snippet_frames", "step", "frame_rate", "resize", "resize_method", "crops"),
+            *("crop_size", "crop_order", "normalisation", "tail", "streams", "flow"),
+            *("backbone", "weights", "precision"),
+        }
+    )
 
     snippet_frames: int = Field(16, ge=1, le=256)
     step: int = Field(16, ge=1, le=256)
-    # Frames a second that are taken of a video, repeated or left out; None: as the video has them.
+    # Frames per second that are taken of a video, repeated or skipped; None takes all frames.
     frame_rate: Annotated[float, Field(gt=0, le=1000)] | None = None
-    # Pixels of the short side, aspect kept; or [width, height], aspect not kept.
+    # Pixels of the shorter side, aspect ratio kept; or [width, height], aspect ratio not kept.
     resize: Pixels | tuple[Pixels, Pixels] = 256
     resize_method: ResizeMethod = "bilinear-antialias-uint8"
     crops: CropLayout = "ten"
     crop_size: Pixels = 224
-    crop_order: tuple[str, ...] = ()  # torchvision's where not given
+    crop_order: tuple[str, ...] = ()  # if empty, torchvision's
     normalisation: Normalisation = "x*2/255-1"
     tail: Tail = "loop"
     streams: tuple[Stream, ...] = ("rgb",)
@@ -101,91 +113,90 @@ class Recipe(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Recipe:
         if self.step > self.snippet_frames:
-            raise ValueError(f"step {self.step} is longer than a snippet ({self.snippet_frames})")
+            raise ValueError(
+                f"step must be <= snippet_frames ({self.snippet_frames}), got {self.step}"
+            )
         short = self.resize if isinstance(self.resize, int) else min(self.resize)
         if self.crop_size > short:
-            raise ValueError(f"crop_size {self.crop_size} is larger than resize {short}")
+            raise ValueError(f"crop_size must be <= resize ({short}), got {self.crop_size}")
         check_crop_order(self.crop_order)
         if len(self.crop_order) != len(CROP_ORDER[self.crops]):
             raise ValueError(
-                f"crop_order names {len(self.crop_order)} crops, and crops is {self.crops!r}"
+                f"crop_order must name {len(CROP_ORDER[self.crops])} crops when crops is "
+                f"{self.crops!r}, got {len(self.crop_order)}"
             )
         if self.streams not in STREAMS:
-            raise ValueError('streams has to be ["rgb"], ["flow"] or ["rgb", "flow"]')
+            raise ValueError('streams must be ["rgb"], ["flow"] or ["rgb", "flow"]')
         if ("flow" in self.streams) != (self.flow is not None):
             raise ValueError(
-                "flow has to say how flow is made where streams names it, and is null elsewhere: "
+                "flow must be set when streams has flow, and only then, as in "
                 'flow = {algorithm = "tvl1", quantisation = "clamp20"}'
             )
         self._check_network()
         if set(self.weights) != set(self.streams):
-            raise ValueError("weights has to name one sha256 for each stream")
+            raise ValueError(f"weights must have one sha256 for each of {', '.join(self.streams)}")
         return self
 
     def _check_network(self) -> None:
-        """Whether the network takes these streams, and clips of this size."""
+        """Check that the network accepts the modalities, and clips of this size."""
         try:
-            network = find_architecture(self.backbone)
+            network = BACKBONES[self.backbone]
             network.check_clip(self.snippet_frames, self.crop_size)
         except InputError as error:
             raise ValueError(str(error)) from error
         if missing := [stream for stream in self.streams if stream not in network.streams]:
-            raise ValueError(f"{self.backbone} has no weights for {missing[0]}: only for RGB")
+            raise ValueError(
+                f"{self.backbone} has no weights for {missing[0]}; streams must be among "
+                f"{', '.join(network.streams)}"
+            )
 
     @property
     def crop_count(self) -> int:
         """C of the features (N, C, D)."""
         return len(self.crop_order)
 
-    def canonical_json(self) -> str:
-        """The text that `sha256` is taken of, and that packs and checkpoints carry."""
-        return canonical_json(self.model_dump(mode="json"))
-
-    @property
-    def sha256(self) -> str:
-        """The recipe's identity."""
-        return sha256_text(self.canonical_json())
-
     def taken_frames(self, frames: int, fps: float = 0.0, first: int = 0) -> NDArray[np.intp]:
-        """The frames that a video's snippets are made of, by their index in the video, in order.
+        """Return the frames that the snippets of a video consist of, in order.
 
-        Those that are taken at place `first` or later.
+        If `frame_rate` is None, these are all frames. Otherwise the j-th one is the frame that is
+        on screen j / frame_rate seconds after the first: frame floor(j * fps / frame_rate).
 
-        All of them where `frame_rate` is None. Elsewhere the frame that is on the screen at each
-        multiple of 1 / frame_rate seconds, the video's own frames being 1 / fps seconds apart:
-        frame floor(j * fps / frame_rate) for j = 0, 1, ...
+        Args:
+            frames: The number of frames of the video.
+            fps: The frame rate of the video, frames per second.
+            first: Leave out the first `first` frames of the result.
+
+        Returns:
+            Indices into the video's frames, not decreasing.
 
         Raises:
-            InputError: the recipe resamples, and `fps` is 0: the video states no frame rate.
+            InputError: If the recipe resamples and `fps` is 0 (the video has no frame rate).
         """
         if self.frame_rate is None:
             return np.arange(first, frames)
-        ratio = self._frames_a_step(fps)
+        if not fps > 0:
+            raise InputError(
+                f"the recipe takes {self.frame_rate:g} frames per second, but the video has no "
+                "frame rate; use a recipe with frame_rate null"
+            )
+        # Rates such as 30000/1001 are stored as floats. The fraction that was meant makes the
+        # chosen frames independent of rounding.
+        video, wanted = (Fraction(rate).limit_denominator(1001) for rate in (fps, self.frame_rate))
+        ratio = video / wanted
         count = -(-frames * ratio.denominator // ratio.numerator)
         taken: NDArray[np.intp] = np.arange(first, count) * ratio.numerator // ratio.denominator
         return taken
 
-    def _frames_a_step(self, fps: float) -> Fraction:
-        if not fps > 0:
-            raise InputError(
-                f"the recipe takes {self.frame_rate:g} frames a second, and the video states no "
-                "frame rate: use a recipe with frame_rate null"
-            )
-        assert self.frame_rate is not None
-        # Rates such as 30000/1001 come as floats: the fraction that was meant, so that no frame
-        # depends on how a float was rounded.
-        video, wanted = (Fraction(rate).limit_denominator(1001) for rate in (fps, self.frame_rate))
-        return video / wanted
-
     def snippet_count(self, frames: int, fps: float = 0.0) -> int:
-        """Snippets N of a video of `frames` decoded frames; 0 for an empty one.
+        """Return the number of snippets N of a video of `frames` decoded frames; 0 if it is empty.
 
-        Snippet i begins at frame i * step. `loop` keeps a last snippet that is short and repeats
-        its own frames until it is full; `drop` leaves it out; `drop-next` leaves out one that is
-        not followed by another frame, too: floor((frames - 1) / 16) for 16 of step 16.
+        Snippet i begins at frame i * step. `tail` decides about the last, incomplete snippet:
+        "loop" repeats its own frames until it is full, "drop" leaves it out. "drop-next" also
+        leaves out a last snippet that no other frame follows, which gives floor((frames - 1) / 16)
+        for snippets of 16 frames and step 16.
 
         Raises:
-            InputError: the recipe resamples, and `fps` is 0.
+            InputError: If the recipe resamples and `fps` is 0.
         """
         if self.frame_rate is not None and frames:
             frames = len(self.taken_frames(frames, fps))
@@ -195,13 +206,13 @@ class Recipe(BaseModel):
         return max(0, (frames - needed) // self.step + 1)
 
     def frame_snippets(self, snippets: int, frames: int, fps: float = 0.0) -> NDArray[np.intp]:
-        """The snippet that gives each frame its score, (frames,).
+        """Return the index of the snippet that scores each frame, (frames,).
 
-        Snippet i has frames [i * step, (i + 1) * step); the last one has all that are left. Where
-        the recipe resamples, a frame that was not taken has the score of the one taken before it.
+        Snippet i scores frames [i * step, (i + 1) * step), the last one all frames that are left.
+        If the recipe resamples, a frame that was not taken has the snippet of the frame before it.
 
         Raises:
-            InputError: the recipe resamples, and `fps` is 0.
+            InputError: If the recipe resamples and `fps` is 0.
         """
         index = np.arange(frames)
         if self.frame_rate is not None:
@@ -212,44 +223,62 @@ class Recipe(BaseModel):
 AnyRecipe = Recipe | ImportedRecipe
 
 
-def parse_recipe(text: str) -> AnyRecipe:
-    """Read a recipe's JSON, as it stands in a pack or a checkpoint: our own, or of imported ones.
+def list_recipes() -> list[str]:
+    """Return the names of the recipes that come with the toolkit.
+
+    Example:
+        >>> list_recipes()[:3]
+        ['i3d-rgb-tencrop', 'i3d-rgb-fivecrop', 'i3d-rgb-center']
+    """
+    return list(PRESETS)
+
+
+def parse_recipe(text: str, written_by: str | None = None) -> AnyRecipe:
+    """Read the canonical JSON of a recipe, from a pack or a checkpoint.
+
+    Args:
+        text: The JSON.
+        written_by: The version of vad-toolkit that wrote it, which explains unknown fields.
 
     Raises:
-        InputError: not a recipe of this version.
+        InputError: If it is not a recipe of this version.
     """
     try:
         fields = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"the recipe is not JSON ({error})") from error
-    is_imported = isinstance(fields, dict) and fields.get("kind") == "imported"
-    return _build(ImportedRecipe, fields) if is_imported else _build(Recipe, fields)
+    if isinstance(fields, dict) and fields.get("kind") == "imported":
+        return _build(ImportedRecipe, fields, written_by)
+    return _build(Recipe, fields, written_by)
 
 
-def load_recipe(name_or_file: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
-    """A recipe by preset name or from a .toml or .json file, with fields replaced by `overrides`.
+def load_recipe(
+    recipe: str | os.PathLike[str] | Recipe, overrides: Mapping[str, Any] | None = None
+) -> Recipe:
+    """Load a recipe and replace some of its fields.
 
-    `weights` may be names, as in `{"rgb": "i3d-rgb-k400"}` (of the catalogue, or given to `vad
-    weights import`): the recipe then holds the sha256 that each stands for. One name alone is that
-    of the only stream. A key with a dot replaces part of a field: `flow.algorithm`, `weights.flow`.
+    Args:
+        recipe: The name of a preset (`list_recipes`), a .toml or .json file, or a recipe.
+        overrides: New values by field. A dotted key replaces a part of a field: `flow.algorithm`,
+            `weights.flow`. `weights` may be names from the catalog or from `import_weights`, as in
+            {"rgb": "i3d-rgb-k400"}, or one name if there is one modality; the recipe then holds the
+            sha256 of each.
 
     Raises:
-        InputError: no such preset or file, an unknown field, or a value that is not allowed.
-        WeightsError: weights by a name that is not known.
+        InputError: If there is no such preset or file, a field is unknown or a value not allowed.
+        WeightsError: If a name of weights is unknown.
+
+    Example:
+        >>> load_recipe("i3d-rgb-tencrop", {"crops": "center"}).crop_count
+        1
     """
-    if name_or_file in PRESETS:
-        fields = dict(PRESETS[name_or_file])
+    if isinstance(recipe, Recipe):
+        fields = recipe.canonical_fields()
+    elif recipe in PRESETS:
+        fields = dict(PRESETS[str(recipe)])
     else:
-        fields = read_settings(Path(name_or_file), "recipe", PRESETS)
-    return _changed(fields, overrides or {})
-
-
-def change_recipe(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
-    """A recipe with some fields replaced, as `load_recipe` replaces them; raises as it does."""
-    return _changed(recipe.model_dump(mode="json"), overrides)
-
-
-def _changed(fields: dict[str, Any], overrides: Mapping[str, Any]) -> Recipe:
+        fields = read_settings(Path(recipe), "recipe", PRESETS)
+    overrides = overrides or {}
     for key, value in overrides.items():
         _replace(fields, key, value)
     if "crops" in overrides and "crop_order" not in overrides:
@@ -260,19 +289,19 @@ def _changed(fields: dict[str, Any], overrides: Mapping[str, Any]) -> Recipe:
 
 
 def _replace(fields: dict[str, Any], key: str, value: Any) -> None:
-    """Set a field, or with a dot in the key an entry of one."""
+    """Replace a field, or for a dotted key an entry of a field."""
     name, dot, entry = key.partition(".")
     if not dot:
         fields[name] = value
         return
     before = fields.get(name) or {}
     if name not in ("flow", "weights") or not isinstance(before, Mapping):
-        raise InputError(f"recipe field {key}: only flow and weights have fields of their own")
+        raise InputError(f"recipe field {key}: unknown; only flow and weights have parts")
     fields[name] = {**before, entry: value}
 
 
 def _digests(weights: Any, streams: Any) -> Any:
-    """Names of weights replaced by the sha256 that they stand for; what is none stays."""
+    """Replace names of weights by their sha256; keep everything else for the validation."""
     if isinstance(weights, str) and isinstance(streams, list | tuple) and len(streams) == 1:
         weights = {streams[0]: weights}
     if not isinstance(weights, Mapping):
@@ -280,7 +309,7 @@ def _digests(weights: Any, streams: Any) -> Any:
     digests = {}
     for stream, name in weights.items():
         if isinstance(name, str) and not re.fullmatch(SHA256, name):
-            # Not imported above: it brings torch, which recipes need not.
+            # Not imported at the top, because it imports torch, which recipes do not need.
             from vad_toolkit.weights.store import resolve_name
 
             name = resolve_name(name)
@@ -288,12 +317,8 @@ def _digests(weights: Any, streams: Any) -> Any:
     return digests
 
 
-def _build(kind: type[Kind], fields: Any) -> Kind:
+def _build(kind: type[Kind], fields: Any, written_by: str | None = None) -> Kind:
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "recipe"
-        value = "" if first["type"] == "value_error" else f" (given: {first['input']!r})"
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"recipe field {where}: {message}{value}") from error
+        raise InputError(describe_error(error, kind, "recipe field", written_by)) from error
