@@ -8,6 +8,7 @@ from pathlib import Path
 from vad_manifests.official import avenue, msad, shanghaitech, tad, ubnormal, ucf_crime, xd_violence
 from vad_manifests.official.lists import OfficialSplit
 
+from vad_toolkit.core.files import check_new_file
 from vad_toolkit.datasets.building.build import SIDES
 from vad_toolkit.datasets.dataset_info import INFO_FILE, read_dataset_info, write_dataset_info
 from vad_toolkit.datasets.manifest import write_manifest
@@ -46,8 +47,7 @@ def write_official(name: str, annotations: Path, out: Path) -> list[Path]:
     if name not in BUILDERS:
         raise InputError(f"dataset {name!r}: has to be one of {', '.join(BUILDERS)}")
     for file in (INFO_FILE, *SIDES.values()):
-        if (out / file).exists():
-            raise InputError(f"{out / file} is there already; name another folder or remove it")
+        check_new_file(out / file, "manifests")
     split = BUILDERS[name](annotations)
     info = out / INFO_FILE
     write_dataset_info(info, read_dataset_info(DATASETS[name] / INFO_FILE))

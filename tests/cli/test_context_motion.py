@@ -66,6 +66,6 @@ def test_videos_into_a_folder_of_other_things(tmp_path: Path) -> None:
     command = ["context-motion", "videos", "--level", "far", "--out", str(tmp_path)]
     result = CliRunner().invoke(vad, [*command, *SMALL])
     assert isinstance(result.exception, InputError)
-    assert "is there and not an empty folder" in str(result.exception)
+    assert "is not an empty folder" in str(result.exception)
     result = CliRunner().invoke(vad, [*command, "--train", "20"])
     assert "train = 20 videos of each label" in str(result.exception)

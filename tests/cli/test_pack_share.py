@@ -113,7 +113,7 @@ def test_card(tmp_path: Path) -> None:
     assert "q.h5" in (tmp_path / "README.md").read_text()
     result = run("card", *packs)
     assert isinstance(result.exception, InputError)
-    assert "README.md is there already" in str(result.exception)
+    assert "README.md already exists" in str(result.exception)
 
 
 def test_card_in_another_folder_as_json(tmp_path: Path) -> None:

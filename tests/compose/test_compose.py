@@ -178,9 +178,9 @@ def test_validation_videos_share_no_clip_with_training(make_clips: MakeClips) ->
 
 def test_nothing_is_overwritten(make_clips: MakeClips) -> None:
     root = make_clips()
-    with pytest.raises(InputError, match="is not an empty folder; name another one, or remove it"):
+    with pytest.raises(InputError, match="already exists and is not an empty folder; choose"):
         compose(root / "clips.h5", root / "train.jsonl", None, root)
-    with pytest.raises(InputError, match=r"clips.h5 is not an empty folder"):
+    with pytest.raises(InputError, match=r"clips.h5 already exists"):
         compose(root / "clips.h5", root / "train.jsonl", None, root / "clips.h5")
 
 

@@ -22,7 +22,7 @@ from vad_toolkit.compose.compose_plan import (
     plan_source,
 )
 from vad_toolkit.compose.join import join_pack
-from vad_toolkit.core.files import write_json
+from vad_toolkit.core.files import check_new_folder, write_json
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.datasets.building.build import TEST_FILE, TRAIN_FILE, BuiltDataset, write_dataset
 from vad_toolkit.datasets.dataset_info import INFO_FILE, DatasetInfo, read_dataset_info
@@ -170,8 +170,7 @@ def _check_options(mode: str, mixed_only: Mapping[str, object], out: Path) -> No
     given = [name for name, value in mixed_only.items() if value is not None]
     if mode == "source" and given:
         raise InputError(f"{given[0]} goes with mode mixed; in mode source the sources decide")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is not an empty folder; name another one, or remove it")
+    check_new_folder(out)
 
 
 def _clips(side: str, manifest: Manifest, pack: FeaturePack) -> list[Clip]:

@@ -78,6 +78,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     **{
         network.name: _torchvision(network)
         for network in BUILTIN.values()
-        if network.module == "torchvision_video"
+        if network.module.endswith("torchvision_video")
     },
 }

@@ -193,7 +193,7 @@ def test_another_dataset_in_the_folder_is_refused(done: Path, tmp_path: Path) ->
     with pytest.raises(InputError, match="holds an ablation with other data or settings"):
         run_ablation(plan(other), done, jobs=1)
     (tmp_path / "something").touch()
-    with pytest.raises(InputError, match="is there and not an empty folder"):
+    with pytest.raises(InputError, match="is not an empty folder"):
         run_ablation(plan(other), tmp_path, jobs=1)
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vad_toolkit.core.files import read_settings
+from vad_toolkit.core.settings import read_settings
 from vad_toolkit.errors import InputError
 from vad_toolkit.models.config import TrainConfig
 from vad_toolkit.training.load_config import load_config

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from vad_toolkit import __version__
 from vad_toolkit.core.crops import crop_order
-from vad_toolkit.core.files import canonical_json, sha256_text, write_json
+from vad_toolkit.core.files import canonical_json, check_new_folder, sha256_text, write_json
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.datasets.building.build import TEST_FILE, TRAIN_FILE, BuiltDataset, write_dataset
 from vad_toolkit.datasets.dataset_info import DatasetInfo
@@ -154,8 +154,7 @@ def write_vectors(
     if crops not in CROP_COUNTS:
         raise InputError(f"crops = {crops}: has to be one of {', '.join(map(str, CROP_COUNTS))}")
     plans = plan_videos(size, seed)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is not an empty folder; name another one, or remove it")
+    check_new_folder(out)
     dataset = VectorDataset.in_folder(out)
     recipe = ImportedRecipe(
         layout="generated",
