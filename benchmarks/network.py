@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vad_toolkit.backbones.inception_i3d import InceptionI3D
 from vad_toolkit.backbones.inception_overlap import OverlapInceptionI3D
-from vad_toolkit.backbones.registry import ARCHITECTURES
+from vad_toolkit.backbones.registry import BACKBONES
 from vad_toolkit.core.crops import TEN_CROP_ORDERS
 from vad_toolkit.core.device import pick_device
 from vad_toolkit.extraction.batches import CPU_CLIPS
@@ -42,13 +42,13 @@ DEFAULT = "inception-i3d,i3d-resnet50,i3d-resnet50-nonlocal,s3d,mvit_v2_s,swin3d
 
 
 def build(name: str, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    network = ARCHITECTURES[name].build().requires_grad_(False).eval()
+    network = BACKBONES[name].build().requires_grad_(False).eval()
     return network.to(device=device, dtype=dtype, memory_format=torch.channels_last_3d)
 
 
 def gflop_of(name: str, clips: int) -> float:
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        ARCHITECTURES[name].build().eval()(torch.empty(clips, 3, FRAMES, SIZE, SIZE))
+        BACKBONES[name].build().eval()(torch.empty(clips, 3, FRAMES, SIZE, SIZE))
     return counter.get_total_flops() / 1e9
 
 

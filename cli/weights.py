@@ -19,59 +19,16 @@ def weights() -> None:
 
 @weights.command("list")
 @json_option
-def list_weights(as_json: bool) -> None:
+def show_list(as_json: bool) -> None:
     """List the weights that are known, and which of them are here.
 
     \b
     Example:
       vad weights list
     """
-    from vad_toolkit.flow.raft import weights_file
-    from vad_toolkit.flow.registry import NETWORKS
-    from vad_toolkit.weights.catalogue import CATALOGUE
-    from vad_toolkit.weights.store import installed
+    from vad_toolkit import list_weights
 
-    here = {item.name: item for item in installed()}
-    rows = [
-        {
-            "name": name,
-            "here": "yes" if name in here else "no",
-            "backbone": entry.backbone,
-            "stream": entry.stream,
-            "sha256": entry.sha256 or (here[name].published_sha256 if name in here else None),
-            "licence": entry.licence,
-            "title": entry.title,
-            "get": entry.how_to_get,
-        }
-        for name, entry in CATALOGUE.items()
-    ]
-    rows += [
-        {
-            "name": name,
-            "here": "yes",
-            "backbone": item.backbone,
-            "stream": item.stream,
-            "sha256": item.published_sha256,
-            "licence": None,
-            "title": f"imported, {item.backbone} {item.stream}",
-            "get": None,
-        }
-        for name, item in here.items()
-        if name not in CATALOGUE
-    ]
-    rows += [
-        {
-            "name": name,
-            "here": "yes" if weights_file(name).is_file() else "no",
-            "backbone": None,
-            "stream": None,
-            "sha256": None,
-            "licence": None,
-            "title": "RAFT, which makes flow; kept by torchvision",
-            "get": f"vad weights get {name}",
-        }
-        for name in NETWORKS
-    ]
+    rows = list_weights()
     if as_json:
         print_json(rows)
     else:
@@ -88,14 +45,8 @@ def get(name: str) -> None:
       vad weights get i3d-rgb-k400
       vad weights get raft-large
     """
-    from vad_toolkit.flow.registry import NETWORKS
-    from vad_toolkit.weights.store import get_weights
+    from vad_toolkit import get_weights
 
-    if name in NETWORKS:
-        from vad_toolkit.flow.raft import download
-
-        print_pairs({"name": name, "file": download(name)})
-        return
     found = get_weights(name)
     print_pairs({"name": found.name, "file": found.path, "sha256": found.published_sha256})
 
@@ -127,7 +78,7 @@ def import_file(file: Path, name: str, backbone: str | None, stream: str | None)
       vad weights import fine_tuned.pt --as my-i3d --backbone inception-i3d
       vad extract videos/ --set weights=my-i3d --out features.h5
     """
-    from vad_toolkit.weights.store import import_weights
+    from vad_toolkit import import_weights
 
     found = import_weights(file, name, stream, backbone)
     print_pairs(
@@ -157,7 +108,7 @@ def check(name: str, clip: Path | None, as_json: bool) -> None:
       vad weights check i3d-rgb-k400
       vad weights check i3d-rgb-k400 --clip v_CricketShot_g04_c01_rgb.gif
     """
-    from vad_toolkit.weights.store import check_weights
+    from vad_toolkit import check_weights
 
     found = check_weights(name)
     row: dict[str, object] = {

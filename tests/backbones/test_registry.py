@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vad_toolkit.backbones.backbone import published_parameters
-from vad_toolkit.backbones.registry import ARCHITECTURES, CHANNELS, find_architecture
+from vad_toolkit.backbones.registry import BACKBONES, CHANNELS
 from vad_toolkit.errors import InputError
 from vad_toolkit.weights.catalogue import CATALOGUE
 from vad_toolkit.weights.convert import random_weights
@@ -25,25 +25,25 @@ PARAMETERS = {
 
 def test_names_come_without_torch() -> None:
     code = (
-        "import sys; from vad_toolkit.backbones.registry import ARCHITECTURES as a; "
+        "import sys; from vad_toolkit.backbones.registry import BACKBONES as a; "
         "print(len(a), 'torch' in sys.modules, 'torchvision' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [str(len(ARCHITECTURES)), "False", "False"]
+    assert done.stdout.split() == [str(len(BACKBONES)), "False", "False"]
 
 
 @pytest.mark.parametrize(("name", "stream"), PARAMETERS)
 def test_published_parameter_counts(name: str, stream: str) -> None:
     with torch.device("meta"):
-        network = ARCHITECTURES[name].build(CHANNELS[stream])
+        network = BACKBONES[name].build(CHANNELS[stream])
     assert published_parameters(network) == PARAMETERS[name, stream]
     folded = sum(parameter.numel() for parameter in network.parameters())
     assert folded < PARAMETERS[name, stream]
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", BACKBONES)
 def test_each_network_is_what_its_row_says(name: str) -> None:
-    row = ARCHITECTURES[name]
+    row = BACKBONES[name]
     for stream in row.streams:
         with torch.device("meta"):
             network = row.build(CHANNELS[stream])
@@ -53,7 +53,7 @@ def test_each_network_is_what_its_row_says(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["inception-i3d", "i3d-resnet50-nonlocal"])
 def test_the_smallest_clip_is_taken_and_a_shorter_one_is_not(name: str) -> None:
-    row = ARCHITECTURES[name]
+    row = BACKBONES[name]
     network = row.build()
     network.load_state_dict(random_weights(1, name))
     with torch.inference_mode():
@@ -64,18 +64,18 @@ def test_the_smallest_clip_is_taken_and_a_shorter_one_is_not(name: str) -> None:
 
 
 def test_clips_that_a_network_takes() -> None:
-    ARCHITECTURES["mvit_v2_s"].check_clip(16, 224)
-    with pytest.raises(InputError, match=r"no snippets of 17 frames: it takes 16$"):
-        ARCHITECTURES["mvit_v2_s"].check_clip(17, 224)
-    with pytest.raises(InputError, match=r"no crops of size 112 pixels: it takes 224 or more$"):
-        ARCHITECTURES["s3d"].check_clip(16, 112)
+    BACKBONES["mvit_v2_s"].check_clip(16, 224)
+    with pytest.raises(InputError, match=r"no snippets of 17 frames; it takes 16$"):
+        BACKBONES["mvit_v2_s"].check_clip(17, 224)
+    with pytest.raises(InputError, match=r"no crops of size 112 pixels; it takes 224 or more$"):
+        BACKBONES["s3d"].check_clip(16, 112)
 
 
 def test_every_set_of_weights_is_of_a_network_and_a_stream_of_its() -> None:
-    assert all(e.stream in ARCHITECTURES[e.backbone].streams for e in CATALOGUE.values())
-    assert {entry.backbone for entry in CATALOGUE.values()} == set(ARCHITECTURES)
+    assert all(e.stream in BACKBONES[e.backbone].streams for e in CATALOGUE.values())
+    assert {entry.backbone for entry in CATALOGUE.values()} == set(BACKBONES)
 
 
 def test_no_such_network() -> None:
-    with pytest.raises(InputError, match="no network 'i3d': there are inception-i3d, "):
-        find_architecture("i3d")
+    with pytest.raises(InputError, match="unknown backbone 'i3d'; available: inception-i3d, "):
+        BACKBONES["i3d"]

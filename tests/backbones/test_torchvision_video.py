@@ -8,7 +8,7 @@ import pytest
 import torch
 from torchvision.models import get_model, get_weight
 
-from vad_toolkit.backbones.registry import ARCHITECTURES
+from vad_toolkit.backbones.registry import BACKBONES
 from vad_toolkit.errors import WeightsError
 from vad_toolkit.weights.catalogue import CATALOGUE, TorchvisionSource
 from vad_toolkit.weights.convert import read_weights
@@ -28,7 +28,7 @@ SOURCES = {
 @pytest.mark.parametrize("name", SOURCES)
 def test_rows_say_what_torchvision_says(name: str) -> None:
     backbone, source = SOURCES[name]
-    row, published = ARCHITECTURES[backbone], get_weight(source.weights)
+    row, published = BACKBONES[backbone], get_weight(source.weights)
     assert published.url.rpartition("/")[2] == source.file
     assert len(source.sha256_start) == 8
     transform = published.transforms()
@@ -54,13 +54,13 @@ def test_the_classifier_of_the_features_is_torchvisions_answer(
     torch.save(original.state_dict(), tmp_path / "published.pth")
     weights = read_weights(tmp_path / "published.pth")
     assert (weights.backbone, weights.stream) == (name, "rgb")
-    network = ARCHITECTURES[name].build()
+    network = BACKBONES[name].build()
     network.load_state_dict(weights.tensors)
     clips = torch.rand(1, 3, frames, size, size) * 4 - 2
     with torch.inference_mode():
         features, logits = network.eval()(clips), network.logits(clips)
         expected = original(clips)
-    assert features.shape == (1, ARCHITECTURES[name].feature_dim)
+    assert features.shape == (1, BACKBONES[name].feature_dim)
     assert float(expected.std()) > 1e-3
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
 
@@ -70,7 +70,7 @@ def test_networks_of_equal_names_are_told_by_their_shapes(tmp_path: Path) -> Non
     for name in ("r3d_18", "mc3_18"):
         with torch.device("meta"):
             state = get_model(name).state_dict()
-        assert ARCHITECTURES[name].load_module().recognise(state) == name
+        assert BACKBONES[name].load_module().recognise(state) == name
     state = {"fc.weight": torch.zeros(101, 512)}
     torch.save(state, tmp_path / "other.pth")
     with pytest.raises(WeightsError, match="the layout of no network that is known"):

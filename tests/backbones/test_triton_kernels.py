@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vad_toolkit.extraction.normalise import normalise
+from vad_toolkit.extraction.modalities import normalise
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:

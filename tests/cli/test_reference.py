@@ -1,13 +1,16 @@
-"""The command reference in the docs is what the commands say."""
+"""The reference pages in docs/ are what the code says."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from vad_cli.reference import render
+import pytest
+from vad_cli.reference import render_api, render_commands
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
-def test_reference_is_up_to_date() -> None:
-    assert PAGE.read_text(encoding="utf-8") == render(), "run `make docs`"
+@pytest.mark.parametrize(("page", "render"), [("commands", render_commands), ("api", render_api)])
+def test_reference_is_up_to_date(page: str, render: Callable[[], str]) -> None:
+    assert (DOCS / f"{page}.md").read_text(encoding="utf-8") == render(), "run `make docs`"

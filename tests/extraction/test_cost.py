@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from vad_toolkit.backbones.registry import find_architecture
+from vad_toolkit.backbones.registry import BACKBONES
 from vad_toolkit.extraction.cost import (
-    estimate_cost,
+    count_cost,
     measure_rate,
     network_cost,
     seconds_to_extract,
@@ -32,7 +32,7 @@ def size(id: str, frames: int, fps: float = 25.0) -> VideoSize:
 
 def test_counts() -> None:
     recipe = load_recipe("i3d-rgb-tencrop")
-    cost = estimate_cost([size("a", 90_000), size("b", 17, fps=0.0)], recipe)
+    cost = count_cost([size("a", 90_000), size("b", 17, fps=0.0)], recipe)
     assert (cost.videos, cost.frames, cost.hours) == (2, 90_017, 1.0)
     assert (cost.snippets, cost.clips) == (5625 + 2, 10 * 5627)
     assert cost.decoded_bytes == 90_017 * 320 * 240 * 3
@@ -42,14 +42,14 @@ def test_counts() -> None:
 def test_both_streams_count() -> None:
     weights = {"weights.rgb": "0" * 64, "weights.flow": "0" * 64}
     rgb, both = load_recipe("i3d-rgb-center"), load_recipe("i3d-rgb-flow-center", weights)
-    one, two = (estimate_cost([size("a", 1600)], recipe) for recipe in (rgb, both))
+    one, two = (count_cost([size("a", 1600)], recipe) for recipe in (rgb, both))
     assert (one.snippets, two.snippets, two.clips) == (100, 100, 200)
     assert one.flop < two.flop < 2 * one.flop  # flow has two channels, not three
 
 
 def test_a_video_that_the_recipe_cannot_take_has_no_snippets() -> None:
     recipe = load_recipe("i3d-rgb-center", {"frame_rate": 10.0})
-    cost = estimate_cost([size("a", 250), size("b", 250, fps=0.0)], recipe)
+    cost = count_cost([size("a", 250), size("b", 250, fps=0.0)], recipe)
     assert (cost.snippets, cost.videos) == (math.ceil(100 / 16), 2)
 
 
@@ -57,7 +57,7 @@ def test_flop_are_those_of_the_convolutions() -> None:
     """Counted a second way: two for each weight that a result is the sum of."""
     recipe = load_recipe("i3d-rgb-center", {"resize": 64, "crop_size": 64})
     with torch.device("meta"):
-        network = find_architecture("inception-i3d").build(3).eval()
+        network = BACKBONES["inception-i3d"].build(3).eval()
         clip = torch.empty(1, 3, 16, 64, 64)
     counted = 0
 
@@ -86,7 +86,7 @@ def test_the_pack_has_about_the_size_that_was_told(tmp_path: Path) -> None:
 
     out = tmp_path / "a.h5"
     write_pack(out, recipe, [(v.source.id, made(v)) for v in videos], dataset="made-up")
-    assert estimate_cost(videos, recipe).pack_bytes == pytest.approx(out.stat().st_size, rel=0.02)
+    assert count_cost(videos, recipe).pack_bytes == pytest.approx(out.stat().st_size, rel=0.02)
 
 
 def test_the_longest_share_says_when_all_is_done() -> None:

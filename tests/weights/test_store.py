@@ -15,7 +15,7 @@ import torch
 import torchvision
 from plain_inception_i3d import PlainInceptionI3D
 
-from vad_toolkit.backbones.registry import ARCHITECTURES
+from vad_toolkit.backbones.registry import BACKBONES
 from vad_toolkit.core.files import sha256_file
 from vad_toolkit.errors import InputError, WeightsError
 from vad_toolkit.recipes.recipe import load_recipe
@@ -183,7 +183,7 @@ def test_what_a_file_holds_is_told_by_its_structure(cache: Path, tmp_path: Path)
         store.import_weights(tmp_path / "flow.pt", "other", stream="rgb")
     with pytest.raises(WeightsError, match="holds inception-i3d, not i3d-resnet50"):
         store.import_weights(tmp_path / "flow.pt", "i3d-resnet50-k400")
-    with pytest.raises(InputError, match="no network 'resnet': there are inception-i3d"):
+    with pytest.raises(InputError, match="unknown backbone 'resnet'; available: inception-i3d"):
         store.import_weights(tmp_path / "flow.pt", "other", backbone="resnet")
     assert [item.name for item in store.installed()] == ["mine"]
 
@@ -195,7 +195,7 @@ def test_each_network_is_loaded_by_its_header(cache: Path, name: str) -> None:
     assert (found.backbone, found.stream) == (entry.backbone, entry.stream)
     assert found.published_sha256 == store.resolve_name(name) == entry.sha256
     network = store.load_backbone(entry.sha256 or "", dtype=torch.bfloat16)
-    assert network.feature_dim == ARCHITECTURES[entry.backbone].feature_dim
+    assert network.feature_dim == BACKBONES[entry.backbone].feature_dim
     assert not network.training
     weights = [p for p in network.parameters() if p.ndim == 5]
     assert all(p.is_contiguous(memory_format=torch.channels_last_3d) for p in weights)

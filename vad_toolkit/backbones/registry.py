@@ -1,8 +1,8 @@
-"""The networks that can make features, by the names that a recipe's `backbone` takes.
+"""Registry of backbones: the networks that turn clips into features.
 
-Plain data: what each takes and gives, and the module that holds it. Nothing of torch is imported
-before a network is built. Another network is a module with the functions of `NetworkModule` and a
-row of `ARCHITECTURES`.
+A backbone is described by plain data, and by the module that builds it: listing or checking names
+imports no torch. Adding one takes a module with the functions of `BackboneModule` and a row of
+`BACKBONES`; outside of the package, `register_backbone`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
+from vad_toolkit.core.registry import Registry
 from vad_toolkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from vad_toolkit.backbones.backbone import Backbone
 
 Stream = Literal["rgb", "flow"]
-CHANNELS: Mapping[str, int] = {"rgb": 3, "flow": 2}  # of a clip, by stream
-# What makes a network's input of pixels x in 0..255, channel by channel; applied in `features`.
+CHANNELS: Mapping[str, int] = {"rgb": 3, "flow": 2}  # of a clip, by modality
+# How pixels x in 0..255 are scaled, channel by channel, before they enter a network.
 Normalisation = Literal[
     "x*2/255-1",
     "(x-114.75)/57.375",
@@ -31,58 +32,67 @@ Normalisation = Literal[
 ]
 
 
-class NetworkModule(Protocol):
-    """What the module of a network (or of a family of them) holds."""
+class BackboneModule(Protocol):
+    """The functions that the module of a backbone (or of a family of them) provides."""
 
     def build(self, name: str, channels: int) -> Backbone:
-        """The network without weights, to be loaded with tensors of its own names."""
+        """Return the network without weights, for tensors of its own names."""
 
     def recognise(self, published: Mapping[str, Tensor]) -> str | None:
-        """The name of the network that a published file's tensors are of; None: not of this module.
+        """Return the name of the backbone that a published file's tensors belong to, or None.
 
         Names are as in the file; those of nested dicts are joined by `|`.
         """
 
     def convert(self, name: str, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Published tensors to those of `build`. Raises WeightsError where one is missing."""
+        """Return published tensors as those of `build`. Raises WeightsError if one is missing."""
 
 
 @dataclass(frozen=True)
-class Architecture:
-    """One network: clips (n, channels, frames, size, size) to features (n, feature_dim)."""
+class BackboneInfo:
+    """Description of one backbone: clips (n, channels, frames, size, size) to (n, feature_dim).
+
+    Attributes:
+        module: The importable name of its `BackboneModule`.
+        normalisation: Of RGB, as its owners train and test it.
+        frames: Frames per clip, as its owners (or the published features) take them.
+        resize: Pixels of the short side, or (width, height) without keeping the aspect.
+    """
 
     name: str
-    module: str  # below vad_toolkit.backbones; a NetworkModule
+    module: str
     title: str
     feature_dim: int
-    normalisation: Normalisation  # of RGB, as its owners train and test it
+    normalisation: Normalisation
     streams: tuple[Stream, ...] = ("rgb",)
-    frames: int = 16  # of a clip, as its owners (or the published features) take them
+    frames: int = 16
     min_frames: int = 1
     max_frames: int | None = None
-    resize: int | tuple[int, int] = 256  # short side, or (width, height) with the aspect lost
+    resize: int | tuple[int, int] = 256
     crop_size: int = 224
     min_size: int = 32
     max_size: int | None = None
 
     def check_clip(self, frames: int, size: int) -> None:
-        """Raises InputError where the network takes no clips of so many frames, or of that size."""
-        for what, value, low, high in (
-            ("snippets of", frames, self.min_frames, self.max_frames),
-            ("crops of size", size, self.min_size, self.max_size),
+        """Raise InputError if the backbone takes no clips of this length or size."""
+        for what, unit, value, low, high in (
+            ("snippets of", "frames", frames, self.min_frames, self.max_frames),
+            ("crops of size", "pixels", size, self.min_size, self.max_size),
         ):
             if value < low or (high is not None and value > high):
                 only = str(low) if low == high else f"{low} to {high}" if high else f"{low} or more"
-                unit = "frames" if what == "snippets of" else "pixels"
-                raise InputError(f"{self.name} takes no {what} {value} {unit}: it takes {only}")
+                raise InputError(f"{self.name} takes no {what} {value} {unit}; it takes {only}")
 
-    def load_module(self) -> NetworkModule:
-        """The module of this network, which imports torch."""
-        return cast(NetworkModule, import_module(f"vad_toolkit.backbones.{self.module}"))
+    def load_module(self) -> BackboneModule:
+        """Import the module of this backbone, which imports torch."""
+        return cast(BackboneModule, import_module(self.module))
 
     def build(self, channels: int = 3) -> Backbone:
-        """The network, without weights."""
+        """Return the network without weights."""
         return self.load_module().build(self.name, channels)
+
+
+_PACKAGE = "vad_toolkit.backbones"
 
 
 def _torchvision(
@@ -96,11 +106,11 @@ def _torchvision(
     crop_size: int = 224,
     min_size: int = 32,
     max_size: int | None = None,
-) -> Architecture:
-    """A network of torchvision: what `weights.transforms()` and its documentation say."""
-    return Architecture(
+) -> BackboneInfo:
+    """Describe a network of torchvision by its `weights.transforms()` and documentation."""
+    return BackboneInfo(
         name=name,
-        module="torchvision_video",
+        module=f"{_PACKAGE}.torchvision_video",
         title=f"torchvision's {name}",
         feature_dim=feature_dim,
         normalisation=normalisation,
@@ -114,29 +124,29 @@ def _torchvision(
     )
 
 
-ARCHITECTURES: Mapping[str, Architecture] = {
-    architecture.name: architecture
-    for architecture in (
-        Architecture(
+BUILTIN = {
+    info.name: info
+    for info in (
+        BackboneInfo(
             "inception-i3d",
-            module="inception_i3d",
+            module=f"{_PACKAGE}.inception_i3d",
             title="Inception-I3D",
             feature_dim=1024,
             normalisation="x*2/255-1",
             streams=("rgb", "flow"),
             min_frames=9,
         ),
-        Architecture(
+        BackboneInfo(
             "i3d-resnet50",
-            module="resnet50_i3d",
+            module=f"{_PACKAGE}.resnet50_i3d",
             title="I3D-ResNet50",
             feature_dim=2048,
             normalisation="(x-114.75)/57.375",
             min_frames=7,
         ),
-        Architecture(
+        BackboneInfo(
             "i3d-resnet50-nonlocal",
-            module="resnet50_i3d",
+            module=f"{_PACKAGE}.resnet50_i3d",
             title="I3D-ResNet50 with non-local blocks",
             feature_dim=2048,
             normalisation="(x-114.75)/57.375",
@@ -158,12 +168,26 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 }
 
 
-def find_architecture(name: str) -> Architecture:
-    """The network of that name.
+BACKBONES: Registry[BackboneInfo] = Registry("backbone", BUILTIN)
+
+
+def register_backbone(info: BackboneInfo) -> None:
+    """Register a backbone from outside of the package.
+
+    Args:
+        info: Its description; `info.module` names the module with `build`, `recognise` and
+            `convert` (see `BackboneModule`), usually the one that calls this function.
 
     Raises:
-        InputError: no such name.
+        InputError: If another module has registered the name.
+
+    Example:
+        >>> from vad_toolkit.backbones.registry import BackboneInfo, register_backbone
+        >>> register_backbone(BackboneInfo(
+        ...     "my-network", module="my_network", title="My network", feature_dim=512,
+        ...     normalisation="imagenet",
+        ... ))
+        >>> "my-network" in BACKBONES
+        True
     """
-    if name not in ARCHITECTURES:
-        raise InputError(f"no network {name!r}: there are {', '.join(ARCHITECTURES)}")
-    return ARCHITECTURES[name]
+    BACKBONES.register(info.name, info)

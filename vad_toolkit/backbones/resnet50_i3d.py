@@ -135,12 +135,12 @@ SUFFIXES: Mapping[str, tuple[str, str, str, str, str, str]] = {
 
 
 def build(name: str, channels: int) -> I3DResNet50:
-    """`NetworkModule.build`."""
+    """`BackboneModule.build`."""
     return I3DResNet50(channels, nonlocal_blocks=name == "i3d-resnet50-nonlocal")
 
 
 def recognise(published: Mapping[str, Tensor]) -> str | None:
-    """`NetworkModule.recognise`: our own layout, the PyTorch ports', or Caffe2's blobs."""
+    """`BackboneModule.recognise`: our own layout, the PyTorch ports', or Caffe2's blobs."""
     names = {name.removeprefix(BLOBS) for name in published}
     if OWN in names or CAFFE2 in names or (PYTORCH in names and "conv1.weight" in names):
         is_nonlocal = any("nonlocal" in name or ".nl." in name for name in names)
@@ -149,7 +149,7 @@ def recognise(published: Mapping[str, Tensor]) -> str | None:
 
 
 def convert(name: str, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`NetworkModule.convert`."""
+    """`BackboneModule.convert`."""
     published = {key.removeprefix(BLOBS): tensor for key, tensor in published.items()}
     if OWN in published:
         return published

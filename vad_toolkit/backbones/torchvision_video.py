@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 
 from vad_toolkit.backbones.backbone import Backbone
-from vad_toolkit.backbones.registry import ARCHITECTURES
+from vad_toolkit.backbones.registry import BUILTIN
 
 OWN = "network."  # before torchvision's names in our own layout
 
@@ -42,16 +42,16 @@ class TorchvisionVideo(Backbone):
 
 
 def build(name: str, channels: int) -> TorchvisionVideo:
-    """`NetworkModule.build`; `channels` is 3."""
+    """`BackboneModule.build`; `channels` is 3."""
     return TorchvisionVideo(name)
 
 
 def recognise(published: Mapping[str, Tensor]) -> str | None:
-    """`NetworkModule.recognise`: every tensor of one network, in torchvision's layout or ours."""
+    """`BackboneModule.recognise`: every tensor of one network, in torchvision's layout or ours."""
     found = {name: tensor.shape for name, tensor in published.items()}
     is_own = any(name.startswith(OWN) for name in found)
-    for name, architecture in ARCHITECTURES.items():
-        if architecture.module == __name__.rpartition(".")[2]:
+    for name, info in BUILTIN.items():
+        if info.module == __name__:
             with torch.device("meta"):
                 network = TorchvisionVideo(name) if is_own else get_model(name)
             if found == {key: tensor.shape for key, tensor in network.state_dict().items()}:
@@ -60,7 +60,7 @@ def recognise(published: Mapping[str, Tensor]) -> str | None:
 
 
 def convert(name: str, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`NetworkModule.convert`: the names get a prefix, and S3D's classifier becomes a matrix."""
+    """`BackboneModule.convert`: the names get a prefix, and S3D's classifier becomes a matrix."""
     if any(key.startswith(OWN) for key in published):
         return dict(published)
     with torch.device("meta"):

@@ -72,13 +72,18 @@ class Registry(Generic[Item]):
         """Return the module that registered `name`, or None if it is built in."""
         return self._plugins.get(name)
 
+    def check(self, name: str) -> str:
+        """Return `name` without importing the implementation. Raises InputError if it is unknown.
+
+        A plugin is looked for only if the name is not known yet.
+        """
+        if name not in self._items and name not in self:
+            raise InputError(f"unknown {self.kind} {name!r}; available: {', '.join(self)}")
+        return name
+
     def __getitem__(self, name: str) -> Item:
         """Return the implementation called `name`. Raises InputError if there is none."""
-        if name not in self._items:
-            load_plugins()
-        if name not in self._items:
-            raise InputError(f"unknown {self.kind} {name!r}; available: {', '.join(self)}")
-        item = self._items[name]
+        item = self._items[self.check(name)]
         if isinstance(item, str):
             module, _, attribute = item.partition(":")
             item = self._items[name] = cast(
@@ -97,6 +102,11 @@ class Registry(Generic[Item]):
     def __len__(self) -> int:
         load_plugins()
         return len(self._items)
+
+    def items(self) -> Iterator[tuple[str, Item]]:
+        """Yield every name with its implementation, which is imported."""
+        for name in self:
+            yield name, self[name]
 
 
 def load_plugin(module_or_file: str) -> None:

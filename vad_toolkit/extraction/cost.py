@@ -1,38 +1,47 @@
-"""What an extraction costs, before it begins: frames, arithmetic, bytes, and time by a short trial.
+"""Cost of an extraction before it runs: frames, arithmetic, bytes, and time from a short trial.
 
-Counts follow from the frames that manifests and containers state. Only decoding tells how many
-there are, and the run goes by that.
+Counts are based on the frames that manifests and containers report; only decoding gives the exact
+number.
 """
 
 from __future__ import annotations
 
+import os
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vad_toolkit.backbones.registry import CHANNELS, find_architecture
+from vad_toolkit.backbones.registry import BACKBONES, CHANNELS
+from vad_toolkit.core.device import pick_devices
 from vad_toolkit.errors import InputError
 from vad_toolkit.extraction.extractor import Extractor
-from vad_toolkit.extraction.plan import VideoSize, share_videos
+from vad_toolkit.extraction.plan import Shard, VideoSize, measure_videos, share_videos
 from vad_toolkit.extraction.sources import VideoSource
+from vad_toolkit.packs.parts import finished_ids
 from vad_toolkit.packs.video import stored_snippets
 from vad_toolkit.recipes.recipe import Recipe
 
-VIDEO_BYTES = 4400  # of a pack, for each video beside its features: attributes and HDF5's own
+VIDEO_BYTES = 4400  # of a pack per video, in addition to its features: attributes and HDF5's own
 TRIAL_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of some videos, by a recipe.
+    """Cost of some videos by a recipe.
 
-    `hours`: of those videos that state a frame rate. `snippets`: of one stream. `clips`: of all
-    streams and crops. `flop`: of the networks, two for a multiplication and its addition; optical
-    flow is not in it. `pack_bytes`: of the finished pack. `decoded_bytes`: of all frames in RGB,
-    where their size is known.
+    Attributes:
+        videos, frames: Counts.
+        hours: Duration of the videos with a known frame rate.
+        snippets: Snippets of one modality.
+        clips: Clips of all modalities and crops.
+        flop: Operations of the networks, two per multiply-add, without optical flow.
+        pack_bytes: Size of the finished pack.
+        decoded_bytes: Size of all decoded RGB frames, if their dimensions are known.
     """
 
     videos: int
@@ -45,8 +54,90 @@ class Cost:
     decoded_bytes: int
 
 
-def estimate_cost(videos: Sequence[VideoSize], recipe: Recipe) -> Cost:
-    """The cost of videos that are measured; those that the recipe cannot take have no snippets."""
+@dataclass(frozen=True)
+class CostEstimate(Cost):
+    """Cost of what is left of an extraction, and the time that it will take.
+
+    Attributes:
+        pack: The pack that the run would write.
+        videos_done: Videos that the pack or its parts already hold.
+        counted_by: The number of videos by the source of their frame count: "manifest",
+            "container" or "bytes" (a guess from the file's size).
+        device: The device of the trial.
+        devices: The number of devices.
+        frames_per_second: Measured on one device, from file to features. None if there was nothing
+            to measure.
+        seconds: The time until all devices are done, or None.
+        shares: Videos and frames of each share, with a shard.
+    """
+
+    pack: Path
+    videos_done: int
+    counted_by: dict[str, int]
+    device: str
+    devices: int
+    frames_per_second: float | None
+    seconds: float | None
+    shares: tuple[tuple[int, int], ...] = ()
+
+
+def estimate_cost(
+    sources: Sequence[VideoSource],
+    recipe: Recipe,
+    out: str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    decode_jobs: int | None = None,
+    batch_size: int | None = None,
+    decoder: str = "auto",
+    allow_damaged: int = 0,
+    timeout_seconds: float = 60.0,
+    shard: Shard | str | None = None,
+    engine: str = "local",
+) -> CostEstimate:
+    """Estimate the cost of `extract_pack` with the same arguments, without writing anything.
+
+    The first videos are extracted for a few seconds to measure the rate.
+
+    Raises:
+        InputError: If `extract_pack` would refuse: another recipe at `out`, or a wrong option.
+        WeightsError: If the recipe's weights are not in the cache.
+    """
+    share, out = Shard.parse(shard) if isinstance(shard, str) else shard, Path(out)
+    shares = share_videos(
+        measure_videos(sources, look_at_all=True), 1 if share is None else share.count
+    )
+    own, pack = (shares[0], out) if share is None else (shares[share.number - 1], share.pack(out))
+    finished = finished_ids(pack, recipe)
+    left = [size for size in own if size.source.id not in finished]
+    devices = sorted(set(pick_devices(device))) if engine == "local" else ["auto"]
+    extractor = Extractor(
+        recipe,
+        devices[0],
+        decoder=decoder,
+        timeout_seconds=timeout_seconds,
+        decode_jobs=decode_jobs,
+        batch_size=batch_size,
+        allow_damaged=allow_damaged,
+    )
+    rate = measure_rate(extractor, [size.source for size in left]) if left else None
+    return CostEstimate(
+        **vars(count_cost(left, recipe)),
+        pack=pack,
+        videos_done=len(own) - len(left),
+        counted_by=dict(Counter(size.known for size in left)),
+        device=str(extractor.device),
+        devices=len(devices),
+        frames_per_second=rate,
+        seconds=None if rate is None else seconds_to_extract(left, rate, len(devices)),
+        shares=tuple((len(part), sum(size.frames for size in part)) for part in shares)
+        if share is not None
+        else (),
+    )
+
+
+def count_cost(videos: Sequence[VideoSize], recipe: Recipe) -> Cost:
+    """Count the cost of measured videos; a video that the recipe cannot take has no snippets."""
     counts = [_snippets(video, recipe) for video in videos]
     snippets, rows = sum(counts), sum(map(stored_snippets, counts))
     networks = [network_cost(recipe, stream) for stream in recipe.streams]
@@ -64,10 +155,10 @@ def estimate_cost(videos: Sequence[VideoSize], recipe: Recipe) -> Cost:
 
 
 def network_cost(recipe: Recipe, stream: str) -> tuple[int, int]:
-    """FLOP of one clip, counted without computing, and the D numbers that come of it."""
+    """Return the operations of one clip, counted without computing, and the feature dimension."""
     size, channels = recipe.crop_size, CHANNELS[stream]
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network = find_architecture(recipe.backbone).build(channels).eval()
+        network = BACKBONES[recipe.backbone].build(channels).eval()
         features = network(torch.empty(1, channels, recipe.snippet_frames, size, size))
     return counter.get_total_flops(), features.shape[1]
 
@@ -75,9 +166,12 @@ def network_cost(recipe: Recipe, stream: str) -> tuple[int, int]:
 def measure_rate(
     extractor: Extractor, videos: Sequence[VideoSource], seconds: float = TRIAL_SECONDS
 ) -> float | None:
-    """Frames a second from file to features, over the first `seconds` of an extraction.
+    """Measure frames per second from file to features, in the first `seconds` of an extraction.
 
-    The first chunk of frames warms up and is not counted. None where no frames come after it.
+    The first chunk of frames is a warm-up and is not counted.
+
+    Returns:
+        The rate, or None if no frames come after the first chunk.
     """
     done: dict[str, int] = {}
     began, before = 0.0, 0
@@ -92,18 +186,18 @@ def measure_rate(
             return
         rate = (count - before) / max(now - began, 1e-9)
         if now - began >= seconds:
-            raise _Enough
+            raise _TrialEnded
 
     try:
         for _ in extractor.extract_many(videos, on_frames):
             pass
-    except _Enough:
+    except _TrialEnded:
         pass
     return rate
 
 
 def seconds_to_extract(videos: Sequence[VideoSize], rate: float, devices: int) -> float:
-    """With `devices` that make `rate` frames a second each: until the last one is at its end."""
+    """Return the time until the last of `devices` is done, at `rate` frames per second each."""
     shares = share_videos(videos, devices)
     return max(sum(video.frames for video in share) for share in shares) / rate
 
@@ -111,9 +205,9 @@ def seconds_to_extract(videos: Sequence[VideoSize], rate: float, devices: int) -
 def _snippets(video: VideoSize, recipe: Recipe) -> int:
     try:
         return recipe.snippet_count(video.frames, video.fps)
-    except InputError:  # it states no frame rate, and the recipe needs one
+    except InputError:  # the recipe needs a frame rate, and the video has none
         return 0
 
 
-class _Enough(Exception):
+class _TrialEnded(Exception):
     """The trial has lasted long enough."""

@@ -60,6 +60,11 @@ class OpenCVTVL1:
         return solver
 
 
+def load_opencv(device: torch.device, dtype: torch.dtype) -> OpenCVTVL1:
+    """Return OpenCV's TV-L1 with the default parameters."""
+    return OpenCVTVL1()
+
+
 def _import_cv2() -> Any:
     try:
         cv2 = importlib.import_module("cv2")

@@ -9,6 +9,7 @@ Padding and 20 updates are the authors' too; torchvision's default is 12 updates
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -95,6 +96,10 @@ def load_raft(algorithm: str, device: torch.device, dtype: torch.dtype = torch.f
             f"`vad weights get {algorithm}`"
         ) from error
     return RAFT(network.eval().requires_grad_(False).to(device), dtype)
+
+
+load_large = partial(load_raft, "raft-large")
+load_small = partial(load_raft, "raft-small")
 
 
 def weights_file(algorithm: str) -> Path:

@@ -1,40 +1,68 @@
-"""Flow algorithms by name; importing this imports none of them."""
+"""Registry of optical-flow algorithms; nothing is imported before an algorithm is loaded."""
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
-from vad_toolkit.errors import InputError
-from vad_toolkit.flow.estimator import FlowEstimator
+from vad_toolkit.core.registry import Registry
 
-NETWORKS: tuple[str, ...] = ("raft-large", "raft-small")  # with weights, which have to be got
-ALGORITHMS: tuple[str, ...] = ("tvl1", "tvl1-opencv", *NETWORKS)
+if TYPE_CHECKING:
+    import torch
+
+    from vad_toolkit.flow.estimator import FlowEstimator
+
+Loader: TypeAlias = "Callable[[torch.device, torch.dtype], FlowEstimator]"
+FLOWS: Registry[Loader] = Registry(
+    "flow algorithm",
+    {
+        "tvl1": "vad_toolkit.flow.tvl1:load_tvl1",
+        "tvl1-opencv": "vad_toolkit.flow.opencv:load_opencv",
+        "raft-large": "vad_toolkit.flow.raft:load_large",
+        "raft-small": "vad_toolkit.flow.raft:load_small",
+    },
+)
 
 
 def load_flow(
-    algorithm: str, device: torch.device, dtype: torch.dtype = torch.float32
+    algorithm: str, device: torch.device, dtype: torch.dtype | None = None
 ) -> FlowEstimator:
-    """The estimator of that name, ready on `device`.
+    """Return the estimator called `algorithm`, ready on `device`.
 
     Args:
-        algorithm: one of `ALGORITHMS`.
-        device: where frames will lie. `tvl1-opencv` takes them from there and computes on the CPU.
-        dtype: of a network's convolutions; TV-L1 is always computed in float32.
+        algorithm: A name in `FLOWS`.
+        device: The device of the frames. `tvl1-opencv` copies them and computes on the CPU.
+        dtype: Of the convolutions of a network. If None, float32, in which TV-L1 always computes.
 
     Raises:
-        InputError: no such algorithm, or OpenCV is needed and not installed.
-        WeightsError: RAFT's weights are not there, or damaged.
+        InputError: If there is no such algorithm, or it needs OpenCV and that is not installed.
+        WeightsError: If the weights of RAFT are missing or damaged.
     """
-    if algorithm == "tvl1":
-        from vad_toolkit.flow.tvl1 import TVL1
+    import torch
 
-        return TVL1()
-    if algorithm == "tvl1-opencv":
-        from vad_toolkit.flow.opencv import OpenCVTVL1
+    return FLOWS[algorithm](device, dtype or torch.float32)
 
-        return OpenCVTVL1()
-    if algorithm in NETWORKS:
-        from vad_toolkit.flow.raft import load_raft
 
-        return load_raft(algorithm, device, dtype)
-    raise InputError(f"unknown flow algorithm {algorithm!r}; allowed: {', '.join(ALGORITHMS)}")
+def register_flow(name: str, load: Loader) -> None:
+    """Register an optical-flow algorithm from outside of the package.
+
+    Args:
+        name: The value of `flow.algorithm` in recipes.
+        load: Called with a torch device and the dtype of convolutions; returns the estimator: a
+            function from uint8 RGB frames (n + 1, 3, H, W) to float32 flow (n, 2, H, W), in pixels
+            to the right and down, on the same device.
+
+    Raises:
+        InputError: If another module has registered the name.
+
+    Example:
+        >>> import torch
+        >>> import vad_toolkit as vad
+        >>> def no_motion(frames):
+        ...     return torch.zeros(len(frames) - 1, 2, *frames.shape[2:], device=frames.device)
+        >>> vad.register_flow("none", lambda device, dtype: no_motion)
+        >>> flow_only = {"streams": ["flow"], "flow.algorithm": "none", "weights": "i3d-flow-random"}
+        >>> vad.load_recipe("i3d-rgb-center", flow_only).flow.algorithm
+        'none'
+    """
+    FLOWS.register(name, load)

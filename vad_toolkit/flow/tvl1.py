@@ -79,6 +79,11 @@ class TVL1:
         return flow
 
 
+def load_tvl1(device: torch.device, dtype: torch.dtype) -> TVL1:
+    """Return TV-L1 with the default parameters."""
+    return TVL1()
+
+
 def grey(frames: Tensor) -> Tensor:
     """Grey values as OpenCV's RGB2GRAY gives them: 0.299 R + 0.587 G + 0.114 B, rounded.
 

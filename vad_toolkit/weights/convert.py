@@ -1,7 +1,7 @@
 """Published weight files to this toolkit's tensors: which network a file holds, and whether it is
 whole.
 
-How a network's published names map to ours stands in its own module (`NetworkModule`).
+How a network's published names map to ours stands in its own module (`BackboneModule`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vad_toolkit.backbones.registry import ARCHITECTURES, CHANNELS, Architecture, find_architecture
+from vad_toolkit.backbones.registry import BACKBONES, CHANNELS, BackboneInfo
 from vad_toolkit.errors import WeightsError
 from vad_toolkit.weights.published import read_published
 
@@ -23,7 +23,7 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class ReadWeights:
-    """What a published file holds: the tensors of `Architecture.build`, by our names."""
+    """What a published file holds: the tensors of `BackboneInfo.build`, by our names."""
 
     backbone: str
     stream: str
@@ -38,12 +38,12 @@ def read_weights(path: Path, backbone: str | None = None, stream: str | None = N
             tensor that is missing, misshapen or not finite.
         InputError: no network of that name.
     """
-    wanted = find_architecture(backbone) if backbone is not None else None
+    wanted = BACKBONES[backbone] if backbone is not None else None
     published = read_published(path)
     found = _recognise(published)
     if found is None:
         raise WeightsError(
-            f"{path} has the layout of no network that is known ({', '.join(ARCHITECTURES)})"
+            f"{path} has the layout of no network that is known ({', '.join(BACKBONES)})"
         )
     if wanted is not None and found != wanted:
         raise WeightsError(f"{path} holds {found.name}, not {wanted.name}")
@@ -65,7 +65,7 @@ def random_weights(
     """
     generator = np.random.Generator(np.random.PCG64(seed))
     tensors: Tensors = {}
-    network = ARCHITECTURES[backbone].build(CHANNELS[stream])
+    network = BACKBONES[backbone].build(CHANNELS[stream])
     for name, tensor in network.state_dict().items():
         shape = tuple(tensor.shape)
         if not tensor.is_floating_point():
@@ -82,18 +82,18 @@ def random_weights(
 def expected_tensors(backbone: str, stream: str) -> Tensors:
     """Every tensor of a network by name, on the meta device: shapes and dtypes, no values."""
     with torch.device("meta"):
-        return dict(find_architecture(backbone).build(CHANNELS[stream]).state_dict())
+        return dict(BACKBONES[backbone].build(CHANNELS[stream]).state_dict())
 
 
-def _recognise(published: Mapping[str, Tensor]) -> Architecture | None:
+def _recognise(published: Mapping[str, Tensor]) -> BackboneInfo | None:
     """The network that tensors of these names are of, by asking each module in turn."""
-    for architecture in {a.module: a for a in ARCHITECTURES.values()}.values():
-        if (name := architecture.load_module().recognise(published)) is not None:
-            return ARCHITECTURES[name]
+    for info in {info.module: info for _, info in BACKBONES.items()}.values():
+        if (name := info.load_module().recognise(published)) is not None:
+            return BACKBONES[name]
     return None
 
 
-def _stream(tensors: Tensors, architecture: Architecture) -> str:
+def _stream(tensors: Tensors, architecture: BackboneInfo) -> str:
     """The stream whose network these tensors fit; the first one where they fit none."""
     for stream in architecture.streams:
         expected = expected_tensors(architecture.name, stream)
@@ -104,7 +104,7 @@ def _stream(tensors: Tensors, architecture: Architecture) -> str:
     return architecture.streams[0]
 
 
-def _checked(tensors: Tensors, architecture: Architecture, stream: str, path: Path) -> Tensors:
+def _checked(tensors: Tensors, architecture: BackboneInfo, stream: str, path: Path) -> Tensors:
     if stream not in architecture.streams:
         raise WeightsError(f"{path} holds {architecture.name}, which has no stream {stream!r}")
     expected = expected_tensors(architecture.name, stream)

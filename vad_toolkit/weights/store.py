@@ -8,10 +8,7 @@ published file it was made from (`published_sha256`) and what its tensors add up
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,12 +21,15 @@ import torch
 from torch import Tensor
 
 from vad_toolkit.backbones.backbone import Backbone
-from vad_toolkit.backbones.registry import ARCHITECTURES, CHANNELS
+from vad_toolkit.backbones.registry import BACKBONES, CHANNELS
 from vad_toolkit.core.files import TEMPORARY_MARK, atomic_path, home, sha256_file
+from vad_toolkit.core.locks import locked, remove_temporaries
 from vad_toolkit.errors import InputError, WeightsError
 from vad_toolkit.weights.catalogue import CATALOGUE, OwnerSource, RandomSource, find_entry, name_of
 from vad_toolkit.weights.convert import ReadWeights, random_weights, read_weights
 from vad_toolkit.weights.download import bring_published, check_published
+
+RAFT = ("raft-large", "raft-small")  # weights that torchvision keeps in its own cache
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,44 @@ def installed() -> list[InstalledWeights]:
     return found
 
 
+def list_weights() -> list[dict[str, str | None]]:
+    """List all weights: those of the catalog, imported ones, and RAFT's.
+
+    Returns:
+        One dict per set of weights: name, here ("yes" if it is in the cache, else "no"), backbone,
+        stream, sha256, licence, title, and get (the command that downloads it).
+
+    Example:
+        >>> import vad_toolkit as vad
+        >>> [row["name"] for row in vad.list_weights()][:2]
+        ['i3d-rgb-k400', 'i3d-rgb-imagenet']
+    """
+    from vad_toolkit.flow.raft import weights_file
+
+    here = {item.name: item for item in installed()}
+
+    def row(name: str, *values: str | None, present: bool) -> dict[str, str | None]:
+        columns = ("backbone", "stream", "sha256", "licence", "title", "get")
+        named = dict(zip(columns, values, strict=True))
+        return {"name": name, "here": "yes" if present else "no", **named}
+
+    rows = []
+    for name, entry in CATALOGUE.items():
+        digest = entry.sha256 or (here[name].published_sha256 if name in here else None)
+        about = (entry.backbone, entry.stream, digest, entry.license, entry.title)
+        rows.append(row(name, *about, entry.how_to_get, present=name in here))
+    for name, item in here.items():
+        if name not in CATALOGUE:
+            title = f"imported, {item.backbone} {item.stream}"
+            about = (item.backbone, item.stream, item.published_sha256, None, title)
+            rows.append(row(name, *about, None, present=True))
+    for name in RAFT:
+        title, command = "RAFT, which computes flow; kept by torchvision", f"vad weights get {name}"
+        present = weights_file(name).is_file()
+        rows.append(row(name, None, None, None, None, title, command, present=present))
+    return rows
+
+
 def get_weights(name: str) -> InstalledWeights:
     """Bring catalogue weights into the cache, unless they are there and whole.
 
@@ -64,6 +102,11 @@ def get_weights(name: str) -> InstalledWeights:
         WeightsError: no such name, weights that only their owners give out, a failed download, or a
             file that is not the one the catalogue describes.
     """
+    if name in RAFT:
+        from vad_toolkit.flow.raft import download
+
+        file = download(name)
+        return InstalledWeights(name, file, sha256_file(file), "", name, "flow")
     entry = find_entry(name)
     with _lock():
         if (present := _find_whole(name)) is not None:
@@ -173,17 +216,17 @@ def load_backbone(
         raise WeightsError(
             f"the weights {name or published_sha256} are not in {_folder()}: run `{command}`"
         )
-    if found.backbone not in ARCHITECTURES:
+    if found.backbone not in BACKBONES:
         raise WeightsError(
             f"{found.path} holds {found.backbone!r}, which this version does not know "
-            f"({', '.join(ARCHITECTURES)})"
+            f"({', '.join(BACKBONES)})"
         )
     if backbone is not None and found.backbone != backbone:
         raise WeightsError(
             f"the weights {found.name} are of {found.backbone}, the recipe's backbone is "
             f"{backbone}: --set backbone={found.backbone}, or name other weights"
         )
-    network = ARCHITECTURES[found.backbone].build(CHANNELS[found.stream])
+    network = BACKBONES[found.backbone].build(CHANNELS[found.stream])
     network.load_state_dict(_load(found))
     network.requires_grad_(False).eval()
     network.to(device=device, dtype=dtype)
@@ -210,17 +253,9 @@ def _lock() -> Iterator[None]:
     """One process at a time fills the cache; who holds the lock clears what killed ones left."""
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        for stale in folder.glob(f"*{TEMPORARY_MARK}*"):
-            if stale.is_dir():
-                shutil.rmtree(stale, ignore_errors=True)
-            else:
-                stale.unlink(missing_ok=True)
+    with locked(folder):
+        remove_temporaries(folder)
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _find_whole(name: str) -> InstalledWeights | None:
@@ -237,7 +272,7 @@ def _save(name: str, published_sha256: str, weights: ReadWeights) -> InstalledWe
         "tensors_sha256": tensors_digest(weights.tensors),
         "backbone": weights.backbone,
         "stream": weights.stream,
-        "licence": CATALOGUE[name].licence if name in CATALOGUE else "not stated",
+        "licence": CATALOGUE[name].license if name in CATALOGUE else "not stated",
     }
     with atomic_path(path) as temporary:
         safetensors.torch.save_file(weights.tensors, temporary, metadata=header)
