@@ -91,7 +91,9 @@ def test_nothing_is_overwritten(manifest: Path, tmp_path: Path) -> None:
     out.write_text("mine")
     done = run("export", manifest, "--rule", "rtfm", "--out", out)
     assert isinstance(done.exception, VadError)
-    assert str(done.exception) == f"{out} is there already: it is not overwritten, name a new one"
+    assert str(done.exception) == (
+        f"{out} already exists; choose another --out (arrays are never overwritten)"
+    )
     assert out.read_text() == "mine"
 
 
@@ -116,8 +118,8 @@ def test_a_pack_that_fits_and_one_that_does_not(manifest: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        (("--rule", "none"), "no ground-truth rule 'none'"),
-        (("--rule", "deepmil"), "rule deepmil counts container frames"),
+        (("--rule", "none"), "unknown ground-truth rule 'none'"),
+        (("--rule", "deepmil"), "rule deepmil needs container frames"),
     ],
 )
 def test_wrong_use_is_refused(

@@ -40,7 +40,9 @@ def build(capsys: pytest.CaptureFixture[str]) -> Build:
 def theirs(tmp_path: Path) -> Path:
     """Manifests of three videos of 6 frames, as somebody shared them."""
     folder = tmp_path / "theirs"
-    write_dataset_info(folder / "dataset.toml", read_dataset_info(DATASETS["ucf-crime"] / "dataset.toml"))
+    write_dataset_info(
+        folder / "dataset.toml", read_dataset_info(DATASETS["ucf-crime"] / "dataset.toml")
+    )
     sides = {
         "train.jsonl": [Entry(id="a", path="a.mp4", label=0, frames=6)],
         "test.jsonl": [
@@ -83,12 +85,12 @@ def test_the_real_clips(build: Build, reference: Path, tmp_path: Path) -> None:
     assert code == 0
     assert stderr.count("missing: ") == 146
     assert "149 videos: 3 found (0 renamed), 146 missing, " in stderr
-    assert "they cannot be compared with numbers from the whole cctv-fights" in stderr
+    assert "cannot be compared with results on the whole cctv-fights" in stderr
     assert "measure: 3/3 videos" in stderr
     assert len(stdout.splitlines()) == 3
     notes = read_dataset_info(tmp_path / "out" / "dataset.toml").notes
-    assert "A part of cctv-fights: 2 of 100 train videos" in notes
-    with pytest.raises(InputError, match=r"dataset.toml is there already; name another folder"):
+    assert "Part of cctv-fights: 2 of 100 train videos" in notes
+    with pytest.raises(InputError, match=r"dataset.toml already exists; choose"):
         build(*command, "--allow-missing")
 
 
@@ -98,7 +100,9 @@ def test_shared_manifests(build: Build, theirs: Path, root: Path, tmp_path: Path
     assert (code, len(stdout.splitlines())) == (0, 3)
     b, c = read_manifest(out / "test.jsonl")
     assert (b.events, b.fps, c.container_frames) == (((1, 3),), 10.0, 6)
-    assert read_dataset_info(out / "dataset.toml") == read_dataset_info(DATASETS["ucf-crime"] / "dataset.toml")
+    assert read_dataset_info(out / "dataset.toml") == read_dataset_info(
+        DATASETS["ucf-crime"] / "dataset.toml"
+    )
     (theirs / "test.jsonl").unlink()
     with pytest.raises(ManifestError, match=r"test.jsonl: cannot be read"):
         build("shared", theirs, "--root", root, "--out", tmp_path / "other")
@@ -114,7 +118,9 @@ def test_masks_give_events(build: Build, theirs: Path, root: Path, tmp_path: Pat
     assert "masks: 1/1 videos" in stderr
     assert read_manifest(tmp_path / "out" / "test.jsonl").by_id["b"].events == ((2, 4), (5, 6))
     np.save(masks / "b.npy", np.ones(9, np.uint8))
-    with pytest.raises(ManifestError, match="video 'b': its mask has 9 frames, it has 6"):
+    with pytest.raises(
+        ManifestError, match="video 'b': the mask has 9 frames, but the video has 6"
+    ):
         build(*command, "--out", tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
@@ -122,11 +128,17 @@ def test_masks_give_events(build: Build, theirs: Path, root: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"id":"b","path":"../b.mp4","label":0}', r"test.jsonl:2: id 'b': path = '../b.mp4': has"),
-        ('{"id":"b","path":"/etc/b.mp4","label":0}', r"test.jsonl:2: id 'b': path = '/etc/b.mp4'"),
-        ('{"id":"c","path":"c.mp4","label":0}', r"test.jsonl:2: id 'c' stands in line 1 already"),
-        ('{"id":"b","path":"b.mp4","label":"0"}', r"test.jsonl:2: id 'b': label = '0': has to be"),
-        ('{"id":"b","label":0}', r"test.jsonl:2: id 'b': path is missing; id, path and label"),
+        (
+            '{"id":"b","path":"../b.mp4","label":0}',
+            r"test.jsonl:2: id 'b': field path: '../b.mp4' must",
+        ),
+        (
+            '{"id":"b","path":"/etc/b.mp4","label":0}',
+            r"test.jsonl:2: id 'b': field path: '/etc/b.mp4'",
+        ),
+        ('{"id":"c","path":"c.mp4","label":0}', r"test.jsonl:2: id 'c' is already in line 1"),
+        ('{"id":"b","path":"b.mp4","label":"0"}', r"test.jsonl:2: id 'b': field label: must be 0"),
+        ('{"id":"b","label":0}', r"test.jsonl:2: id 'b': path is missing; id, path and label are"),
     ],
 )
 def test_bad_lines(

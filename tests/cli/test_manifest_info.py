@@ -72,6 +72,6 @@ def test_every_dataset_is_printed(info: Info, name: str) -> None:
 
 def test_neither_dataset_nor_file(info: Info) -> None:
     with pytest.raises(
-        InputError, match=r"no manifest 'ucf': give a file .* or one of .*ucf-crime"
+        InputError, match=r"no manifest 'ucf'; give a file .* or a dataset: .*ucf-crime"
     ):
         info("ucf")

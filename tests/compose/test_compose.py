@@ -204,7 +204,7 @@ def test_manifests_that_do_not_fit(make_clips: MakeClips) -> None:
         ManifestError, match=r"train: video 'no/train0': 999 frames .*\(1 more; see"
     ):
         compose(root / "clips.h5", root / "wrong" / "train.jsonl", None, root / "out")
-    with pytest.raises(ManifestError, match="video 'no/train0' is in train and in test"):
+    with pytest.raises(ManifestError, match="video 'no/train0' is in both train and test"):
         compose(root / "clips.h5", root / "train.jsonl", root / "train.jsonl", root / "out")
     assert not (root / "out").exists()
 

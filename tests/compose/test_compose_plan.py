@@ -234,7 +234,7 @@ def test_numbers_that_are_none() -> None:
         plan_mixed("train", collection(9, 9), normal_videos=0)
     with pytest.raises(InputError, match="abnormal videos -1: has to be at least 1"):
         plan_mixed("train", collection(9, 9), abnormal_videos=-1)
-    with pytest.raises(InputError, match=r"fraction 1.0: has to be at least 0 and below 1"):
+    with pytest.raises(InputError, match=r"fraction must be at least 0 and below 1, got 1.0"):
         plan_mixed("train", collection(9, 9), validation_fraction=1.0)
 
 

@@ -13,6 +13,7 @@ import pytest
 import vad_manifests
 from pydantic import ValidationError
 
+import vad_toolkit
 from vad_toolkit.datasets.dataset_info import DatasetInfo, write_dataset_info
 from vad_toolkit.datasets.manifest import (
     Entry,
@@ -61,28 +62,34 @@ def test_defaults_say_that_nothing_is_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", r"train.jsonl:2: not JSON .*; one object a line is needed"),
+        ("{", r"train.jsonl:2: not JSON .*; each line must be one JSON object"),
         ([1], r"train.jsonl:2: Input should be an object"),
-        ({"id": "a"}, r"train.jsonl:2: id 'a': path is missing; id, path and label are needed"),
-        (GOOD | {"label": 2}, r":2: id 'a/b': label = 2: Input should be 0 or 1"),
-        (GOOD | {"label": True}, r"label = True: has to be 0 \(normal\) or 1 \(abnormal\)"),
-        (GOOD | {"label": 1.0}, r"label = 1.0: has to be 0"),
-        (GOOD | {"label": "1"}, r"label = '1': has to be 0"),
-        (GOOD | {"frmes": 3}, r"'a/b': frmes is no field of a manifest; allowed are id, path, "),
-        (GOOD | {"frames": 0}, r"frames = 0: Input should be greater than or equal to 1"),
-        (GOOD | {"frames": 2.5}, r"frames = 2.5: Input should be a valid integer"),
-        (GOOD | {"fps": 0}, r"fps = 0.*greater than 0"),
-        ('{"id": "a", "path": "a", "label": 1, "fps": NaN}', r"fps = nan: .*finite"),
-        (GOOD | {"events": [[-1, 3]]}, r"events.0.0 = -1: .*greater than or equal to 0"),
-        (GOOD | {"events": [[3, 3]]}, r"events = .*start < stop"),
-        (GOOD | {"events": [[1, 2, 3]]}, r"events.0 = "),
-        (GOOD | {"events": [[5, 9], [1, 2]]}, r"events have to be sorted and must not overlap"),
-        (GOOD | {"events": [[1, 5], [4, 9]]}, r"events have to be sorted and must not overlap"),
-        (GOOD | {"events": []}, r"a video with label 1 has at least one; leave them out"),
-        (GOOD | {"label": 0, "events": [[1, 2]]}, r"events: a video with label 0 has none"),
-        (GOOD | {"label": 0, "classes": ["fight"]}, r"classes: a video with label 0 has none, or"),
-        (GOOD | {"classes": [""]}, r"classes.0 = ''"),
-        (GOOD | {"source": ""}, r"source = ''"),
+        ({"id": "a"}, r"train.jsonl:2: id 'a': path is missing; id, path and label are required"),
+        (GOOD | {"label": 2}, r":2: id 'a/b': field label: Input should be 0 or 1 \(given: 2\)"),
+        (GOOD | {"label": True}, r"field label: must be 0 \(normal\) or 1 \(abnormal\), got True"),
+        (GOOD | {"label": 1.0}, r"field label: must be 0 .*, got 1.0"),
+        (GOOD | {"label": "1"}, r"field label: must be 0 .*, got '1'"),
+        (GOOD | {"frmes": 3}, r"'a/b': field frmes: unknown; available: id, path, "),
+        (GOOD | {"frames": 0}, r"field frames: Input should be greater than or equal to 1"),
+        (GOOD | {"frames": 2.5}, r"field frames: Input should be a valid integer \(given: 2.5\)"),
+        (GOOD | {"fps": 0}, r"field fps: .*greater than 0"),
+        ('{"id": "a", "path": "a", "label": 1, "fps": NaN}', r"field fps: .*finite"),
+        (GOOD | {"events": [[-1, 3]]}, r"field events.0.0: .*greater than or equal to 0"),
+        (GOOD | {"events": [[3, 3]]}, r"field events: \[3, 3\) must start before it stops"),
+        (GOOD | {"events": [[1, 2, 3]]}, r"field events.0: "),
+        (GOOD | {"events": [[5, 9], [1, 2]]}, r"events: \[1, 2\) must not begin before the ev"),
+        (GOOD | {"events": [[1, 5], [4, 9]]}, r"events: \[4, 9\) must not begin before the ev"),
+        (GOOD | {"events": []}, r"a video with label 1 must have at least one; omit them"),
+        (
+            GOOD | {"label": 0, "events": [[1, 2]]},
+            r"events: a video with label 0 must not have any",
+        ),
+        (
+            GOOD | {"label": 0, "classes": ["fight"]},
+            r"classes: a video with label 0 must have none, or",
+        ),
+        (GOOD | {"classes": [""]}, r"field classes.0: .*given: ''"),
+        (GOOD | {"source": ""}, r"field source: .*given: ''"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path: Path, line: object, message: str) -> None:
@@ -96,9 +103,9 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: object, message: str) -> No
     "id", ["", "/a", "a/", "a//b", ".", "../a", "a/./b", "a\0", "a\nb", "\ud800"]
 )
 def test_an_id_is_a_plain_relative_path(id: str) -> None:
-    with pytest.raises(ValidationError, match=r"has to be a|control characters"):
+    with pytest.raises(ValidationError, match=r"must be a|control characters"):
         Entry(id=id, path="a.mp4", label=0)
-    with pytest.raises(ValidationError, match=r"has to be a|control characters"):
+    with pytest.raises(ValidationError, match=r"must be a|control characters"):
         Entry(id="a", path=id, label=0)
 
 
@@ -115,15 +122,17 @@ def test_a_normal_video_may_say_that_it_is() -> None:
 
 def test_an_id_stands_once(tmp_path: Path) -> None:
     path = write_lines(tmp_path, GOOD, "", GOOD)
-    with pytest.raises(ManifestError, match=r":3: id 'a/b' stands in line 1 already"):
+    with pytest.raises(ManifestError, match=r":3: id 'a/b' is already in line 1"):
         read_manifest(path)
-    with pytest.raises(ManifestError, match="id 'a/b' stands twice"):
+    with pytest.raises(ManifestError, match="id 'a/b' appears twice"):
         Manifest((Entry(**GOOD), Entry(**GOOD)), "x")
 
 
 def test_an_id_is_not_the_folder_of_another(tmp_path: Path) -> None:
     path = write_lines(tmp_path, GOOD, GOOD | {"id": "a/b/c"})
-    with pytest.raises(ManifestError, match=r"train.jsonl: id 'a/b' is a video and the folder of"):
+    with pytest.raises(
+        ManifestError, match=r"train.jsonl: id 'a/b' is a video and also the folder of"
+    ):
         read_manifest(path)
 
 
@@ -135,10 +144,10 @@ def test_folders_of_folders_are_seen_too(last: str) -> None:
         assert len(Manifest(entries, "x")) == 4
         return
     with pytest.raises(
-        ManifestError, match=f"id '{last}' is a video and the folder of 'a/b/c/one'"
+        ManifestError, match=f"id '{last}' is a video and also the folder of 'a/b/c/one'"
     ):
         Manifest(entries, "x")
-    with pytest.raises(ManifestError, match=f"id '{last}' is a video and the folder of"):
+    with pytest.raises(ManifestError, match=f"id '{last}' is a video and also the folder of"):
         Manifest(entries[::-1], "x")
 
 
@@ -152,8 +161,8 @@ DEEP = 5_000
             '{"id": "x", "path": "x"',
             rf"train.jsonl:{DEEP}: not JSON \(EOF .* at line 1 column 23\)",
         ),
-        (GOOD | {"frames": 0}, rf"train.jsonl:{DEEP}: id 'a/b': frames = 0: Input should be"),
-        (GOOD | {"id": "v7"}, rf"train.jsonl:{DEEP}: id 'v7' stands in line 9 already"),
+        (GOOD | {"frames": 0}, rf"train.jsonl:{DEEP}: id 'a/b': field frames: Input should be"),
+        (GOOD | {"id": "v7"}, rf"train.jsonl:{DEEP}: id 'v7' is already in line 9"),
     ],
 )
 def test_errors_deep_in_a_file_name_their_line(tmp_path: Path, line: object, message: str) -> None:
@@ -195,11 +204,11 @@ def test_the_digest_is_that_of_the_canonical_lines() -> None:
 def test_files_that_are_no_manifest(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"none.jsonl: cannot be read \(No such file"):
         read_manifest(tmp_path / "none.jsonl")
-    with pytest.raises(ManifestError, match="holds no videos"):
+    with pytest.raises(ManifestError, match="no videos; a manifest has one JSON object per line"):
         read_manifest(write_lines(tmp_path, ""))
     path = write_lines(tmp_path)
     path.write_bytes(b"\xff\xfe{}")
-    with pytest.raises(ManifestError, match="not a text in UTF-8"):
+    with pytest.raises(ManifestError, match="not UTF-8 text"):
         read_manifest(path)
 
 
@@ -235,15 +244,51 @@ def test_nothing_is_written_where_something_is_wrong(tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
     with pytest.raises(ManifestError, match="not written, since there are no videos"):
         write_manifest(path, [])
-    with pytest.raises(ManifestError, match="stands twice"):
+    with pytest.raises(ManifestError, match="appears twice"):
         write_manifest(path, [Entry(**GOOD), Entry(**GOOD)])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_make_entry_says_where() -> None:
     assert make_entry("list.csv:7", GOOD).id == "a/b"
-    with pytest.raises(ManifestError, match=r"list.csv:7: id 'a/b': frames = 0: "):
+    with pytest.raises(ManifestError, match=r"list.csv:7: id 'a/b': field frames: "):
         make_entry("list.csv:7", GOOD | {"frames": 0})
+
+
+class LaterEntry(Entry):
+    """The entry of a version that has one more field."""
+
+    camera: str | None = None
+
+
+def test_a_field_that_a_later_version_adds_changes_no_line_and_no_hash() -> None:
+    fields = GOOD | {"events": ((0, 3),)}
+    now, later = Entry(**fields), LaterEntry(**fields)
+    assert later.canonical_json() == now.canonical_json()
+    assert Manifest((later,), "x").sha256 == Manifest((now,), "x").sha256
+    used = LaterEntry(**fields, camera="north")
+    assert '"camera":"north"' in used.canonical_json()
+    assert Manifest((used,), "x").sha256 != Manifest((now,), "x").sha256
+
+
+def test_a_field_of_a_later_version_is_refused_with_a_hint(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    write_manifest(path, [LaterEntry(**GOOD, camera="north")])
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(path)
+    assert str(caught.value) == (
+        f"{path}:1: id 'a/b': field camera: unknown; available: {', '.join(Entry.model_fields)}; a "
+        "newer version of vad-toolkit may have written it (this is version "
+        f"{vad_toolkit.__version__})"
+    )
+
+
+def test_entries_know_their_lines(tmp_path: Path) -> None:
+    path = write_lines(tmp_path, GOOD, "", GOOD | {"id": "c"})
+    manifest = read_manifest(path)
+    assert manifest.lines_of(["c", "none"]) == {"c": f"{path}:3"}
+    assert Manifest(manifest.entries, "x").lines_of(["c"]) == {}
+    assert manifest == Manifest(manifest.entries, "mine")
 
 
 def test_the_best_length_is_the_decoded_one(make_entry: Callable[..., Entry]) -> None:

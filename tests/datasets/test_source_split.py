@@ -79,22 +79,22 @@ def test_two_videos_of_a_label_are_enough(make_entry: MakeEntry) -> None:
 
 def test_what_cannot_be_split(make_entry: MakeEntry) -> None:
     lone = [make_entry("a", 1), make_entry("b", 0), make_entry("c", 0)]
-    with pytest.raises(ManifestError, match="label 1: 1 videos of 1 sources cannot stand on both"):
+    with pytest.raises(ManifestError, match="1 videos with label 1 from 1 sources cannot be split"):
         split_by_source(lone, 0.3)
     tied = [make_entry(f"v{i}", i % 2, source="one") for i in range(8)]
-    with pytest.raises(ManifestError, match="label 0: 4 videos of 1 sources cannot"):
+    with pytest.raises(ManifestError, match="4 videos with label 0 from 1 sources cannot"):
         split_by_source(tied, 0.3)
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.0, float("nan")])
 def test_a_fraction_that_is_none(make_entry: MakeEntry, fraction: float) -> None:
-    with pytest.raises(InputError, match="has to be at least 0 and below 1"):
+    with pytest.raises(InputError, match="must be at least 0 and below 1"):
         split_by_source([make_entry("a")], fraction)
 
 
 def test_sides_share_nothing(make_entry: MakeEntry) -> None:
     check_sides([make_entry("a", source="s"), make_entry("b")], [make_entry("c", source="t")])
-    with pytest.raises(ManifestError, match="video 'a' is in train and in test"):
+    with pytest.raises(ManifestError, match="video 'a' is in both train and test"):
         check_sides([make_entry("a")], [make_entry("a")])
-    with pytest.raises(ManifestError, match=r"source 's' is in train and in test \(video 'b'\)"):
+    with pytest.raises(ManifestError, match=r"source 's' is in both train and test \(video 'b'\)"):
         check_sides([make_entry("a", source="s")], [make_entry("b", source="s")])

@@ -1,4 +1,4 @@
-"""Whether a manifest fits a pack and a folder."""
+"""Files of a manifest's videos in a folder."""
 
 from __future__ import annotations
 
@@ -10,61 +10,8 @@ import pytest
 from vad_toolkit.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
 from vad_toolkit.datasets.video_files import missing_files, video_paths
 from vad_toolkit.errors import ManifestError
-from vad_toolkit.fit import check_fit
 
 MakeEntry = Callable[..., Entry]
-
-
-def count(frames: int) -> int:
-    return -(-frames // 16)
-
-
-def problems(
-    *entries: Entry, frames: int = 40, snippets: int = 3, events: bool = True
-) -> list[str]:
-    by_recipe = {"a": count(frames)}
-    return check_fit(
-        Manifest(entries, "x"), {"a": frames}, {"a": snippets}, by_recipe, needs_events=events
-    )
-
-
-def test_what_fits_gives_no_line(make_entry: MakeEntry) -> None:
-    assert problems(make_entry("a", 0)) == []
-    assert problems(make_entry("a", 1, frames=40, events=((39, 90),))) == []
-
-
-@pytest.mark.parametrize(
-    ("fields", "given", "expected"),
-    [
-        ({"id": "b"}, {}, "video 'b': in the manifest, but not in the pack"),
-        ({"frames": 41}, {}, "video 'a': 41 frames in the manifest, 40 in the pack"),
-        (
-            {},
-            {"snippets": 2},
-            "video 'a': 2 snippets in the pack, where its recipe makes 3 of 40 frames",
-        ),
-        ({"label": 1}, {}, "video 'a': abnormal, and its events are not known"),
-        (
-            {"label": 1, "events": ((1, 2), (40, 41))},
-            {},
-            "video 'a': event [40, 41) begins after the last of 40 frames",
-        ),
-    ],
-)
-def test_what_does_not_fit_is_named(
-    make_entry: MakeEntry, fields: dict[str, object], given: dict[str, int], expected: str
-) -> None:
-    entry = make_entry(**({"id": "a"} | fields))
-    assert problems(entry, **given) == [expected]  # type: ignore[arg-type]
-
-
-def test_training_needs_no_events(make_entry: MakeEntry) -> None:
-    assert problems(make_entry("a", 1), events=False) == []
-
-
-def test_all_problems_are_told_in_order(make_entry: MakeEntry) -> None:
-    lines = problems(make_entry("c"), make_entry("a", 1, frames=3), make_entry("b"), snippets=9)
-    assert [line[:9] for line in lines] == ["video 'c'", *["video 'a'"] * 3, "video 'b'"]
 
 
 def test_files_that_are_not_there(make_entry: MakeEntry, tmp_path: Path) -> None:

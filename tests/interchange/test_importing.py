@@ -1,4 +1,4 @@
-"""Imports: ids and counts from the manifest; what does not fit is told, what is wrong refused."""
+"""Imports: ids and counts come from the manifest; misfits are reported, wrong files refused."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from vad_toolkit.core.progress import ProgressEvent
 from vad_toolkit.datasets.manifest import Entry, Manifest
 from vad_toolkit.datasets.registry import find_manifest
 from vad_toolkit.errors import InputError, ManifestError
-from vad_toolkit.interchange.importing import import_pack
-from vad_toolkit.packs import write as stream_module
+from vad_toolkit.interchange.importing import import_features
+from vad_toolkit.packs import video as video_module
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.recipes.imported import ImportedRecipe
 
@@ -35,8 +35,13 @@ def test_rtfm(
     write_files: WriteFiles, features: Features, manifest: Manifest, tmp_path: Path
 ) -> None:
     root = write_files(features)
-    report = import_pack(
-        {"rgb": root}, "rtfm", manifest, tmp_path / "p.h5", features="I3D-ResNet50", license="none"
+    report = import_features(
+        root,
+        tmp_path / "p.h5",
+        layout="rtfm",
+        manifest=manifest,
+        features="I3D-ResNet50",
+        license="none",
     )
     assert report.lines() == []
     assert (report.videos, report.snippets, report.rule) == (3, 7 + 89 + 22, "rtfm")
@@ -74,7 +79,9 @@ def test_crop_orders(
     tmp_path: Path,
 ) -> None:
     root = write_files(features, layout, order)
-    import_pack({"rgb": root}, layout, manifest, tmp_path / "p.h5", crop_order=order, rule="rtfm")
+    import_features(
+        root, tmp_path / "p.h5", layout=layout, manifest=manifest, crop_order=order, rule="rtfm"
+    )
     with FeaturePack.open(tmp_path / "p.h5") as pack:
         have, want = pack.recipe.crop_order, crop_order("torchvision", 10)
         assert have == crop_order(order, 10)
@@ -105,7 +112,7 @@ def test_defaults_of_layouts(
     tmp_path: Path,
 ) -> None:
     root = write_files({id: array[:, :crops] for id, array in features.items()}, layout)
-    import_pack({"rgb": root}, layout, manifest, tmp_path / "p.h5")
+    import_features(root, tmp_path / "p.h5", layout=layout, manifest=manifest)
     with FeaturePack.open(tmp_path / "p.h5") as pack:
         recipe = pack.recipe
         assert isinstance(recipe, ImportedRecipe)
@@ -120,7 +127,7 @@ def test_xd_violence_has_its_own_rule(
 ) -> None:
     root = write_files({id: array[:, :5] for id, array in features.items()}, "per-crop")
     named = replace(manifest, dataset="xd-violence")
-    report = import_pack({"rgb": root}, "per-crop", named, tmp_path / "p.h5")
+    report = import_features(root, tmp_path / "p.h5", layout="per-crop", manifest=named)
     assert report.rule == "xdviodet"
 
 
@@ -131,12 +138,16 @@ def test_flow_from_another_folder_is_cut_to_rgb(
     rgb = write_files(five, "per-crop", "deepmil", "rgb")
     shorter = {id: array[: len(array) - (id == ABUSE)] * 2 for id, array in five.items()}
     flow = write_files(shorter, "per-crop", "deepmil", "flow")
-    report = import_pack(
-        {"rgb": rgb, "flow": flow}, "per-crop", manifest, tmp_path / "p.h5", rule="rtfm"
+    report = import_features(
+        {"rgb": rgb, "flow": flow},
+        tmp_path / "p.h5",
+        layout="per-crop",
+        manifest=manifest,
+        rule="rtfm",
     )
     assert report.lines() == [
-        f"cut: {ABUSE}: rgb from 89 to 88 snippets, those of the other stream",
-        f"snippets: {ABUSE}: 88 there, rule rtfm gives 89",
+        f"cut: {ABUSE}: rgb from 89 to 88 snippets, as many as the other modality has",
+        f"snippets: {ABUSE}: the files have 88, rule rtfm gives 89",
     ]
     with FeaturePack.open(tmp_path / "p.h5") as pack:
         assert pack.recipe.streams == ("rgb", "flow")
@@ -156,9 +167,9 @@ def test_counts_that_do_not_fit_are_told_and_kept(
 ) -> None:
     root = write_files(features)
     np.save(root / "Abuse028_x264_i3d.npy", features[ABUSE][:80])
-    report = import_pack({"rgb": root}, "rtfm", manifest, tmp_path / "p.h5")
+    report = import_features(root, tmp_path / "p.h5", layout="rtfm", manifest=manifest)
     assert report.misfits == [(ABUSE, 89, 80)]
-    assert report.lines() == [f"snippets: {ABUSE}: 80 there, rule rtfm gives 89"]
+    assert report.lines() == [f"snippets: {ABUSE}: the files have 80, rule rtfm gives 89"]
     with FeaturePack.open(tmp_path / "p.h5") as pack:
         assert pack.shape(ABUSE) == (80, 10, 16)
         assert pack.meta(ABUSE).frames == 1412
@@ -173,7 +184,9 @@ def test_published_label_counts_come_before_the_rule(
         entry.model_copy(update={"label_counts": {"rtfm": 1280}}) if entry.id == ABUSE else entry
         for entry in manifest
     )
-    report = import_pack({"rgb": root}, "rtfm", Manifest(entries, "made-up"), tmp_path / "p.h5")
+    report = import_features(
+        root, tmp_path / "p.h5", layout="rtfm", manifest=Manifest(entries, "made-up")
+    )
     assert report.lines() == []
 
 
@@ -182,9 +195,9 @@ def test_frames_that_are_not_known(
 ) -> None:
     manifest = Manifest((Entry(id=ABUSE, path="a.mp4", label=1),), "made-up")
     root = write_files({ABUSE: features[ABUSE]})
-    report = import_pack({"rgb": root}, "rtfm", manifest, tmp_path / "p.h5")
+    report = import_features(root, tmp_path / "p.h5", layout="rtfm", manifest=manifest)
     assert report.lines() == [
-        f"snippets not checked: {ABUSE}: rule rtfm needs a frame count that is not known"
+        f"snippets: {ABUSE}: not checked, since rule rtfm needs a frame count"
     ]
     with FeaturePack.open(tmp_path / "p.h5") as pack:
         assert pack.meta(ABUSE).frames == 89 * 16
@@ -199,11 +212,13 @@ def test_extra_and_missing(
         ManifestError,
         match=r"1 of the 3 videos of made-up have no file \(first: Films/Bad",
     ):
-        import_pack({"rgb": root}, "rtfm", manifest, tmp_path / "p.h5")
+        import_features(root, tmp_path / "p.h5", layout="rtfm", manifest=manifest)
     assert not (tmp_path / "p.h5").exists()
-    report = import_pack({"rgb": root}, "rtfm", manifest, tmp_path / "p.h5", allow_missing=True)
+    report = import_features(
+        root, tmp_path / "p.h5", layout="rtfm", manifest=manifest, allow_missing=True
+    )
     assert report.lines() == [
-        f"extra, not used: {root}/gt-made-up.npy",
+        f"extra file, not used: {root}/gt-made-up.npy",
         f"missing: {manifest.entries[2].id}",
     ]
 
@@ -217,16 +232,16 @@ def test_a_list_of_another_machine(
     lines = ["G:\\old\\Abuse028_x264_i3d.npy", "G:\\old\\Gone_x264_i3d.npy"]
     (tmp_path / "l.list").write_text("\n".join(lines))
     with pytest.raises(InputError, match=r"l.list:1: .* stands for several files"):
-        import_pack(
-            {"rgb": root}, "rtfm", manifest, tmp_path / "p.h5", list_file=tmp_path / "l.list"
+        import_features(
+            root, tmp_path / "p.h5", layout="rtfm", manifest=manifest, list_file=tmp_path / "l.list"
         )
     lines[0] = "G:\\old\\copy\\Abuse028_x264_i3d.npy"
     (tmp_path / "l.list").write_text("\n".join(lines))
-    report = import_pack(
-        {"rgb": root},
-        "rtfm",
-        manifest,
+    report = import_features(
+        root,
         tmp_path / "p.h5",
+        layout="rtfm",
+        manifest=manifest,
         list_file=tmp_path / "l.list",
         allow_missing=True,
     )
@@ -239,8 +254,8 @@ def test_two_files_for_one_video(
 ) -> None:
     root = write_files(features)
     np.save(root / "Abuse028.npy", features[ABUSE])
-    with pytest.raises(InputError, match=rf"Abuse028.npy and .*_i3d.npy both are video '{ABUSE}'"):
-        import_pack({"rgb": root}, "rtfm", manifest, tmp_path / "p.h5")
+    with pytest.raises(InputError, match=rf"Abuse028.npy and .*_i3d.npy are both video '{ABUSE}'"):
+        import_features(root, tmp_path / "p.h5", layout="rtfm", manifest=manifest)
 
 
 def test_nothing_that_belongs_to_the_manifest(
@@ -249,9 +264,11 @@ def test_nothing_that_belongs_to_the_manifest(
     root = write_files({"x/other": features[ABUSE]})
     with pytest.raises(
         ManifestError,
-        match=r"none of the 1 files \(first: .*other_i3d.npy\) is one of the 3 videos of made-up",
+        match=r"none of the 1 files \(first: .*other_i3d.npy\) belongs to one of the 3 videos",
     ):
-        import_pack({"rgb": root}, "rtfm", manifest, tmp_path / "p.h5", allow_missing=True)
+        import_features(
+            root, tmp_path / "p.h5", layout="rtfm", manifest=manifest, allow_missing=True
+        )
 
 
 def test_a_crop_that_is_missing(
@@ -259,20 +276,22 @@ def test_a_crop_that_is_missing(
 ) -> None:
     root = write_files(features, "per-crop")
     (root / "Abuse028_x264__7.npy").unlink()
-    with pytest.raises(InputError, match=rf"'{ABUSE}': there is .*__9.npy and no crop 7; complete"):
-        import_pack({"rgb": root}, "per-crop", manifest, tmp_path / "p.h5")
+    with pytest.raises(
+        InputError, match=rf"'{ABUSE}': has .*__9.npy but no crop 7; add the missing"
+    ):
+        import_features(root, tmp_path / "p.h5", layout="per-crop", manifest=manifest)
 
 
 @pytest.mark.parametrize(
     ("array", "match"),
     [
-        (np.zeros((7, 10, 8), np.float32), r"_i3d.npy has 10 crops of 8 numbers, .* has 10 of 16: "
-         "features of one kind go into one pack"),
-        (np.zeros((7, 5, 16), np.float32), "has 5 crops of 16 numbers, .* has 10 of 16"),
+        (np.zeros((7, 10, 8), np.float32), r"_i3d.npy has 10 crops of 8 dimensions, .* has 10 of "
+         "16: a pack holds features of one kind"),
+        (np.zeros((7, 5, 16), np.float32), "has 5 crops of 16 dimensions, .* has 10 of 16"),
         (np.zeros((16, 10, 7), np.float32), "its axes seem to be swapped"),
-        (np.full((7, 10, 16), np.nan, np.float32), r"_i3d.npy: it holds NaN; packs hold finite"),
-        (np.full((7, 10, 16), 1e5, np.float32), r"it holds 100000, and float16 ends at 65504"),
-        (np.zeros((7, 10, 16), np.int32), "holds int32: features are float16"),
+        (np.full((7, 10, 16), np.nan, np.float32), r"_i3d.npy contains NaN; packs store finite"),
+        (np.full((7, 10, 16), 1e5, np.float32), r"contains 100000, but float16 ends at 65504"),
+        (np.zeros((7, 10, 16), np.int32), "contains int32; features must be float16"),
     ],
 )  # fmt: skip
 def test_a_file_that_does_not_fit(
@@ -286,7 +305,7 @@ def test_a_file_that_does_not_fit(
     root = write_files(features)
     np.save(root / "Abuse028_x264_i3d.npy", array)
     with pytest.raises(InputError, match=match):
-        import_pack({"rgb": root}, "rtfm", manifest, tmp_path / "p.h5")
+        import_features(root, tmp_path / "p.h5", layout="rtfm", manifest=manifest)
     assert [path.name for path in tmp_path.iterdir()] == ["files"]
 
 
@@ -295,8 +314,10 @@ def test_streams_of_two_extractions(
 ) -> None:
     rgb = write_files(features, "rtfm", folder="rgb")
     flow = write_files({id: array[:-2] for id, array in features.items()}, folder="flow")
-    with pytest.raises(InputError, match=r"has 7 snippets and .* has 5: they may differ by one"):
-        import_pack({"rgb": rgb, "flow": flow}, "rtfm", manifest, tmp_path / "p.h5")
+    with pytest.raises(InputError, match=r"has 7 snippets and .* has 5; they may differ by one"):
+        import_features(
+            {"rgb": rgb, "flow": flow}, tmp_path / "p.h5", layout="rtfm", manifest=manifest
+        )
 
 
 def test_streams_of_other_crops(
@@ -304,8 +325,12 @@ def test_streams_of_other_crops(
 ) -> None:
     rgb = write_files(features, "rtfm", folder="rgb")
     flow = write_files({id: array[:, :5] for id, array in features.items()}, folder="flow")
-    with pytest.raises(InputError, match=r"has 10 crops, .* has 5 crops: both streams of a pack"):
-        import_pack({"rgb": rgb, "flow": flow}, "rtfm", manifest, tmp_path / "p.h5")
+    with pytest.raises(
+        InputError, match=r"has 10 crops, .* has 5 crops; both modalities of a pack"
+    ):
+        import_features(
+            {"rgb": rgb, "flow": flow}, tmp_path / "p.h5", layout="rtfm", manifest=manifest
+        )
 
 
 def test_a_stream_that_a_video_lacks(
@@ -313,8 +338,8 @@ def test_a_stream_that_a_video_lacks(
 ) -> None:
     root = write_files(features, "video-features")
     (root / "Abuse028_x264_flow.npy").unlink()
-    with pytest.raises(InputError, match=rf"'{ABUSE}' has .*_rgb.npy and no file for flow; comp"):
-        import_pack({"rgb": root}, "video-features", manifest, tmp_path / "p.h5")
+    with pytest.raises(InputError, match=rf"'{ABUSE}' has .*_rgb.npy but no file for flow; add it"):
+        import_features(root, tmp_path / "p.h5", layout="video-features", manifest=manifest)
 
 
 def test_one_stream_of_video_features(
@@ -323,7 +348,7 @@ def test_one_stream_of_video_features(
     root = write_files(features, "video-features")
     for path in root.glob("*_rgb.npy"):
         path.unlink()
-    import_pack({"rgb": root}, "video-features", manifest, tmp_path / "p.h5")
+    import_features(root, tmp_path / "p.h5", layout="video-features", manifest=manifest)
     with FeaturePack.open(tmp_path / "p.h5") as pack:
         assert pack.recipe.streams == ("flow",)
 
@@ -332,17 +357,19 @@ def test_nothing_is_overwritten(
     write_files: WriteFiles, features: Features, manifest: Manifest, tmp_path: Path
 ) -> None:
     (tmp_path / "p.h5").write_text("mine")
-    with pytest.raises(InputError, match=r"p.h5 is there already: it is not overwritten"):
-        import_pack({"rgb": write_files(features)}, "rtfm", manifest, tmp_path / "p.h5")
+    with pytest.raises(
+        InputError, match=r"p.h5 already exists; choose another --out .packs are never"
+    ):
+        import_features(write_files(features), tmp_path / "p.h5", layout="rtfm", manifest=manifest)
     assert (tmp_path / "p.h5").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"layout": "xd"}, "no layout 'xd'"),
-        ({"rule": "none"}, "no ground-truth rule 'none'"),
-        ({"crop_order": "mine"}, "no crop order 'mine'; there are torchvision, gowtham"),
+        ({"layout": "xd"}, "unknown layout 'xd'; available: rtfm, per-crop"),
+        ({"rule": "none"}, "unknown ground-truth rule 'none'"),
+        ({"crop_order": "mine"}, "unknown crop order 'mine'; available: torchvision, gowtham"),
     ],
 )
 def test_options_that_are_wrong(
@@ -355,7 +382,9 @@ def test_options_that_are_wrong(
 ) -> None:
     layout = options.pop("layout", "rtfm")
     with pytest.raises(InputError, match=match):
-        import_pack({"rgb": write_files(features)}, layout, manifest, tmp_path / "p.h5", **options)
+        import_features(
+            write_files(features), tmp_path / "p.h5", layout=layout, manifest=manifest, **options
+        )
 
 
 def test_a_file_that_goes_away(
@@ -367,7 +396,7 @@ def test_a_file_that_goes_away(
         (root / "Abuse028_x264_i3d.npy").unlink(missing_ok=True)
 
     with pytest.raises(InputError, match=r"Abuse028_x264_i3d.npy .*No such file"):
-        import_pack({"rgb": root}, "rtfm", manifest, tmp_path / "p.h5", progress=remove)
+        import_features(root, tmp_path / "p.h5", layout="rtfm", manifest=manifest, progress=remove)
 
 
 def test_many_blocks_make_the_same_pack(
@@ -378,9 +407,9 @@ def test_many_blocks_make_the_same_pack(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     root = write_files(features, "per-crop")
-    import_pack({"rgb": root}, "per-crop", manifest, tmp_path / "a.h5")
-    monkeypatch.setattr(stream_module, "BLOCK_BYTES", 1)
-    import_pack({"rgb": root}, "per-crop", manifest, tmp_path / "b.h5")
+    import_features(root, tmp_path / "a.h5", layout="per-crop", manifest=manifest)
+    monkeypatch.setattr(video_module, "BLOCK_BYTES", 1)
+    import_features(root, tmp_path / "b.h5", layout="per-crop", manifest=manifest)
     with FeaturePack.open(tmp_path / "a.h5") as a, FeaturePack.open(tmp_path / "b.h5") as b:
         assert a.content_sha256 == b.content_sha256
 
@@ -388,8 +417,61 @@ def test_many_blocks_make_the_same_pack(
 def test_c3d_features_of_ucf_crime(reference: Path, tmp_path: Path) -> None:
     root = reference / "c3d_ucf_crime"
     manifest = find_manifest("ucf-crime", "test")
-    report = import_pack({"rgb": root}, "sultani", manifest, tmp_path / "p.h5", allow_missing=True)
+    report = import_features(
+        root, tmp_path / "p.h5", layout="sultani", manifest=manifest, allow_missing=True
+    )
     assert (report.videos, report.snippets, report.extra) == (10, 320, [])
     with FeaturePack.open(tmp_path / "p.h5") as pack:
         norms = [np.linalg.norm(pack.features(id).astype(np.float64), axis=2) for id in pack.ids]
     np.testing.assert_allclose(norms, 1, atol=1e-3)
+
+
+@pytest.mark.parametrize("lines", ["Abuse028_x264", "Abuse/Abuse028_x264.mp4  Abuse  165  240"])
+def test_a_list_of_videos(
+    lines: str, write_files: WriteFiles, features: Features, manifest: Manifest, tmp_path: Path
+) -> None:
+    """Official lists name videos, not files; all files of a video are taken."""
+    root = write_files(features, "per-crop")
+    (tmp_path / "l.txt").write_text(lines)
+    report = import_features(
+        root,
+        tmp_path / "p.h5",
+        layout="per-crop",
+        manifest=manifest,
+        list_file=tmp_path / "l.txt",
+        allow_missing=True,
+    )
+    assert (report.videos, report.extra, report.absent) == (1, [], [])
+    with FeaturePack.open(tmp_path / "p.h5") as pack:
+        assert pack.ids == (ABUSE,)
+
+
+def test_a_list_that_names_nothing(
+    write_files: WriteFiles, features: Features, manifest: Manifest, tmp_path: Path
+) -> None:
+    root = write_files(features)
+    (tmp_path / "l.txt").write_text("01_0014\n01_0015\n")
+    message = r"no file for any of the 2 lines of .*l.txt \(first: '01_0014'\); its lines must name"
+    with pytest.raises(ManifestError, match=message):
+        import_features(
+            root, tmp_path / "p.h5", manifest=manifest, list_file=str(tmp_path / "l.txt")
+        )
+
+
+@pytest.mark.parametrize("layout", ["rtfm", "per-crop", "ten-first", "video-features", "sultani"])
+def test_a_layout_that_is_not_given(
+    layout: str, write_files: WriteFiles, features: Features, manifest: Manifest, tmp_path: Path
+) -> None:
+    crops = 1 if layout in ("video-features", "sultani") else 10
+    root = write_files({id: array[:, :crops] for id, array in features.items()}, layout)
+    report = import_features(str(root), str(tmp_path / "p.h5"), manifest=manifest)
+    assert report.layout == layout
+    assert Path(report) == tmp_path / "p.h5"
+
+
+@pytest.mark.parametrize("source", [{}, {"depth": "files"}])
+def test_modalities_that_are_wrong(
+    source: dict[str, str], manifest: Manifest, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="give a folder for rgb, flow or both"):
+        import_features(source, tmp_path / "p.h5", layout="rtfm", manifest=manifest)

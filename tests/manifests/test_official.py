@@ -283,7 +283,7 @@ def test_the_command(reference: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(command) == 1
     error = capsys.readouterr().err
     assert error.startswith("Error: ")
-    assert "dataset.toml is there already; name another folder or remove it" in error
+    assert "dataset.toml already exists; choose another --out" in error
     with pytest.raises(InputError, match="dataset 'nothing': has to be one of avenue, "):
         write_official("nothing", tmp_path, tmp_path)
 
@@ -309,5 +309,5 @@ def test_rows(tmp_path: Path) -> None:
 
 def test_a_video_on_both_sides_is_refused() -> None:
     entries = load_dataset("tad").test.entries
-    with pytest.raises(ManifestError, match="is in train and in test"):
+    with pytest.raises(ManifestError, match="is in both train and test"):
         OfficialSplit(entries, entries[:1])

@@ -1,1 +1,1 @@
-"""Which videos there are, what is known of them, and their frame-level ground truth."""
+"""Datasets: manifests of videos, their construction, and frame-level ground truth."""

@@ -91,18 +91,10 @@ class Entry(Settings):
             raise ValueError(f"must be 0 (normal) or 1 (abnormal), got {value!r}")
         return value
 
-    @field_validator("events")
+    @field_validator("events", "class_events")
     @classmethod
-    def _check_events(cls, value: tuple[Event, ...] | None) -> tuple[Event, ...] | None:
-        _check_intervals(value or ())
-        return value
-
-    @field_validator("class_events")
-    @classmethod
-    def _check_class_events(
-        cls, value: Mapping[str, tuple[Event, ...]] | None
-    ) -> Mapping[str, tuple[Event, ...]] | None:
-        for events in (value or {}).values():
+    def _check_events(cls, value: Any) -> Any:
+        for events in value.values() if isinstance(value, Mapping) else (value or (),):
             _check_intervals(events)
         return value
 

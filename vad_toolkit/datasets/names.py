@@ -1,9 +1,9 @@
-"""Names that published lists and feature files give to videos, matched to a manifest's ids.
+"""Video names in published lists and feature files, matched to the ids of a manifest.
 
 `G:\\UCF_Test_ten_crop_i3d\\Abuse028_x264_i3d.npy`, `Abuse028_x264__0.npy` and
-`Abuse/Abuse028_x264.mp4` all are the video `Abuse/Abuse028_x264`. A name is cut down by fixed steps
-and has to be equal to exactly one id, or to the last part of exactly one: nothing is guessed from
-what merely looks alike.
+`Abuse/Abuse028_x264.mp4` all stand for the video `Abuse/Abuse028_x264`. A name is shortened in
+fixed steps and must equal exactly one id, or the last part of exactly one id: similar names are
+never guessed.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Iterable, Iterator
 
 from vad_toolkit.errors import ManifestError
 
-# Of feature files and of videos; of a video's name itself nothing is ever a suffix ("1995__#01").
+# Only suffixes of feature and video files: names of videos may contain dots ("1995__#01").
 _SUFFIX = re.compile(r"\.(npy|npz|txt|h5|mp4|avi|mkv|mov|webm|gif)$", re.IGNORECASE)
 _CROP = re.compile(r"__([0-9])$")
 _TAGS = ("_i3d", "_c3d", "_rgb", "_flow")
-_CODEC = "_x264"  # in UCF-Crime's file names, not in every list of them
+_CODEC = "_x264"  # in UCF-Crime's file names, but not in all lists of them
 
 
 class NameIndex:
-    """Finds ids by published names."""
+    """An index of video ids by published names."""
 
     def __init__(self, ids: Iterable[str]) -> None:
         self._ids = set[str]()
@@ -34,13 +34,13 @@ class NameIndex:
             self._bare.setdefault(tail.removesuffix(_CODEC), set()).add(id)
 
     def find(self, name: str) -> str | None:
-        """The id that a published name stands for; None where there is none.
+        """Return the id that a published name stands for, or None.
 
         Raises:
-            ManifestError: the name stands for several ids.
+            ManifestError: If the name could be several ids.
         """
         for form in name_forms(name):
-            parts = form.split("/")  # of an id with folders, below those of another machine
+            parts = form.split("/")  # the id may follow folders of another machine
             for start in range(len(parts)):
                 if (id := "/".join(parts[start:])) in self._ids:
                     return id
@@ -49,8 +49,7 @@ class NameIndex:
                 found = table.get(key, set())
                 if len(found) > 1:
                     raise ManifestError(
-                        f"{name!r} stands for several videos: {', '.join(sorted(found))}; give it "
-                        "with its folder"
+                        f"{name!r} could be any of {', '.join(sorted(found))}; add its folder"
                     )
                 if found:
                     return next(iter(found))
@@ -58,10 +57,10 @@ class NameIndex:
 
 
 def name_forms(name: str) -> Iterator[str]:
-    """The forms of a published name that may be an id, longest first.
+    """Yield the forms of a published name that may be an id, longest first.
 
-    Folders stay, backslashes become slashes; then go the suffix, the crop's number (`__0`), and
-    the tags of feature files (`_i3d`).
+    Folders are kept and backslashes become slashes. The suffix, the crop's number (`__0`) and the
+    tags of feature files (`_i3d`) are removed one after the other.
     """
     form = name.strip().replace("\\", "/").removeprefix("./")
     yield form

@@ -1,4 +1,4 @@
-"""What a manifest holds, in numbers."""
+"""Counts of a manifest's videos, classes, sources, frames and events."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from vad_toolkit.datasets.manifest import NORMAL, Entry, Manifest
 
 SNIPPET_FRAMES = 16
-SHORT_SNIPPETS = 32  # what methods that cut videos into 32 segments need
+SHORT_SNIPPETS = 32  # methods that cut a video into 32 segments need at least this many
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Counts of a manifest. A video of several classes counts once in each.
+    """Counts of a manifest. A video with several classes counts once in each.
 
-    Numbers of frames are None where they are known of no video. "Abnormal frames" are those inside
-    events; they are cut at the video's last frame, where its length is known.
+    A number of frames is None if it is not known for any video. Abnormal frames are the frames
+    inside events, which are cut at the video's last frame if its length is known.
     """
 
     dataset: str
@@ -25,28 +25,28 @@ class Summary:
     videos: int
     normal: int
     abnormal: int
-    anomaly_classes: int  # classes besides "normal"
+    anomaly_classes: int  # classes other than "normal"
     classes: Mapping[str, int]  # videos by class, sorted by name; normal videos are "normal"
     multi_class_videos: int
-    sources: int  # originals that are known
-    without_source: int  # videos whose original is not given
-    frames: int  # of the videos whose length is known: decoded, else the container's
-    frames_not_known: int  # videos whose length is not known
+    sources: int  # known original videos
+    without_source: int  # videos whose original is not known
+    frames: int  # of the videos with known length: decoded, else the container's
+    frames_not_known: int  # videos with unknown length
     decoded_frames: int | None
     container_frames: int | None
-    differing_counts: int  # videos whose decoded and container frames are known and differ
+    differing_counts: int  # videos whose decoded and container frames differ
     longest_video: int | None  # frames
-    short_videos: int  # videos of fewer than 32 snippets of 16 frames, the last one filled up
+    short_videos: int  # videos with fewer than 32 snippets of 16 frames, the last one padded
     events: int
-    events_not_known: int  # abnormal videos whose events are not known
-    several_events: int  # videos with more than one
+    events_not_known: int  # abnormal videos with unknown events
+    several_events: int  # videos with more than one event
     events_past_end: int  # events that end after the video's last frame
-    frames_with_events: int  # frames of the abnormal videos whose length and events are known
+    frames_with_events: int  # frames of abnormal videos with known length and events
     abnormal_frames: int
-    annotated_abnormal_frames: int  # the same, not cut
+    annotated_abnormal_frames: int  # the same, but not cut
 
 
-def summarise(manifest: Manifest) -> Summary:
+def summarize(manifest: Manifest) -> Summary:
     """Count a manifest's videos, classes, sources, frames and events."""
     classes: Counter[str] = Counter()
     for entry in manifest:
@@ -92,13 +92,13 @@ def _counts_differ(entry: Entry) -> bool:
 
 
 def _ends_late(entry: Entry) -> int:
-    """How many of a video's events end after its last frame; 0 where its length is not known."""
+    """Count the events that end after the last frame; 0 if the length is not known."""
     end = entry.length
     return 0 if end is None else sum(stop > end for _, stop in entry.events or ())
 
 
 def _event_frames(entry: Entry, end: int | None) -> int:
-    """Frames inside a video's events, before frame `end` where that is given."""
+    """Count the frames inside events, up to frame `end` if it is given."""
     return sum(
         max(0, (stop if end is None else min(stop, end)) - start)
         for start, stop in entry.events or ()

@@ -48,9 +48,7 @@ def test_a_whole_folder_gives_the_published_entries(
     assert (built.info, built.notes, built.validation) == (small.info, (), ())
 
 
-def test_suffixes_folders_and_names_may_differ(
-    small: Dataset, make_videos: MakeVideos
-) -> None:
+def test_suffixes_folders_and_names_may_differ(small: Dataset, make_videos: MakeVideos) -> None:
     root = make_videos("fight/a.mov", "b.mp4", "all/fight/C_x264.MP4")
     binding = bind(small, root)
     built = binding.build()
@@ -72,7 +70,7 @@ def test_what_is_not_as_published_is_named(small: Dataset, make_videos: MakeVide
     binding = bind(small, root)
     assert binding.lines() == [
         "missing: no/b",
-        "differs: fight/c: 5 frames, published with 8",
+        "differs: fight/c: 5 frames, 8 are published",
         r"extra, not used: 'ex\ntra.mp4'",
         "extra, not used: 'extra/d.mp4'",
         "3 videos: 1 found (0 renamed), 1 missing, 0 ambiguous, 0 damaged, 1 of another length; "
@@ -90,9 +88,9 @@ def test_a_part_says_what_its_numbers_mean(small: Dataset, make_videos: MakeVide
     assert ([e.id for e in built.train], built.test) == (["fight/a"], ())
     (note,) = built.notes
     assert note == (
-        "A part of small: 1 of 2 train videos (0 of 1 normal, 1 of 1 abnormal), 0 of 1 test videos "
-        "(0 of 0 normal, 0 of 1 abnormal). Numbers from these test videos are theirs alone: they "
-        "cannot be compared with numbers from the whole small."
+        "Part of small: 1 of 2 train videos (0 of 1 normal, 1 of 1 abnormal), 0 of 1 test videos "
+        "(0 of 0 normal, 0 of 1 abnormal). Results on these test videos cannot be compared with "
+        "results on the whole small."
     )
     assert (built.info.notes, built.info.arrays) == (f"Of three. {note}", {})
 
@@ -100,7 +98,7 @@ def test_a_part_says_what_its_numbers_mean(small: Dataset, make_videos: MakeVide
 def test_a_whole_test_side_can_be_compared(small: Dataset, make_videos: MakeVideos) -> None:
     built = bind(small, make_videos("fight/c.mp4")).build(allow_missing=True)
     assert (built.train, len(built.test)) == ((), 1)
-    assert "scores on them can be compared with published ones" in built.info.notes
+    assert "results on them can be compared with published ones" in built.info.notes
     assert built.info.arrays == small.info.arrays
 
 
@@ -108,7 +106,7 @@ def test_counting_compares_what_decodes(small: Dataset, make_videos: MakeVideos)
     make_videos("fight/c.mp4", frames=5)
     root = make_videos("fight/a.mp4", "no/b.mp4")
     first, _ = bind(small, root, count=True).lines()
-    assert first == "differs: fight/c: 5 frames decoded, published with 8"
+    assert first == "differs: fight/c: 5 frames decode, 8 are published"
 
 
 @pytest.mark.parametrize(
@@ -117,12 +115,12 @@ def test_counting_compares_what_decodes(small: Dataset, make_videos: MakeVideos)
         ({}, None),
         ({"frames": 8}, None),
         ({"frames": 7}, None),  # OpenCV's count is one more in many files
-        ({"frames": 9}, "8 frames, published with 9"),
-        ({"frames": 6}, "8 frames, published with 6"),
+        ({"frames": 9}, "8 frames, 9 are published"),
+        ({"frames": 6}, "8 frames, 6 are published"),
         ({"frames": 7, "container_frames": 8}, None),
         ({"frames": 8, "container_frames": 9}, None),  # a container that tells the truth
-        ({"frames": 7, "container_frames": 7}, "8 frames, published with 7"),
-        ({"container_frames": 7}, "8 frames, published with 7"),
+        ({"frames": 7, "container_frames": 7}, "8 frames, 7 are published"),
+        ({"container_frames": 7}, "8 frames, 7 are published"),
     ],
 )
 def test_lengths(
@@ -133,7 +131,7 @@ def test_lengths(
     differs: str | None,
 ) -> None:
     binding = bind(make_dataset((make_entry("a", **facts),)), make_videos("a.mp4"))
-    assert binding.differing == (() if differs is None else (f"a: {differs}",))
+    assert binding.problems["differs"] == (() if differs is None else (f"a: {differs}",))
 
 
 def test_what_was_unknown_is_filled_in(
@@ -172,9 +170,7 @@ def test_two_files_for_a_video_are_named(small: Dataset, make_videos: MakeVideos
     assert first.startswith("ambiguous: fight/a: could be any of 'x/a.mp4', 'y/a.mp4'; keep one")
 
 
-def test_links_may_not_lead_out(
-    small: Dataset, make_videos: MakeVideos, tmp_path: Path
-) -> None:
+def test_links_may_not_lead_out(small: Dataset, make_videos: MakeVideos, tmp_path: Path) -> None:
     root = make_videos("fight/a.mp4", "no/b.mp4")
     (root / "fight" / "c.mp4").symlink_to(root / "fight" / "a.mp4")
     assert len(bind(small, root).found) == 3

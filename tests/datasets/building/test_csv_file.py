@@ -60,25 +60,33 @@ def test_without_a_split_column_the_rule_splits(root: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "row", "message"),
     [
-        ("path", "a.mp4", r"csv:1: column label is missing; needed are path, label"),
+        ("path", "a.mp4", r"csv:1: column label is missing; required: path, label"),
         (
             "path,label,clas",
             "a.mp4,1,x",
-            r"'clas' is not known; allowed are path, label, id",
+            r"unknown column 'clas'; allowed, separated by commas: path, label, id",
         ),
-        ("path,label", "a.mp4,normal", r"csv:3: label = 'normal': has to be 0 \(normal\) or 1"),
+        ("path,label", "a.mp4,normal", r"csv:3: label must be 0 \(normal\) or 1 .*, got 'normal'"),
         ("path,label", "x.mp4,1", r"csv:3: no file or folder of frames 'x.mp4' in .*raw"),
-        ("path,label", "../a.mp4,1", r"csv:3: .*has to be a relative path"),
-        ("path,label", "/etc/a.mp4,1", r"csv:3: path '/etc/a.mp4' does not lie in .*raw"),
-        ("path,label", "d.mp4,1", r"csv:3: id 'd' stands in .*csv:2 already"),
-        ("path,label,id", "a.mp4,1,x//y", r"csv:3: id 'x//y': id = 'x//y': has to be a relative"),
-        ("path,label,id", "a.mp4,1,d/e", r"id 'd' is a video and the folder of 'd/e'"),
-        ("path,label,split", "a.mp4,1,val", r"csv:3: split = 'val': has to be train or test"),
+        ("path,label", "../a.mp4,1", r"csv:3: .*must be a relative path"),
+        ("path,label", "/etc/a.mp4,1", r"csv:3: path '/etc/a.mp4' is not inside .*raw"),
+        ("path,label", "d.mp4,1", r"csv:3: id 'd' is already in .*csv:2;"),
+        ("path,label,id", "a.mp4,1,x//y", r"csv:3: id 'x//y': field id: 'x//y' must be a relative"),
+        ("path,label,id", "a.mp4,1,d/e", r"id 'd' is a video and also the folder of 'd/e'"),
+        ("path,label,split", "a.mp4,1,val", r"csv:3: split must be train or test, got 'val'"),
         ("path,label,split", "a.mp4,1,test", r"csv:2: split is empty; give it in every row, or in"),
-        ("path,label,events", "a.mp4,1,4", r"csv:3: events: '4' has to be START-STOP in frames"),
-        ("path,label,events", "a.mp4,1,9-4", r"csv:3: id 'a': events = .*start < stop"),
-        ("path,label,events", "a.mp4,1,1-4;3-6", r"csv:3: id 'a': events = .*must not overlap"),
-        ("path,label,events", "a.mp4,0,1-4", r"csv:3: id 'a': events: a video with label 0 has"),
+        ("path,label,events", "a.mp4,1,4", r"csv:3: events must look like 10-40;80-95 .*, got '4'"),
+        (
+            "path,label,events",
+            "a.mp4,1,9-4",
+            r"csv:3: id 'a': field events: \[9, 4\) must start before it stops",
+        ),
+        (
+            "path,label,events",
+            "a.mp4,1,1-4;3-6",
+            r"csv:3: id 'a': field events: \[3, 6\) must not begin before the event",
+        ),
+        ("path,label,events", "a.mp4,0,1-4", r"csv:3: id 'a': events: a video with label 0 must"),
         ("path,label,classes", "a.mp4,0,fall", r"csv:3: id 'a': classes: a video with label 0"),
     ],
 )
@@ -90,12 +98,12 @@ def test_a_wrong_row_is_named(root: Path, header: str, row: str, message: str) -
 
 def test_a_source_may_not_be_divided(root: Path) -> None:
     file = write(root, "path,label,split,source", "a.mp4,1,train,s", "c.mp4,0,test,s")
-    with pytest.raises(ManifestError, match="source 's' is in train and in test"):
+    with pytest.raises(ManifestError, match="source 's' is in both train and test"):
         build_csv_manifest(file, root)
 
 
 def test_an_empty_file(root: Path) -> None:
-    with pytest.raises(ManifestError, match="holds no rows; one a video is needed"):
+    with pytest.raises(ManifestError, match="no videos; one row per video is needed"):
         build_csv_manifest(write(root, "path,label"), root)
 
 

@@ -71,7 +71,7 @@ def test_events_come_from_a_file(make_videos: MakeVideos, tmp_path: Path) -> Non
     ("row", "message"),
     [
         ("Fight/z,1,2", "no video 'Fight/z'; ids are paths without suffix"),
-        ("Non-Fight/x,1,2", "id 'Non-Fight/x': events: a video with label 0 has none"),
+        ("Non-Fight/x,1,2", "id 'Non-Fight/x': events: a video with label 0 must not have any"),
     ],
 )
 def test_events_that_belong_to_none(
@@ -81,7 +81,7 @@ def test_events_that_belong_to_none(
     events.write_text(f"id,start,end\n{row}\n")
     with pytest.raises(ManifestError, match=f"events.csv: {message}"):
         build_folder_manifest(make_videos(*PLAIN), events=events)
-    with pytest.raises(InputError, match="trimmed and events exclude each other"):
+    with pytest.raises(InputError, match="give either trimmed or events"):
         build_folder_manifest(make_videos(*PLAIN), events=events, trimmed=True)
 
 
@@ -109,8 +109,8 @@ def test_one_source_stays_on_one_side(make_videos: MakeVideos) -> None:
 @pytest.mark.parametrize(
     ("pattern", "error", "message"),
     [
-        ("(", InputError, "is no regular expression"),
-        ("Fight", InputError, "has no group; put the source's part in"),
+        ("(", InputError, "is not a regular expression"),
+        ("Fight", InputError, "has no group; put the source's name in"),
         (r"/(\d+)$", ManifestError, r"video 'Fight/a' does not match the source pattern"),
         (r"a(\d*)", ManifestError, r"video 'Fight/a' does not match the source pattern"),
     ],
@@ -140,14 +140,18 @@ def test_normal_can_be_named(make_videos: MakeVideos) -> None:
 @pytest.mark.parametrize(
     ("paths", "normal", "message"),
     [
-        (("a/x.mp4", "b/y.mp4"), (), r"none of the classes 'a', 'b' looks normal; name it with"),
+        (
+            ("a/x.mp4", "b/y.mp4"),
+            (),
+            r"none of the classes 'a', 'b' has a normal name; choose with",
+        ),
         (("normal/x.mp4", "nofight/y.mp4", "b/z.mp4"), (), r"more than one of the classes"),
-        (("a/x.mp4", "normal/y.mp4"), ("c",), r"no class 'c'; there are 'a', 'normal'"),
-        (("normal/y.mp4",), (), r"all classes are normal \('normal'\); an abnormal one is needed"),
-        (("normal/y.mp4", "x.mp4"), (), r"video 'x.mp4' lies in no class folder"),
-        (("normal/y.mp4", "a/x.mp4", "a/x.avi"), (), r"would both be video 'a/x'"),
-        (("normal/y.mp4", "a/x.mp4"), (), r"label 0: 1 videos of 1 sources cannot stand on both"),
-        ((), (), r"raw holds no videos; it has to hold one folder of videos a class"),
+        (("a/x.mp4", "normal/y.mp4"), ("c",), r"unknown class 'c'; available: 'a', 'normal'"),
+        (("normal/y.mp4",), (), r"all classes \('normal'\) are normal; one must be abnormal"),
+        (("normal/y.mp4", "x.mp4"), (), r"video 'x.mp4' is not in a class folder"),
+        (("normal/y.mp4", "a/x.mp4", "a/x.avi"), (), r"would both have the id 'a/x'"),
+        (("normal/y.mp4", "a/x.mp4"), (), r"1 videos with label 0 from 1 sources cannot be"),
+        ((), (), r"raw holds no videos; it must hold one folder of videos per class"),
     ],
 )
 def test_a_folder_that_is_not_clear(
@@ -186,8 +190,8 @@ def test_a_split_folder_is_taken_as_it_is(make_videos: MakeVideos) -> None:
     assert ids(built.train) == ["Train/fall/a", "Train/normal/a"]
     assert {e.id: e.events for e in built.test} == {"TEST/fall/a": ((0, 8),), "TEST/normal/b": None}
     assert built.notes == (
-        "taken as split already: TEST, Train, val",
-        "folder 'val' is not used: validation videos come from train",
+        "the folder is already split: TEST, Train, val",
+        "folder 'val' is not used: validation videos are taken from train",
     )
 
 
@@ -195,15 +199,15 @@ def test_val_is_taken_for_test_where_there_is_none(make_videos: MakeVideos) -> N
     root = make_videos("train/Fight/a.mp4", "train/NonFight/a.mp4", "val/Fight/b.mp4")
     built = build_folder_manifest(root, trimmed=True)
     assert ids(built.test) == ["val/Fight/b"]
-    assert "there is no test folder: 'val' is taken for test" in built.notes
+    assert "there is no test folder: 'val' is used as test" in built.notes
 
 
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("other/fall/b.mp4", r"is split already \(test, train\), but 'other' stands beside"),
+        ("other/fall/b.mp4", r"is already split \(test, train\), but also has 'other'"),
         ("Training/fall/b.mp4", r"has several train folders: Training, train"),
-        ("train/b.mp4", r"video 'train/b.mp4' lies in no class folder"),
+        ("train/b.mp4", r"video 'train/b.mp4' is not in a class folder"),
     ],
 )
 def test_a_split_folder_that_is_not_clear(make_videos: MakeVideos, path: str, message: str) -> None:
@@ -213,7 +217,7 @@ def test_a_split_folder_that_is_not_clear(make_videos: MakeVideos, path: str, me
 
 def test_a_split_folder_may_not_share_sources(make_videos: MakeVideos) -> None:
     root = make_videos("train/fall/a_1.mp4", "train/normal/b_1.mp4", "test/fall/a_2.mp4")
-    with pytest.raises(ManifestError, match="source 'a' is in train and in test"):
+    with pytest.raises(ManifestError, match="source 'a' is in both train and test"):
         build_folder_manifest(root, source_pattern=r"/([ab])_\d$")
 
 
@@ -232,5 +236,5 @@ def test_folders_of_frames_are_videos_of_the_class_above(make_frames: MakeVideos
 
 def test_frames_in_the_place_of_a_class_are_refused(make_frames: MakeVideos) -> None:
     root = make_frames("abnormal", "normal/01")
-    with pytest.raises(ManifestError, match="video 'abnormal' lies in no class folder"):
+    with pytest.raises(ManifestError, match="video 'abnormal' is not in a class folder"):
         build_folder_manifest(root)

@@ -33,7 +33,9 @@ def test_runs_are_events(mask: list[int], events: tuple[tuple[int, int], ...]) -
 
 
 def test_a_mask_of_pixels_is_refused() -> None:
-    with pytest.raises(ManifestError, match=r"shape \(3, 2\): it has to hold one value a frame"):
+    with pytest.raises(
+        ManifestError, match=r"must have one value per frame, shape \(n,\), got shape \(3, 2\)"
+    ):
         mask_events(np.zeros((3, 2), np.uint8))
 
 
@@ -93,13 +95,15 @@ def test_maps_with_a_hole(tmp_path: Path) -> None:
     write_maps(tmp_path, "a", [0, 1, 0])
     hole = tmp_path / "Scene1" / "a_annotations" / "a_0001_gt.png"
     hole.write_text("no image")
-    with pytest.raises(ManifestError, match=r"a_0001_gt.png: not a PNG image that can be read"):
+    with pytest.raises(ManifestError, match=r"a_0001_gt.png: not a readable PNG image"):
         read_masks(tmp_path, ["a"])
     hole.unlink()
     with pytest.raises(ManifestError, match=r"a_annotations: the map of frame 1 is missing"):
         read_masks(tmp_path, ["a"])
     (hole.parent / "a_0000_gt.png").unlink()
-    with pytest.raises(ManifestError, match=r"holds no map \.\.\._FRAME_gt.png of frame 0 or 1"):
+    with pytest.raises(
+        ManifestError, match=r"has no map \.\.\._FRAME_gt.png of the first frame, 0 or 1"
+    ):
         read_masks(tmp_path, ["a"])
 
 
@@ -107,11 +111,14 @@ def test_maps_with_a_hole(tmp_path: Path) -> None:
     ("array", "message"),
     [
         (np.array([0, None], object), r"x.npy: an array of Python objects, .* np.save\(PATH, "),
-        (np.array([0.0, 1.0]), r"x.npy: float64 of shape \(2,\); a mask has one whole number"),
-        (np.zeros((2, 2), np.uint8), r"x.npy: uint8 of shape \(2, 2\); a mask has"),
-        (np.array(["a"]), r"x.npy: <U1 of shape \(1,\)"),
+        (
+            np.array([0.0, 1.0]),
+            r"x.npy: a mask must have one integer per frame, .* got float64 of shape \(2,\)",
+        ),
+        (np.zeros((2, 2), np.uint8), r"x.npy: a mask must .*, got uint8 of shape \(2, 2\)"),
+        (np.array(["a"]), r"x.npy: a mask must .*, got <U1 of shape \(1,\)"),
         (np.array([], np.uint8), "x.npy: "),
-        (None, r"x.npy: not an array that can be read"),
+        (None, r"x.npy: not a readable array"),
     ],
 )
 def test_arrays_that_are_no_masks(
@@ -129,8 +136,8 @@ def test_arrays_that_are_no_masks(
 def test_matlab_files_that_are_no_masks(tmp_path: Path) -> None:
     path = tmp_path / "1_label.mat"
     for content, message in (
-        ({"other": np.zeros(3)}, "1_label.mat: holds no variable volLabel"),
-        ({"volLabel": np.zeros((2, 2))}, "volLabel has to be a cell with a mask of pixels"),
+        ({"other": np.zeros(3)}, "1_label.mat: has no variable volLabel"),
+        ({"volLabel": np.zeros((2, 2))}, "volLabel must be a cell with one pixel mask per frame"),
     ):
         savemat(path, content)
         with pytest.raises(ManifestError, match=message):
@@ -144,9 +151,9 @@ def test_matlab_files_that_are_no_masks(tmp_path: Path) -> None:
 
 
 def test_folders_that_hold_no_masks(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match=r"holds no masks: VIDEO.npy, NUMBER_label.mat or"):
+    with pytest.raises(ManifestError, match=r"holds no masks \(VIDEO.npy, NUMBER_label.mat or"):
         read_masks(tmp_path, ["a"])
-    with pytest.raises(InputError, match="not a folder; --masks has to name"):
+    with pytest.raises(InputError, match="not a folder; --masks must name"):
         read_masks(tmp_path / "none", ["a"])
     write_npy(tmp_path, "01", [1])
     write_mat(tmp_path, "01", [1])
@@ -169,7 +176,7 @@ def built(make_entry: Callable[..., Entry]) -> BuiltDataset:
 def test_abnormal_videos_take_their_events_from_masks(built: BuiltDataset, tmp_path: Path) -> None:
     write_npy(tmp_path, "v", [0, 1, 0])
     with pytest.raises(
-        ManifestError, match=r"holds no mask of 1 abnormal test videos \(first: s/b\); complete it"
+        ManifestError, match=r"has no mask for 1 abnormal test videos \(first: s/b\); complete"
     ):
         with_masks(built, tmp_path)
     write_npy(tmp_path, "b", [1, 0, 0, 1])
@@ -185,9 +192,9 @@ def test_abnormal_videos_take_their_events_from_masks(built: BuiltDataset, tmp_p
 @pytest.mark.parametrize(
     ("video", "mask", "message"),
     [
-        ("b", [1, 0, 0], "video 's/b': its mask has 3 frames, it has 4"),
-        ("v", [1, 0], "video 'v': its mask has 2 frames, it has 4 by its container"),
-        ("b", [0, 0, 0, 0], "video 's/b' is abnormal, and its mask has no abnormal frame"),
+        ("b", [1, 0, 0], "video 's/b': the mask has 3 frames, but the video has 4"),
+        ("v", [1, 0], "video 'v': the mask has 2 frames, but the video has 4 according to its"),
+        ("b", [0, 0, 0, 0], "video 's/b' is abnormal, but its mask has no abnormal frame"),
     ],
 )
 def test_masks_that_do_not_fit(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from vad_toolkit.datasets.building.match import Matches, match_files, smooth, stem_of
+from vad_toolkit.datasets.building.match import Matches, match_files, normalize, stem_of
 from vad_toolkit.datasets.manifest import Entry
 from vad_toolkit.datasets.registry import DATASETS, load_dataset
 
@@ -64,7 +64,7 @@ def test_folders_tell_equal_names_apart() -> None:
     only = match_files(entries, ["01.avi"])
     assert only.files == {}
     assert only.ambiguous["test_videos/01"] == (
-        "'01.avi' could also be 'train_videos/01'; keep published folders"
+        "'01.avi' could also be 'train_videos/01'; keep the published folders"
     )
     half = match_files(entries, ["test_videos/01.avi"])  # what is joined is not used again
     assert half == Matches(files={"test_videos/01": "test_videos/01.avi"})
@@ -74,7 +74,8 @@ def test_several_files_for_one_video_are_told(shanghai: list[Entry]) -> None:
     matches = match_files(shanghai, ["a/01_0015.mp4", "b/01_0015.avi", "01_001.avi"])
     assert matches.files == {"01_001": "01_001.avi"}
     assert matches.ambiguous == {
-        "01_0015": "could be any of 'a/01_0015.mp4', 'b/01_0015.avi'; keep one, or its own path"
+        "01_0015": "could be any of 'a/01_0015.mp4', 'b/01_0015.avi'; keep one of them, or restore "
+        "its path"
     }
     assert matches.extra == ["a/01_0015.mp4", "b/01_0015.avi"]
 
@@ -89,7 +90,7 @@ def test_names_of_films(form: str, folder: str) -> None:
     assert bool(matches.renamed) is (form == "NFD")
 
 
-def test_numbers_in_names_are_not_smoothed_over() -> None:
+def test_numbers_in_names_are_not_normalizeed_over() -> None:
     train = entry("T/Normal_Videos003_x264", "T/Normal_Videos003_x264.mp4")
     matches = match_files([train], ["Normal_Videos_003_x264.mp4", "Normal_Videos03_x264.mp4"])
     assert matches.files == {}
@@ -100,7 +101,7 @@ def test_stems() -> None:
     assert stem_of("a/b.MP4") == "a/b"
     assert stem_of("Bad.Boys.1995__#01-11-55") == "Bad.Boys.1995__#01-11-55"
     assert stem_of("frames/01_0015") == "frames/01_0015"
-    assert smooth("Abuse/Abuse028_x264") == smooth("abuse/ABUSE028") == "abuse/abuse028"
+    assert normalize("Abuse/Abuse028_x264") == normalize("abuse/ABUSE028") == "abuse/abuse028"
 
 
 @pytest.mark.parametrize("name", DATASETS)

@@ -33,12 +33,12 @@ def test_a_normal_video_is_normal_throughout(make_entry: MakeEntry) -> None:
 
 
 def test_unknown_events_give_no_ground_truth(make_entry: MakeEntry) -> None:
-    with pytest.raises(ManifestError, match="video 'a' is abnormal and its events are not known"):
+    with pytest.raises(ManifestError, match="video 'a' is abnormal, but its events are not known"):
         frame_labels(make_entry("a", 1), 3)
 
 
 def test_a_negative_length(make_entry: MakeEntry) -> None:
-    with pytest.raises(InputError, match="video 'a': frames = -1; has to be 0 or more"):
+    with pytest.raises(InputError, match="video 'a': frames must be 0 or more, got -1"):
         frame_labels(make_entry("a", 0), -1)
 
 

@@ -1,1 +1,1 @@
-"""Manifests from folders of videos, CSV files and official lists."""
+"""Construction of manifests from folders of videos, CSV files and benchmark datasets."""

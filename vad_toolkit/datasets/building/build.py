@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+from vad_toolkit.core.files import check_new_file
 from vad_toolkit.datasets.dataset_info import INFO_FILE, DatasetInfo, write_dataset_info
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.datasets.source_split import check_sides
@@ -82,8 +83,4 @@ def refuse_existing(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; --out must name a folder")
     for name in (INFO_FILE, *SIDES.values()):
-        if (out / name).exists():
-            raise InputError(
-                f"{out / name} already exists; choose another --out (manifests are never "
-                "overwritten)"
-            )
+        check_new_file(out / name, "manifests")

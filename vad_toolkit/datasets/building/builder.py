@@ -118,9 +118,7 @@ def _bind(
     timeout_seconds: float = 60.0,
     progress: ProgressCallback = silent,
 ) -> BuiltDataset:
-    binding = bind(
-        dataset, root, count=count, timeout_seconds=timeout_seconds, progress=progress
-    )
+    binding = bind(dataset, root, count=count, timeout_seconds=timeout_seconds, progress=progress)
     for line in binding.lines():
         note(line)
     built = binding.build(allow_missing)

@@ -1,9 +1,9 @@
-"""A dataset from a folder of videos, one sub-folder a class, split already or not."""
+"""Folders of videos: datasets with one sub-folder per class, already split or not."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from vad_toolkit.datasets.source_split import split_by_source
 from vad_toolkit.datasets.video_files import video_ids
 from vad_toolkit.errors import InputError, ManifestError
 
-# Compared in lower case without spaces and signs: "Non-Violence" is nonviolence.
+# Compared in lower case, without spaces and punctuation: "Non-Violence" is nonviolence.
 NORMAL_NAMES = frozenset(
     {
         "normal", "normals", "normalvideo", "normalvideos", "normalevents",
@@ -26,7 +26,7 @@ NORMAL_NAMES = frozenset(
         "noviolence", "nonviolence", "nonviolent",
     }
 )  # fmt: skip
-SIDES: Mapping[str, frozenset[str]] = {
+SIDE_NAMES: Mapping[str, frozenset[str]] = {
     "train": frozenset({"train", "training"}),
     "test": frozenset({"test", "testing"}),
     "val": frozenset({"val", "valid", "validation"}),
@@ -37,61 +37,66 @@ SIDES: Mapping[str, frozenset[str]] = {
 class _File:
     id: str
     path: str
-    kind: str  # its class
-    side: str  # "train", "test", or "" where the folder is not split
+    kind: str  # class
+    side: str  # "train" or "test", or "" if the folder is not split
 
 
 def build_folder_manifest(
     root: Path,
     *,
-    normal: Sequence[str] = (),
+    normal: str | Sequence[str] = (),
     test_fraction: float = 0.3,
     seed: int = 0,
     source_pattern: str | None = None,
     trimmed: bool = False,
-    events: Path | None = None,
+    events: str | Path | None = None,
     count: bool = False,
     name: str | None = None,
     timeout_seconds: float = 60.0,
     progress: ProgressCallback = silent,
 ) -> BuiltDataset:
-    """Make train and test entries of a folder with one sub-folder a class.
+    """Build train and test entries of a folder with one sub-folder per class.
 
-    A folder that is split already (sub-folders train and test, in any case, with classes inside) is
-    taken as it is; a `val` folder is left out, or taken for test where there is no test folder.
+    A folder that is already split (sub-folders train and test, in any letter case, with classes
+    inside) keeps its split. A `val` folder is used as test if there is no test folder, and is left
+    out otherwise.
 
     Args:
-        root: the folder of raw videos. Classes may have sub-folders; they become part of the ids.
-        normal: classes that are normal. By default the one class whose name is in NORMAL_NAMES.
-        test_fraction: of each label, for test; 0 makes only a train manifest. Not used where the
-            folder is split already.
-        seed: of the split (`split_by_source`).
-        source_pattern: a regular expression whose first group, searched in the id, names the source
-            video; videos of one source stay on one side.
-        trimmed: abnormal videos are abnormal throughout; in test their event is [0, length).
-        events: a CSV file with columns id, start, end: abnormal intervals [start, end) in frames.
-        count: decode every video and record its frames.
-        name: of the dataset; the folder's own name by default.
-        timeout_seconds: how long a decoder may give no frame.
-        progress: called after each video.
+        root: The folder of raw videos. Sub-folders of classes become part of the ids.
+        normal: The normal class or classes. If empty, the one whose name is in NORMAL_NAMES.
+        test_fraction: Fraction of each label's videos for test; with 0 there is no test side. Not
+            used if the folder is already split.
+        seed: Seed of the split (`split_by_source`).
+        source_pattern: A regular expression, searched in the id, whose first group names the source
+            video. Videos of one source stay on one side.
+        trimmed: Whether all frames of abnormal videos are abnormal: in test they get the event
+            [0, length).
+        events: A CSV file with columns id, start, end: abnormal intervals [start, end) in frames.
+        name: Name of the dataset. If None, the folder's name.
+        count, timeout_seconds, progress: The arguments of `measure`.
 
     Returns:
-        The dataset. Videos that cannot be opened are left out and named in `failures`.
+        The dataset. Videos that cannot be opened are left out and listed in `failures`.
 
     Raises:
-        InputError: an option that is not allowed.
-        ManifestError: no videos, a video in no class folder, normal classes that are not clear, two
-            videos with one id, a source on both sides, or a label that one side would lack.
+        InputError: If an option is not allowed.
+        ManifestError: If there are no videos or no clear normal class, a video is in no class
+            folder, two videos have the same id, a source is on both sides, or a side lacks a label.
     """
     if trimmed and events is not None:
-        raise InputError("trimmed and events exclude each other: a trimmed video is one event")
+        raise InputError("give either trimmed or events: a trimmed video is one event")
     files, notes = _scan(root)
-    normal_classes = _normal_classes(sorted({file.kind for file in files}), normal)
+    wanted = (normal,) if isinstance(normal, str) else normal
+    normal_classes = _normal_classes(sorted({file.kind for file in files}), wanted)
     pattern = None if source_pattern is None else _compile(source_pattern)
-    known = {} if events is None else read_events(events)
+    known = {} if events is None else read_events(Path(events))
     where = str(events or root)
     entries = [_entry(where, file, normal_classes, pattern, known) for file in files]
-    _check_event_ids(events, known, entries)
+    ids = {file.id for file in files}
+    if unknown_ids := [id for id in known if id not in ids]:
+        raise ManifestError(
+            f"{events}: no video {unknown_ids[0]!r}; ids are paths without suffix, such as 'a/b'"
+        )
 
     whole = {entry.id for entry in entries if trimmed and entry.label == 1}
     measured, failures = measure(
@@ -115,8 +120,8 @@ def build_folder_manifest(
     unknown = sum(entry.label == 1 and entry.events is None for entry in test)
     if unknown:
         notes.append(
-            f"the events of {unknown} abnormal test videos are not known, so they have no "
-            "frame-level ground truth: give them with --events, or say --trimmed"
+            f"the events of {unknown} abnormal test videos are not known, so these videos have no "
+            "frame-level ground truth; give --events, or --trimmed"
         )
     return BuiltDataset(
         info=DatasetInfo(name=name or root.resolve().name or "folder"),
@@ -128,13 +133,13 @@ def build_folder_manifest(
 
 
 def _scan(root: Path) -> tuple[list[_File], list[str]]:
-    """Videos with class and side, and notes on what is passed over."""
+    """Return the videos with class and side, and notes about folders that are not used."""
     ids = video_ids(root)
     if not ids:
-        raise ManifestError(f"{root} holds no videos; it has to hold one folder of videos a class")
+        raise ManifestError(f"{root} holds no videos; it must hold one folder of videos per class")
     tops = sorted({path.split("/")[0] for path in ids.values() if "/" in path})
     sides, notes = _sides(root, tops)
-    depth = 1 if sides else 0  # where the class stands in a path
+    depth = 1 if sides else 0  # position of the class in a path
     files: list[_File] = []
     for id, path in ids.items():
         parts = path.split("/")
@@ -142,7 +147,7 @@ def _scan(root: Path) -> tuple[list[_File], list[str]]:
         if side == "val":
             continue
         if len(parts) < depth + 2:
-            raise ManifestError(f"video {path!r} lies in no class folder; move it into one")
+            raise ManifestError(f"video {path!r} is not in a class folder; move it into one")
         files.append(_File(id, path, parts[depth], side))
     holding = {(file.side, file.kind) for file in files}
     for top, side in (sides or {"": ""}).items():
@@ -154,9 +159,9 @@ def _scan(root: Path) -> tuple[list[_File], list[str]]:
 
 
 def _sides(root: Path, tops: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Which first-level folder is which side; empty where the folder is not split."""
+    """Return the sides by first-level folder (none if the folder is not split), and notes."""
     named = {
-        side: [top for top in tops if top.casefold() in names] for side, names in SIDES.items()
+        side: [top for top in tops if top.casefold() in names] for side, names in SIDE_NAMES.items()
     }
     if not named["train"] or not (named["test"] or named["val"]):
         return {}, []
@@ -167,33 +172,35 @@ def _sides(root: Path, tops: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     if others:
         known = ", ".join(sorted(top for folders in named.values() for top in folders))
         raise ManifestError(
-            f"{root} is split already ({known}), but {others[0]!r} stands beside; move it into one"
+            f"{root} is already split ({known}), but also has {others[0]!r}; move it into one"
         )
     sides = {folders[0]: side for side, folders in named.items() if folders}
     if named["test"] and named["val"]:
-        notes = [f"folder {named['val'][0]!r} is not used: validation videos come from train"]
+        notes = [f"folder {named['val'][0]!r} is not used: validation videos are taken from train"]
     elif named["val"]:
         sides[named["val"][0]] = "test"
-        notes = [f"there is no test folder: {named['val'][0]!r} is taken for test"]
+        notes = [f"there is no test folder: {named['val'][0]!r} is used as test"]
     else:
         notes = []
-    return sides, [f"taken as split already: {', '.join(sorted(sides))}", *notes]
+    return sides, [f"the folder is already split: {', '.join(sorted(sides))}", *notes]
 
 
 def _normal_classes(classes: Sequence[str], wanted: Sequence[str]) -> frozenset[str]:
-    """The normal ones of `classes`; as wanted, or found by name."""
+    """Return the normal classes: those that are wanted, or the one with a normal name."""
     listed = ", ".join(repr(name) for name in classes)
     for name in wanted:
         if name not in classes:
-            raise ManifestError(f"no class {name!r}; there are {listed}")
+            raise ManifestError(f"unknown class {name!r}; available: {listed}")
     found = list(wanted) or [
         name for name in classes if re.sub(r"[\W_]", "", name.casefold()) in NORMAL_NAMES
     ]
     if len(found) != 1 and not wanted:
         said = "none" if not found else "more than one"
-        raise ManifestError(f"{said} of the classes {listed} looks normal; name it with --normal")
+        raise ManifestError(
+            f"{said} of the classes {listed} has a normal name; choose with --normal"
+        )
     if len(set(found)) == len(classes):
-        raise ManifestError(f"all classes are normal ({listed}); an abnormal one is needed")
+        raise ManifestError(f"all classes ({listed}) are normal; one must be abnormal")
     return frozenset(found)
 
 
@@ -201,9 +208,9 @@ def _compile(text: str) -> re.Pattern[str]:
     try:
         pattern = re.compile(text)
     except re.error as error:
-        raise InputError(f"source pattern {text!r} is no regular expression: {error}") from error
+        raise InputError(f"source pattern {text!r} is not a regular expression: {error}") from error
     if pattern.groups < 1:
-        raise InputError(f"source pattern {text!r} has no group; put the source's part in ( )")
+        raise InputError(f"source pattern {text!r} has no group; put the source's name in ( )")
     return pattern
 
 
@@ -234,12 +241,3 @@ def _entry(
             "source": source,
         },
     )
-
-
-def _check_event_ids(
-    path: Path | None, known: Mapping[str, tuple[Event, ...]], entries: Iterable[Entry]
-) -> None:
-    ids = {entry.id for entry in entries}
-    for id in known:
-        if id not in ids:
-            raise ManifestError(f"{path}: no video {id!r}; ids are paths without suffix, as 'a/b'")

@@ -1,9 +1,9 @@
-"""Which file of a folder is which video of a manifest, however the folder is laid out.
+"""Matches of the files in a folder with the videos of a manifest, whatever the folder's layout.
 
-Ways to match, from sure to weak: a video's own path; the same path or its id with another suffix;
-the same after smoothing names; then the last parts of its path or id, longest first, each exactly
-and smoothed. A weaker way is taken only for a video and a file that no surer one has joined, and
-only where one file fits one video.
+Matching steps, from strict to loose: the video's own path; its path or id with another suffix; the
+same with normalized names; then the last parts of its path or id, longest first, each exactly and
+normalized. A looser step only considers videos and files that no stricter step has matched, and
+only matches them if exactly one file fits exactly one video.
 """
 
 from __future__ import annotations
@@ -22,9 +22,13 @@ _CODEC = re.compile(r"[\s_-]+x264$")
 
 @dataclass
 class Matches:
-    """Files by video id; `renamed` are the ids whose file has another name than published.
+    """The result of matching.
 
-    `ambiguous`: why no file was taken, by id. `extra`: files that were taken for no video.
+    Attributes:
+        files: Matched file by video id.
+        renamed: Ids of videos whose file has another name than published.
+        ambiguous: Reason why no file was chosen, by video id.
+        extra: Files that match no video.
     """
 
     files: dict[str, str] = field(default_factory=dict)
@@ -34,11 +38,11 @@ class Matches:
 
 
 def match_files(entries: Sequence[Entry], paths: Sequence[str]) -> Matches:
-    """Join a manifest's entries with files.
+    """Match entries of a manifest with files.
 
     Args:
-        entries: the videos to look for.
-        paths: relative POSIX paths of files, or of folders of frames.
+        entries: The videos to look for.
+        paths: Relative POSIX paths of files or folders of frames.
     """
     matches = Matches()
     there = set(paths)
@@ -51,35 +55,35 @@ def match_files(entries: Sequence[Entry], paths: Sequence[str]) -> Matches:
     tails = _table(paths, lambda parts: ["/".join(parts[start:]) for start in range(len(parts))])
     most = max((stem.count("/") for entry in entries for stem in _stems(entry)), default=0) + 1
     for table, length in ((wholes, None), *((tails, length) for length in range(most, 0, -1))):
-        for smoothed in (False, True):
-            _match_keys(matches, taken, entries, table, length, smoothed)
+        for normalized in (False, True):
+            _match_keys(matches, taken, entries, table, length, normalized)
     matches.extra = [path for path in paths if path not in taken]
     return matches
 
 
 def stem_of(path: str) -> str:
-    """A path without the suffix of a video file. Other dots stay: "Bad.Boys.1995__#01" has none."""
+    """Return a path without the suffix of a video file; "Bad.Boys.1995__#01" has no suffix."""
     stem, dot, suffix = path.rpartition(".")
     return stem if dot and f".{suffix.lower()}" in VIDEO_SUFFIXES else path
 
 
-def smooth(stem: str) -> str:
-    """A path's form in which letter case, separators, `_x264` and Unicode forms do not count."""
+def normalize(stem: str) -> str:
+    """Return a path without differences in letter case, separators, `_x264` and Unicode form."""
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())
     return _SEPARATORS.sub("_", _CODEC.sub("", folded))
 
 
-_Table = tuple[dict[str, list[str]], dict[str, list[str]]]  # files by key, exact and smoothed
+_Table = tuple[dict[str, list[str]], dict[str, list[str]]]  # files by exact and by normalized key
 
 
 def _table(paths: Iterable[str], keys: Callable[[list[str]], list[str]]) -> _Table:
     exact: dict[str, list[str]] = {}
-    smoothed: dict[str, list[str]] = {}
+    normalized: dict[str, list[str]] = {}
     for path in paths:
         for key in keys(stem_of(path).split("/")):
             exact.setdefault(key, []).append(path)
-            smoothed.setdefault(smooth(key), []).append(path)
-    return exact, smoothed
+            normalized.setdefault(normalize(key), []).append(path)
+    return exact, normalized
 
 
 def _match_keys(
@@ -88,9 +92,9 @@ def _match_keys(
     entries: Iterable[Entry],
     table: _Table,
     length: int | None,
-    smoothed: bool,
+    normalized: bool,
 ) -> None:
-    """Try one way on all entries that are still open; conflicts are told, not solved by order."""
+    """Apply one step to all unmatched entries. Conflicts are reported, not resolved by order."""
     wanted_by: dict[str, list[str]] = {}
     for entry in entries:
         if entry.id in matches.files or entry.id in matches.ambiguous:
@@ -98,23 +102,27 @@ def _match_keys(
         found = {
             path: None
             for key in _keys(entry, length)
-            for path in table[smoothed].get(smooth(key) if smoothed else key, ())
+            for path in table[normalized].get(normalize(key) if normalized else key, ())
             if path not in taken
         }
         if len(found) > 1:
             names = ", ".join(map(repr, found))
-            matches.ambiguous[entry.id] = f"could be any of {names}; keep one, or its own path"
+            matches.ambiguous[entry.id] = (
+                f"could be any of {names}; keep one of them, or restore its path"
+            )
         for path in found if len(found) == 1 else ():
             wanted_by.setdefault(path, []).append(entry.id)
     for path, ids in wanted_by.items():
         if len(ids) > 1:
             for id in ids:
                 others = ", ".join(repr(other) for other in ids if other != id)
-                matches.ambiguous[id] = f"{path!r} could also be {others}; keep published folders"
+                matches.ambiguous[id] = (
+                    f"{path!r} could also be {others}; keep the published folders"
+                )
             continue
         matches.files[ids[0]] = path
         taken.add(path)
-        if smoothed:
+        if normalized:
             matches.renamed.append(ids[0])
 
 
@@ -124,7 +132,7 @@ def _stems(entry: Entry) -> Iterator[str]:
 
 
 def _keys(entry: Entry, length: int | None) -> Iterator[str]:
-    """Path and id without suffix; with a length, their last `length` parts where they have them."""
+    """Yield path and id without suffix, or their last `length` parts if they have so many."""
     for stem in _stems(entry):
         parts = stem.split("/")
         if length is None:

@@ -1,4 +1,4 @@
-"""What a builder records of videos: frame rate, and frames by container or by decoding."""
+"""Measurement of videos: frame rate, and frames according to the container or by decoding."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def measure(
 ) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
     """Fill in `fps` and `container_frames` from each video's container, and `frames` by decoding.
 
-    A folder of frames is a container that states its number of images, and no rate.
+    A folder of frames counts as a container that states the number of its images and no rate.
 
     Args:
-        entries: whose `path`, under `root`, is measured.
-        root: the folder of raw videos.
-        count: decode every video and record its `frames`. Slow and exact, in a process of its own
-            that a damaged file cannot take down with it.
-        lengths_for: ids of videos whose length is needed; where the container does not tell it,
-            they are decoded without `count` too.
-        timeout_seconds: how long a decoder may give no frame.
-        progress: called after each video.
+        entries: The entries, whose `path` is relative to `root`.
+        root: The folder of raw videos.
+        count: Whether to decode every video and record its `frames`: slow and exact. Decoding runs
+            in a separate process, so that a damaged file cannot crash this one.
+        lengths_for: Ids of videos whose length is needed: they are decoded even without `count` if
+            the container does not state the length.
+        timeout_seconds: Seconds without a frame after which a video is given up.
+        progress: Called after each video.
 
     Returns:
-        The entries that could be measured, in order, and a line for each that could not.
+        The entries that could be measured, in order, and one line for each that could not.
     """
     measured: list[Entry] = []
     failures: list[str] = []

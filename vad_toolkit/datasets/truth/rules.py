@@ -1,8 +1,8 @@
-"""Ground-truth rules: how published code makes one global array of frame labels of a test set.
+"""Ground-truth rules: the ways in which published code labels the frames of a test set.
 
-A rule is data with four parts: how many frames a video counts, how that is rounded to whole
-snippets, how an event's end is read, and what fills the labels after the video's last frame. The
-arrays that the rules below rebuild to the last bit are listed in docs/ground-truth.md.
+A rule is data with four parts: the number of frames of a video, its rounding to whole snippets, the
+interpretation of an event's end, and the labels after the video's last frame. docs/ground-truth.md
+lists the published arrays that these rules reproduce bit by bit.
 """
 
 from __future__ import annotations
@@ -13,39 +13,37 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from vad_toolkit.core.files import read_settings
+from vad_toolkit.core.settings import Settings, describe_error, read_settings
 from vad_toolkit.datasets.manifest import Entry
 from vad_toolkit.datasets.truth.labels import frame_labels
 from vad_toolkit.errors import InputError, ManifestError
 
 
-class Rule(BaseModel):
-    """One rule. Immutable and strict."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+class Rule(Settings):
+    """A ground-truth rule. Immutable and strict."""
 
     count: Literal["decoded", "container"] = Field(
         default="decoded",
-        description="Which of a video's frame counts: `frames` or `container_frames`.",
+        description="The frame count to use: `frames` or `container_frames`.",
     )
     offset: int = Field(default=0, ge=-16, le=16, description="Added to that count.")
     rounding: Literal["none", "floor", "ceil"] = Field(
-        default="none", description="To whole snippets: not at all, down or up."
+        default="none", description="Rounding to whole snippets: none, down or up."
     )
     snippet_frames: int = Field(default=16, ge=1, le=256)
     end: Literal["exclusive", "inclusive"] = Field(
         default="exclusive",
-        description="Whether an event's stop is the first normal frame, or still an abnormal one.",
+        description="Whether an event's stop is the first normal or the last abnormal frame.",
     )
     tail: Literal["events", "repeat"] = Field(
         default="events",
-        description="Labels after the video's last frame: as the events say, which may end there, "
-        "or the last frame's label again.",
+        description="Labels after the video's last frame: according to the events, or the last "
+        "frame's label repeated.",
     )
     dtype: Literal["uint8", "int64", "float32", "float64"] = Field(
-        default="uint8", description="Of the array on disk."
+        default="uint8", description="Type of the array on disk."
     )
 
 
@@ -62,18 +60,23 @@ RULES: Mapping[str, Rule] = {
 def load_rule(
     name_or_file: str, changes: Mapping[str, Mapping[str, Any]] | None = None
 ) -> tuple[str, Rule]:
-    """A rule's name and the rule: built in, of a dataset, or of a .toml or .json file.
+    """Return the name and the fields of a rule: built in, of a dataset, or from a file.
 
     Args:
-        name_or_file: a name in `RULES` or in `changes`, or a file of a rule's fields; its name is
-            the file's stem.
-        changes: fields by rule name (`DatasetInfo.rules`): what a dataset changes in a built-in
-            rule, since its published array reads the same rule in another way; or, under another
-            name, a rule of its own. A file is taken as it is.
+        name_or_file: A name in `RULES` or in `changes`, or a .toml or .json file with the fields of
+            a rule, whose name is the file's stem.
+        changes: Fields by rule name (`DatasetInfo.rules`): a dataset's changes of a built-in rule,
+            since its published array applies the rule differently, or a rule of its own. They do
+            not apply to files.
 
     Raises:
-        InputError: no such rule or file, an unknown field, a value that is not allowed, or a file
-            that is named like a rule.
+        InputError: If there is no such rule or file, a field is unknown or wrong, or the file has
+            the name of a rule.
+
+    Example:
+        >>> name, rule = load_rule("rtfm")
+        >>> rule.rounding, rule.end
+        ('ceil', 'inclusive')
     """
     changes = changes or {}
     known = dict.fromkeys((*RULES, *changes))
@@ -85,25 +88,21 @@ def load_rule(
         fields = read_settings(Path(name_or_file), "ground-truth rule", known)
         if name in known:
             raise InputError(
-                f"ground-truth rule {name_or_file}: {name} is the name of another rule; name the "
-                "file differently"
+                f"ground-truth rule {name_or_file}: {name} is the name of another rule; rename the "
+                "file"
             )
     try:
         return name, Rule.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(
-            f"ground-truth rule {name_or_file}: {where} = {first['input']!r}: {first['msg']}; the "
-            f"fields are {', '.join(Rule.model_fields)}"
-        ) from error
+        problem = describe_error(error, Rule, "field")
+        raise InputError(f"ground-truth rule {name_or_file}: {problem}") from error
 
 
 def label_count(entry: Entry, name: str, rule: Rule) -> int:
-    """How many labels a video has by a rule; the manifest's `label_counts` come before the rule.
+    """Return a video's number of labels; the manifest's `label_counts` take precedence.
 
     Raises:
-        ManifestError: the count that the rule needs is not known, or leaves no label; names the id.
+        ManifestError: If the frame count that the rule needs is not known, or leaves no label.
     """
     published = (entry.label_counts or {}).get(name)
     if published is not None:
@@ -116,23 +115,23 @@ def label_count(entry: Entry, name: str, rule: Rule) -> int:
         labels = -(-labels // unit) * unit
     if labels < 1:
         raise ManifestError(
-            f"video {entry.id!r}: its {counted} frames leave no label by rule {name}; leave it "
-            "out, or choose another rule"
+            f"video {entry.id!r}: {counted} frames are too few for a label by rule {name}; leave "
+            "the video out, or choose another rule"
         )
     return labels
 
 
 def rule_labels(entry: Entry, name: str, rule: Rule) -> NDArray[np.uint8]:
-    """Labels of one video by a rule.
+    """Return the labels of one video by a rule.
 
-    An event that begins after the last label is in none; one that begins in a padded tail is, where
-    the rule's tail is as the events say.
+    An event that begins after the last label has no effect. An event that begins in the padded tail
+    has one if the rule's tail is "events".
 
     Returns:
         labels : np.ndarray [shape=(label_count(entry, name, rule),), uint8], 0 or 1.
 
     Raises:
-        ManifestError: a needed frame count or the events are not known; names the id.
+        ManifestError: If a frame count or the events are needed but not known.
     """
     count = label_count(entry, name, rule)
     if rule.end == "inclusive" and entry.events:
@@ -148,9 +147,9 @@ def rule_labels(entry: Entry, name: str, rule: Rule) -> NDArray[np.uint8]:
 def _counted_frames(entry: Entry, name: str, rule: Rule) -> int:
     field = "frames" if rule.count == "decoded" else "container_frames"
     counted: int | None = getattr(entry, field)
-    if not counted:  # a container may state 0, which says nothing
+    if not counted:  # some containers state 0
         raise ManifestError(
-            f"video {entry.id!r}: rule {name} counts {rule.count} frames, and its {field} are not "
-            "known; add them to its line of the manifest (vad manifest build --count finds them)"
+            f"video {entry.id!r}: rule {name} needs {rule.count} frames, but {field} is not known; "
+            "add it to its line in the manifest (vad manifest build --count finds it)"
         )
     return counted

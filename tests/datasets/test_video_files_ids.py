@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from vad_toolkit.datasets.video_files import video_id, video_ids
 
+from vad_toolkit.datasets.video_files import video_id, video_ids
 from vad_toolkit.errors import InputError, ManifestError
 
 
@@ -23,7 +23,9 @@ def test_ids_are_paths_without_suffix(make_videos: Callable[..., Path]) -> None:
 
 def test_two_files_with_one_id(make_videos: Callable[..., Path]) -> None:
     root = make_videos("a/x.mp4", "a/x.avi")
-    with pytest.raises(ManifestError, match=r"'a/x.avi' and 'a/x.mp4' would both be video 'a/x'"):
+    with pytest.raises(
+        ManifestError, match=r"'a/x.avi' and 'a/x.mp4' would both have the id 'a/x'"
+    ):
         video_ids(root)
 
 
@@ -56,11 +58,13 @@ def test_a_file_and_a_folder_of_one_id(
     make_videos: Callable[..., Path], make_frames: Callable[..., Path]
 ) -> None:
     make_videos("01.avi")
-    with pytest.raises(ManifestError, match=r"'01' and '01.avi' would both be video '01'"):
+    with pytest.raises(ManifestError, match=r"'01' and '01.avi' would both have the id '01'"):
         video_ids(make_frames("01", frames=1))
 
 
 def test_the_root_is_no_video_itself(make_frames: Callable[..., Path]) -> None:
     root = make_frames("01", frames=1)
-    with pytest.raises(ManifestError, match=r"01 is one video, a folder of frames; name the fol"):
+    with pytest.raises(
+        ManifestError, match=r"01 is a single video \(frames\); name the folder above"
+    ):
         video_ids(root / "01")
