@@ -1,14 +1,11 @@
-"""`vad extract`: raw videos to a feature pack."""
+"""`vad extract`: extract features of videos into a pack."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-
-from vad_toolkit.errors import InputError
 
 from .common import (
     ANY_PATH,
@@ -19,18 +16,17 @@ from .common import (
     parse_settings,
     print_json,
     print_pairs,
+    print_table,
     progress_reporter,
     settings_option,
 )
-from .extract_plan import print_plan
 
 if TYPE_CHECKING:
+    from vad_toolkit.extraction.cost import CostEstimate
     from vad_toolkit.extraction.extract import ExtractSummary
-    from vad_toolkit.extraction.sources import VideoSource
-    from vad_toolkit.recipes.recipe import Recipe
 
-DEFAULT_RECIPE = "i3d-rgb-tencrop"
 PRECISIONS = ("float32", "tf32", "bfloat16")
+COUNTED_BY = {"manifest": "by manifest", "container": "by container", "bytes": "guessed from bytes"}
 
 
 @click.command()
@@ -39,21 +35,22 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
     "--manifest",
     "manifests",
     multiple=True,
-    type=EXISTING_FILE,
-    help="Extract the videos of a manifest (with --root); may be given again, for train and test.",
+    metavar="FILE",
+    help="Extract the videos of a manifest (with --root): a file, or the name of a dataset. May be "
+    "repeated, for train and test.",
 )
 @click.option("--root", type=EXISTING_FOLDER, help="The folder that a manifest's paths start from.")
 @click.option(
     "--recipe",
-    help="A name, or a .toml or .json file. Names: i3d-rgb-tencrop (default), i3d-rgb-fivecrop, "
-    "i3d-rgb-center, i3d-rgb-flow-tencrop, i3d-rgb-flow-center, and those of published features: "
-    "rtfm, gowtham, deepmil, xd-violence, video-features; torchvision's networks: s3d, mvit_v2_s, "
-    "swin3d_t and others.",
+    help="A preset, or a .toml or .json file. Presets: i3d-rgb-tencrop (default), "
+    "i3d-rgb-fivecrop, i3d-rgb-center, i3d-rgb-flow-tencrop, i3d-rgb-flow-center; those of "
+    "published features: rtfm, gowtham, deepmil, xd-violence, video-features; torchvision's "
+    "networks: s3d, mvit_v2_s, swin3d_t and others.",
 )
-@click.option("--like", type=EXISTING_FILE, help="Take the recipe of this pack.")
+@click.option("--like", type=EXISTING_FILE, help="Use the recipe of this pack.")
 @settings_option(
     "Change a field of the recipe: --set crops=center, --set flow.algorithm=raft-large. May be "
-    "given again."
+    "repeated."
 )
 @click.option(
     "--precision",
@@ -61,46 +58,46 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
     help="Short for --set precision=...; tf32 is for GPUs.",
 )
 @click.option("--out", required=True, type=ANY_PATH, help="The pack to write (.h5).")
-@click.option("--dataset", default=None, help="Name of the dataset, kept in the pack.")
-@click.option("--license", "licence", default="not stated", help="Licence, kept in the pack.")
+@click.option("--dataset", default=None, help="Name of the dataset, stored in the pack.")
+@click.option("--license", default="not stated", help="License, stored in the pack.")
 @decoder_options
 @click.option(
     "--device",
     default="auto",
     show_default=True,
-    help="auto, cpu, cuda or cuda:N; several, as in cuda:0,cuda:1, have a process each; all: every "
-    "CUDA device.",
+    help="auto, cpu, cuda or cuda:N; several, as in cuda:0,cuda:1, with one process per device; "
+    "all: every CUDA device.",
 )
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    help="Decoder processes.  [default: 1 on a CPU, one a core on a GPU, up to 16]",
+    help="Decoder processes.  [default: 1 on a CPU, one per core on a GPU, up to 16]",
 )
 @click.option(
     "--batch",
     type=click.IntRange(min=1),
-    help="Clips a forward pass; halved where a GPU's memory is short. Networks that take whole "
-    "snippets have one at least.  [default: on a CPU 2, 5 or a snippet; on a GPU 128 of whole "
-    "snippets, else found by trying]",
+    help="Clips per forward pass; halved if a GPU runs out of memory. A network that takes whole "
+    "snippets gets at least one.  [default: on a CPU 2, 5 or one snippet; on a GPU 128 for whole "
+    "snippets, else measured]",
 )
 @click.option(
     "--shard",
     metavar="I/N",
-    help="Extract only the I-th of N shares of the videos, into NAME.I-of-N.h5 beside --out.",
+    help="Extract only share I of N of the videos, into NAME.I-of-N.h5 next to --out.",
 )
 @click.option(
     "--engine",
     type=click.Choice(("local", "ray")),
     default="local",
     show_default=True,
-    help="ray: on the machines of a Ray cluster, a task a video.",
+    help="ray: on the machines of a running Ray cluster, one task per video.",
 )
-@click.option("--address", help="Of the Ray cluster, HOST:PORT.  [default: RAY_ADDRESS, or here]")
-@click.option("--dry-run", is_flag=True, help="Show what it would cost; nothing is written.")
+@click.option("--address", help="Address of the Ray cluster, HOST:PORT.  [default: RAY_ADDRESS]")
+@click.option("--dry-run", is_flag=True, help="Print the expected cost; nothing is written.")
 @json_option
 def extract(
     videos: tuple[Path, ...],
-    manifests: tuple[Path, ...],
+    manifests: tuple[str, ...],
     root: Path | None,
     recipe: str | None,
     like: Path | None,
@@ -108,7 +105,7 @@ def extract(
     precision: str | None,
     out: Path,
     dataset: str | None,
-    licence: str,
+    license: str,
     decoder: str,
     allow_damaged: int,
     timeout: float,
@@ -121,11 +118,11 @@ def extract(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Make features of VIDEOS (files or folders), or of a manifest's videos, into a pack.
+    """Extract features of VIDEOS (files or folders), or of a manifest's videos, into a pack.
 
-    A folder of numbered images (000.jpg, 001.jpg, ...) is one video, wherever it lies.
-    Finished videos are safe at once: after an interruption the same command goes on where it was.
-    A video that cannot be used is a line in failures.jsonl beside the pack, and the exit code is 1.
+    A folder of numbered images (000.jpg, 001.jpg, ...) is one video. Finished videos are kept:
+    after an interruption the same command resumes. A video that cannot be used is a line in
+    failures.jsonl next to the pack, and the exit code is 1.
 
     \b
     Examples:
@@ -137,104 +134,64 @@ def extract(
       vad extract videos/ --out features.h5 --shard 2/4
       vad extract videos/ --out features.h5 --device all
     """
-    from vad_toolkit.extraction.extract import extract_pack, local_engine
-    from vad_toolkit.extraction.extractor import Extractor
-    from vad_toolkit.extraction.plan import Shard
+    from vad_toolkit import api
 
-    if address is not None and engine != "ray":
-        raise click.UsageError("--address is for --engine ray")
-    made_by = _recipe(recipe, like, parse_settings(settings), precision)
-    sources, name = _sources(videos, manifests, root)
-    part = None if shard is None else Shard.parse(shard)
-    make = partial(
-        Extractor,
-        made_by,
-        decoder=decoder,
-        timeout_seconds=timeout,
-        jobs=jobs,
-        batch=batch,
-        allow_damaged=allow_damaged,
-    )
+    overrides = parse_settings(settings)
+    if precision is not None:
+        overrides["precision"] = precision
     if dry_run:
-        print_plan(sources, made_by, out, make, device, part, engine, as_json)
+        cost = api.estimate_extraction(
+            videos,
+            recipe,
+            out,
+            manifest=manifests,
+            root=root,
+            like=like,
+            overrides=overrides,
+            decoder=decoder,
+            allow_damaged=allow_damaged,
+            timeout_seconds=timeout,
+            device=device,
+            decode_jobs=jobs,
+            batch_size=batch,
+            shard=shard,
+            engine=engine,
+        )
+        _print_cost(cost, as_json)
         return
-    own, pack = (sources, out) if part is None else (part.take(sources), part.pack(out))
-    if not own:
-        click.echo(f"note: share {part} has no videos: there are only {len(sources)}", err=True)
-        return
-    if engine == "ray":
-        from vad_toolkit.extraction.ray_engine import ray_engine
-
-        chosen = ray_engine(make, device, address)
-    else:
-        chosen = local_engine(make, device)
     with progress_reporter() as progress:
-        summary = extract_pack(
-            own,
-            made_by,
-            pack,
-            dataset=dataset or name,
-            licence=licence,
-            engine=chosen,
+        summary = api.extract(
+            videos,
+            recipe,
+            out,
+            manifest=manifests,
+            root=root,
+            like=like,
+            overrides=overrides,
+            dataset=dataset,
+            license=license,
+            decoder=decoder,
+            allow_damaged=allow_damaged,
+            timeout_seconds=timeout,
+            device=device,
+            decode_jobs=jobs,
+            batch_size=batch,
+            shard=shard,
+            engine=engine,
+            address=address,
             progress=progress,
         )
-    rows = _summary(summary)
-    if part is not None:
-        missing = part.missing(out, (source.id for source in sources))
-        rows |= {"videos of other shares to come": len(missing)}
-        rows |= {} if missing else {"to merge": part.merge_command(out)}
-    _print_summary(summary, rows, as_json)
+    _print_summary(summary, as_json)
     if summary.failures:
         raise SystemExit(1)
 
 
-def _recipe(
-    name: str | None, like: Path | None, settings: dict[str, Any], precision: str | None
-) -> Recipe:
-    """The recipe by name or file, or that of a pack, with the fields that were given."""
-    from vad_toolkit.packs.pack import FeaturePack
-    from vad_toolkit.recipes.recipe import Recipe, change_recipe, load_recipe
-
-    if precision is not None:
-        settings = {**settings, "precision": precision}
-    if like is None:
-        return load_recipe(name or DEFAULT_RECIPE, settings)
-    if name is not None:
-        raise click.UsageError("give either --recipe or --like")
-    with FeaturePack.open(like) as pack:
-        if not isinstance(pack.recipe, Recipe):
-            raise InputError(
-                f"{like} holds imported features ({pack.recipe.layout}), which no recipe here "
-                "makes: give --recipe, a preset of published features perhaps"
-            )
-        return change_recipe(pack.recipe, settings)
-
-
-def _sources(
-    videos: tuple[Path, ...], manifests: tuple[Path, ...], root: Path | None
-) -> tuple[list[VideoSource], str]:
-    """The videos to extract, and a name for the dataset."""
-    from vad_toolkit.datasets.manifest import read_manifest
-    from vad_toolkit.datasets.video_files import video_paths
-    from vad_toolkit.extraction.sources import VideoSource, list_sources
-
-    if bool(videos) == bool(manifests):
-        raise click.UsageError("give either videos or folders, or --manifest FILE --root DIR")
-    if videos:
-        return list_sources(videos), videos[0].resolve().name
-    if root is None:
-        raise click.UsageError("--manifest needs --root, the folder that its paths start from")
-    loaded = [read_manifest(path) for path in manifests]
-    sources = [
-        VideoSource(entry.id, path, entry.frames, entry.fps)
-        for manifest in loaded
-        for entry, path in zip(manifest, video_paths(manifest, root), strict=True)
-    ]
-    return sources, loaded[0].dataset
-
-
-def _summary(summary: ExtractSummary) -> dict[str, str | int | float]:
-    return {
+def _print_summary(summary: ExtractSummary, as_json: bool) -> None:
+    for note in summary.notes:
+        click.echo(f"note: {note}", err=True)
+    for failure in summary.failures:
+        click.echo(f"failed: {failure.id}: {failure.reason}", err=True)
+    rows: dict[str, str | int | float] = {
         "pack": str(summary.pack),
         "videos extracted": len(summary.extracted),
         "videos reused": len(summary.reused),
@@ -243,16 +200,78 @@ def _summary(summary: ExtractSummary) -> dict[str, str | int | float]:
         "snippets": summary.snippets,
         "seconds": round(summary.seconds, 1),
     }
-
-
-def _print_summary(
-    summary: ExtractSummary, rows: dict[str, str | int | float], as_json: bool
-) -> None:
-    for note in summary.notes:
-        click.echo(f"note: {note}", err=True)
-    for failure in summary.failures:
-        click.echo(f"failed: {failure.id}: {failure.reason}", err=True)
+    if summary.remaining is not None:
+        rows["videos of other shares to come"] = summary.remaining
+    if summary.merge_command is not None:
+        rows["to merge"] = summary.merge_command
     if as_json:
         print_json({name.replace(" ", "_"): value for name, value in rows.items()})
     else:
         print_pairs(rows)
+
+
+def _print_cost(cost: CostEstimate, as_json: bool) -> None:
+    rate, seconds = cost.frames_per_second, cost.seconds
+    shares = [
+        {"share": number, "videos": videos, "frames": frames}
+        for number, (videos, frames) in enumerate(cost.shares, start=1)
+    ]
+    if as_json:
+        print_json(
+            {
+                "pack": str(cost.pack),
+                "videos": cost.videos,
+                "videos_done_already": cost.videos_done,
+                "frames": cost.frames,
+                **{f"videos_counted_by_{by}": cost.counted_by.get(by, 0) for by in COUNTED_BY},
+                "hours_of_video": round(cost.hours, 2),
+                "snippets": cost.snippets,
+                "clips": cost.clips,
+                "flop": cost.flop,
+                "pack_bytes": cost.pack_bytes,
+                "decoded_bytes": cost.decoded_bytes,
+                "device": cost.device,
+                "devices": cost.devices,
+                "measured_frames_a_second": None if rate is None else round(rate, 2),
+                "estimated_seconds": None if seconds is None else round(seconds),
+                **({"shares": shares} if shares else {}),
+            }
+        )
+        return
+    counted = ", ".join(
+        f"{cost.counted_by[by]} {text}" for by, text in COUNTED_BY.items() if by in cost.counted_by
+    )
+    print_pairs(
+        {
+            "pack": cost.pack,
+            "videos": f"{cost.videos} to do, {cost.videos_done} done already",
+            "frames": f"{cost.frames:,}" + (f" (videos: {counted})" if counted else ""),
+            "hours of video": f"{cost.hours:.2f}",
+            "snippets": f"{cost.snippets:,}",
+            "clips": f"{cost.clips:,}",
+            "network": f"{cost.flop / 1e9:,.0f} GFLOP",
+            "pack size": _size(cost.pack_bytes),
+            "frames decoded": f"{_size(cost.decoded_bytes)} in all, a small part at a time",
+            "rate": "not measured"
+            if rate is None
+            else f"{rate:.2f} frames per second ({cost.device}, measured now from file to "
+            "features)",
+            "time": "-" if seconds is None else f"{_duration(seconds)} (devices: {cost.devices})",
+        }
+    )
+    if shares:
+        click.echo()
+        print_table(shares)
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{seconds:.0f} s" if minutes < 2 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"

@@ -129,7 +129,7 @@ def test_a_video_that_kills_twice_is_given_up_and_nothing_else(
     became = run(tmp_path, ids, ahead=3)
     for id in ids:
         if id.startswith("poison"):
-            assert "its process died twice (at last: SIGKILL, perhaps for lack of mem" in became[id]
+            assert "its worker process died twice (last: SIGKILL, perhaps because" in became[id]
             assert len(takers(tmp_path, id)) == 2
         else:
             assert became[id] == f"made {id}"
@@ -141,7 +141,9 @@ def test_a_first_video_that_kills_takes_one_of_two_processes(tmp_path: Path, for
 
 
 def test_all_processes_die(tmp_path: Path, forked: None) -> None:
-    with pytest.raises(VadError, match=r"all processes died \(the last one: SIGKILL.*is kept"):
+    with pytest.raises(
+        VadError, match=r"all worker processes died \(the last one: SIGKILL.*is kept"
+    ):
         run(tmp_path, ["poison-1", "poison-2", "v"])
     assert multiprocessing.active_children() == []
 

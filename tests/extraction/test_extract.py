@@ -11,7 +11,7 @@ import torch
 from vad_toolkit.core.progress import ProgressEvent
 from vad_toolkit.errors import InputError, PackError, WeightsError
 from vad_toolkit.extraction.extract import extract_pack
-from vad_toolkit.extraction.in_progress import _Video
+from vad_toolkit.extraction.in_progress import VideoInProgress
 from vad_toolkit.extraction.sources import VideoSource, list_sources
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.recipes.recipe import Recipe, load_recipe
@@ -107,7 +107,7 @@ def test_bad_ids(recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no videos to extract"):
         extract_pack([], recipe, tmp_path / "pack.h5")
     twice = [VideoSource("a", tmp_path / "1.mp4"), VideoSource("a", tmp_path / "2.mp4")]
-    with pytest.raises(PackError, match="'a' is there twice"):
+    with pytest.raises(PackError, match="'a' occurs twice"):
         extract_pack(twice, recipe, tmp_path / "pack.h5")
     inside = [VideoSource("a", tmp_path / "1.mp4"), VideoSource("a/b", tmp_path / "2.mp4")]
     with pytest.raises(PackError, match="cannot be a video and a folder of videos"):
@@ -119,14 +119,14 @@ def test_features_that_are_not_finite_are_a_failure(
     videos: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One video whose numbers leave float16 is listed; the others are kept."""
-    whole = _Video._copy
+    whole = VideoInProgress._copy
 
-    def broken(self: _Video) -> None:
+    def broken(self: VideoInProgress) -> None:
         whole(self)
         if len(self.host["rgb"]) == 1:
             self.host["rgb"].fill_(torch.inf)
 
-    monkeypatch.setattr(_Video, "_copy", broken)
+    monkeypatch.setattr(VideoInProgress, "_copy", broken)
     summary = extract_pack(list_sources([videos / "good"]), recipe, tmp_path / "pack.h5")
     assert summary.extracted == ("0", "1")
     assert [failure.id for failure in summary.failures] == ["2"]

@@ -84,7 +84,7 @@ def test_gpu_agrees_with_the_cpu(
 
 def test_too_short_under_drop(videos: Path, recipe: Recipe) -> None:
     drop = Recipe.model_validate({**recipe.model_dump(), "tail": "drop", "snippet_frames": 40})
-    with pytest.raises(DecodeError, match="33 frames, fewer than one"):
+    with pytest.raises(DecodeError, match="33 frames, too few for one snippet"):
         Extractor(drop).extract(videos / "good" / "1.mp4")
 
 
@@ -208,16 +208,18 @@ def test_a_rate_that_only_the_manifest_knows(recipe: Recipe, tmp_path: Path) -> 
     assert found.features is not None
     assert (found.features.meta.fps, found.features.meta.frames) == (8.0, 33)
     assert found.features.streams["rgb"].shape == (2, 1, 1024)
-    with pytest.raises(DecodeError, match="states no frame rate"):
+    with pytest.raises(DecodeError, match="but the video has no"):
         Extractor(slow).extract(tmp_path)
 
 
-@pytest.mark.parametrize(("jobs", "batch"), [(1, 2), (3, 2), (3, 5)])
-def test_company_changes_nothing(videos: Path, recipe: Recipe, jobs: int, batch: int) -> None:
+@pytest.mark.parametrize(("decode_jobs", "batch_size"), [(1, 2), (3, 2), (3, 5)])
+def test_company_changes_nothing(
+    videos: Path, recipe: Recipe, decode_jobs: int, batch_size: int
+) -> None:
     """A video's features are the same bits, whatever else is decoded or in its batch with it."""
     sources = list_sources([videos])
-    alone = Extractor(recipe, batch=batch)
-    together = Extractor(recipe, jobs=jobs, batch=batch)
+    alone = Extractor(recipe, batch_size=batch_size)
+    together = Extractor(recipe, decode_jobs=decode_jobs, batch_size=batch_size)
     found = {item.source.id: item for item in together.extract_many(sources)}
     assert set(found) == {source.id for source in sources}
     for source in sources:
@@ -243,7 +245,7 @@ def test_a_video_fails_once(videos: Path, recipe: Recipe, monkeypatch: pytest.Mo
     )
     slow = load_recipe("i3d-rgb-center", {**recipe.model_dump(), "frame_rate": 4})
     (found,) = Extractor(slow).extract_many([VideoSource("a", path)])
-    assert "states no frame rate" in str(found.error)
+    assert "but the video has no" in str(found.error)
 
 
 def played(paths: Iterable[Path], script: Iterable[Event]) -> Iterator[Event]:
@@ -253,7 +255,7 @@ def played(paths: Iterable[Path], script: Iterable[Event]) -> Iterator[Event]:
 
 def test_leaving_early_leaves_no_decoder(videos: Path, recipe: Recipe) -> None:
     before = set(threading.enumerate())
-    results = Extractor(recipe, jobs=2).extract_many(list_sources([videos / "good"]))
+    results = Extractor(recipe, decode_jobs=2).extract_many(list_sources([videos / "good"]))
     next(results)
     results.close()
     assert set(threading.enumerate()) <= before

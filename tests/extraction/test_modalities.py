@@ -7,9 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torchvision.transforms.v2 import functional as tv
 
-from vad_toolkit.extraction.modalities import ClipStream, FlowClips, RgbClips
-from vad_toolkit.extraction.normalise import normalise
+from vad_toolkit.extraction.modalities import ClipStream, FlowClips, RgbClips, normalise
+from vad_toolkit.extraction.resize import resize_frames
 from vad_toolkit.flow.quantise import QUANTISATIONS
 from vad_toolkit.recipes.recipe import Recipe, load_recipe
 
@@ -109,3 +110,16 @@ def test_pixels_are_normalised_and_rounded_once(dtype: torch.dtype) -> None:
         .permute(0, 4, 1, 2, 3)
         .is_contiguous(memory_format=torch.channels_last_3d)
     )
+
+
+@pytest.mark.parametrize(("crops", "count"), [("center", 1), ("five", 5), ("ten", 10)])
+def test_crops_of_a_16_to_9_video(crops: str, count: int) -> None:
+    """From 1280x720 over 455x256: the crops of all modalities are torchvision's, to the pixel."""
+    made_by = load_recipe("i3d-rgb-center", {"crops": crops})
+    pixels = torch.randint(0, 256, (16, 72, 128, 3), dtype=torch.uint8).repeat(1, 10, 10, 1)
+    resized = resize_frames(pixels, made_by.resize)
+    assert resized.shape[2:] == (256, 455)
+    clips = list(RgbClips(made_by, torch.float32).push(resized))
+    cut = {1: lambda x, size: [tv.center_crop(x, size)], 5: tv.five_crop, 10: tv.ten_crop}[count]
+    for clip, crop in zip(clips, cut(resized, [224, 224]), strict=True):
+        assert torch.equal(clip, normalise(crop, "x*2/255-1").permute(0, 2, 3, 1))

@@ -73,7 +73,7 @@ def test_shares_are_whole_equal_and_the_same_in_any_order(
 
 def test_ids_that_could_not_be_merged_are_refused() -> None:
     twice = sized(1, 2)
-    with pytest.raises(PackError, match="there twice"):
+    with pytest.raises(PackError, match="occurs twice"):
         share_videos([*twice, twice[0]], 2)
 
 

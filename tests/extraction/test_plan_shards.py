@@ -8,7 +8,7 @@ import pytest
 
 from vad_toolkit.errors import InputError
 from vad_toolkit.extraction.extract import extract_pack
-from vad_toolkit.extraction.failures import Failure, write_failures
+from vad_toolkit.extraction.failures import FAILURES, Failure, write_failures
 from vad_toolkit.extraction.plan import Shard
 from vad_toolkit.extraction.sources import VideoSource, list_sources
 from vad_toolkit.packs.merge import merge_packs
@@ -18,7 +18,7 @@ from vad_toolkit.recipes.recipe import Recipe
 
 @pytest.mark.parametrize("text", ["", "1", "0/4", "5/4", "1/0", "-1/4", "1/4/2", "a/b", "1/999999"])
 def test_what_is_no_shard(text: str) -> None:
-    with pytest.raises(InputError, match="has to be I/N"):
+    with pytest.raises(InputError, match="shard must be I/N"):
         Shard.parse(text)
 
 
@@ -61,7 +61,8 @@ def test_four_shards_merged_are_one_run(videos: Path, recipe: Recipe, tmp_path: 
 
 def test_what_is_missing(tmp_path: Path) -> None:
     out = tmp_path / "a.h5"
-    write_failures(Shard(1, 2).pack(out), [Failure("bad", "bad.mp4", "why")])
-    write_failures(tmp_path / "other.h5", [Failure("good", "good.mp4", "why")])
+    file = tmp_path / FAILURES
+    write_failures(file, [Failure("bad", "bad.mp4", "why")], pack="a.1-of-2.h5")
+    write_failures(file, [Failure("good", "good.mp4", "why")], pack="other.h5")
     (tmp_path / "a.2-of-2.h5").write_bytes(b"damaged")
     assert Shard(1, 2).missing(out, ["bad", "good"]) == ["good"]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional as tv
 
-from vad_toolkit.core.crops import CORNERS, MIRRORED, TEN_CROP_ORDERS
+from vad_toolkit.core.crops import CENTER, CORNERS, MIRRORED, TEN_CROP_ORDERS
 from vad_toolkit.extraction.snippets import SnippetCutter, crop_views
 from vad_toolkit.recipes.recipe import Recipe
 
@@ -67,11 +67,36 @@ def test_ten_crops_in_torchvisions_order() -> None:
     assert made[5][0, 0, :, 1].tolist() == [9, 8, 7, 6]
 
 
-@pytest.mark.parametrize(("height", "width"), [(256, 341), (341, 256), (257, 258), (224, 224)])
+def middle(length: int, size: int) -> int:
+    """The first pixel of a center crop; half a pixel is rounded to an even number."""
+    half, odd = divmod(length - size, 2)
+    return half + half % 2 if odd else half
+
+
+@pytest.mark.parametrize("width", [455, 453, 341, 339, 256, 225, 224])
+@pytest.mark.parametrize("height", [256, 257, 259])
+def test_center_crops_are_where_torchvision_cuts_them(height: int, width: int) -> None:
+    """Also 256x455, a 16:9 video, with half a pixel: 115.5 is 116; 114.5 is 114."""
+    assert (middle(455, 224), middle(453, 224), middle(256, 224)) == (116, 114, 16)
+    for order, mirrored in ((CENTER, False), (CORNERS, False), (CORNERS + MIRRORED, True)):
+        made = dict(zip(order, views(places(height, width), order, 224), strict=True))
+        top, left = middle(height, 224), middle(width, 224)
+        assert made["center"][0, 0, 0].tolist() == [top, left]
+        assert made["center"][0, -1, -1].tolist() == [top + 223, left + 223]
+        if mirrored:
+            column = width - 1 - left
+            assert made["center mirrored"][0, 0, 0].tolist() == [top, column]
+            assert made["center mirrored"][0, -1, -1].tolist() == [top + 223, column - 223]
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(256, 455), (455, 256), (256, 341), (341, 256), (257, 258), (224, 224)]
+)
 def test_crops_are_torchvisions(height: int, width: int) -> None:
     generator = torch.Generator().manual_seed(0)
     snippet = torch.randint(0, 256, (2, height, width, 3), dtype=torch.uint8, generator=generator)
     expected = tv.ten_crop(snippet.permute(0, 3, 1, 2), [224, 224])
+    assert torch.equal(expected[4], tv.center_crop(snippet.permute(0, 3, 1, 2), [224, 224]))
     for view, other in zip(views(snippet, CORNERS + MIRRORED, 224), expected, strict=True):
         assert torch.equal(view.permute(0, 3, 1, 2), other)
 

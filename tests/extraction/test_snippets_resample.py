@@ -53,8 +53,8 @@ def test_chunks_change_nothing(frames: int, chunk: int, fps: float, rate: float 
 
 
 def test_a_video_without_a_rate_is_refused() -> None:
-    with pytest.raises(DecodeError, match="takes 25 frames a second, and the video states no"):
+    with pytest.raises(DecodeError, match="takes 25 frames per second, but the video has no"):
         FrameTaker(at(25), 0.0)
-    with pytest.raises(InputError, match="states no frame rate"):
+    with pytest.raises(InputError, match="but the video has no"):
         at(25).snippet_count(100)
     assert at(None).snippet_count(100) == 7

@@ -15,13 +15,14 @@ def test_sources(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert [s.id for s in list_sources([tmp_path])] == ["a", "b c/a", "b c/d"]
+    assert list_sources(str(tmp_path)) == list_sources([tmp_path])
     assert [s.id for s in list_sources([tmp_path / "b c" / "d.avi"])] == ["d"]
-    with pytest.raises(InputError, match="would both be 'a'"):
+    with pytest.raises(InputError, match="have the same id 'a'"):
         list_sources([tmp_path, tmp_path / "b c" / "a.mp4"])
-    with pytest.raises(InputError, match="no video or folder"):
+    with pytest.raises(InputError, match="nothing' does not exist; give"):
         list_sources([tmp_path / "nothing"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no videos below"):
+    with pytest.raises(InputError, match="empty' holds no videos"):
         list_sources([tmp_path / "empty"])
 
 
@@ -37,8 +38,8 @@ def test_sources_that_are_folders_of_frames(
     monkeypatch.chdir(tmp_path / "b" / "01.02")
     assert list_sources([Path()]) == [VideoSource("01.02", Path())]
     assert list_sources([Path("../03/../01.02/.")])[0].id == "01.02"
-    with pytest.raises(InputError, match=r"would both be '01.02'"):
+    with pytest.raises(InputError, match=r"have the same id '01.02'"):
         list_sources([tmp_path / "b", tmp_path / "b" / "01.02"])
     (tmp_path / "b" / "03" / "more").mkdir()
-    with pytest.raises(InputError, match=r"03: numbered images .* beside the folder 'more'"):
+    with pytest.raises(InputError, match=r"03: numbered images .* next to the folder 'more'"):
         list_sources([tmp_path])

@@ -1,8 +1,8 @@
-"""Several devices: a process each, which asks for the next video when it has room for it.
+"""Extraction on several devices: one worker process per device.
 
-The process that runs this alone hands out videos, longest first, and alone gets the results. A
-process that dies takes no other down. The videos that it had in hand are made by the others, each
-then alone in its process, so that one that ends its process twice is known and given up.
+Workers ask for their next video; the main process hands out videos, longest first, and receives the
+results. When a worker dies, the others continue and repeat its videos, each alone in its process:
+so a video that kills two workers is identified and given up.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -24,20 +24,19 @@ import torch
 
 from vad_toolkit.core.processes import end_with
 from vad_toolkit.errors import VadError
-from vad_toolkit.extraction.extractor import Extractor, OnFrames
+from vad_toolkit.extraction.extractor import MakeExtractor, OnFrames
 from vad_toolkit.extraction.in_progress import Extracted
 from vad_toolkit.extraction.plan import longest_first
 from vad_toolkit.extraction.sources import VideoSource
 
-MakeExtractor = Callable[[str], Extractor]
 REPORT_SECONDS = 0.1  # between two reports of frames
 
 
 @dataclass(frozen=True)
 class _Ask:
-    """A process asks for a video; with `wait` it has nothing to do, and waits until there is one.
+    """Request of a worker for a video.
 
-    Without, the answer None says that there is none just now.
+    With `wait` the worker is idle and waits for a video; else the answer may be None, for now.
     """
 
     wait: bool
@@ -45,7 +44,7 @@ class _Ask:
 
 @dataclass(frozen=True)
 class _Frames:
-    """So many frames of a video are decoded."""
+    """Progress of a video in a worker."""
 
     id: str
     done: int
@@ -54,37 +53,44 @@ class _Frames:
 
 @dataclass
 class _Worker:
-    """A process, and what is known of it here."""
+    """A worker process as the main process sees it.
+
+    Attributes:
+        videos: Its videos in progress by id.
+        waits: It is idle.
+        alone: Its only video has killed a process before.
+        finished: The number of its results.
+    """
 
     device: str
     process: SpawnProcess
     link: Connection
-    hand: dict[str, VideoSource] = field(default_factory=dict)
+    videos: dict[str, VideoSource] = field(default_factory=dict)
     waits: bool = False
-    alone: bool = False  # the one video in hand has ended a process before
-    made: int = 0
+    alone: bool = False
+    finished: int = 0
 
 
 def extract_in_processes(
     make: MakeExtractor, devices: Sequence[str], videos: Sequence[VideoSource], on_frames: OnFrames
 ) -> Generator[Extracted, None, None]:
-    """Features of videos, as they are finished, by one process for each of `devices`.
+    """Yield the features of videos as they are finished, with one worker process per device.
 
     Args:
-        make: an extractor for a device; picklable.
-        devices: `cpu` or `cuda:N`; the CPU's threads are divided between those on it.
-        videos: with ids that differ.
-        on_frames: called for each video now and then.
+        make: A picklable function that makes an extractor for a device.
+        devices: "cpu" or "cuda:N" each. Workers on the CPU divide its threads among them.
+        videos: Videos with different ids.
+        on_frames: Called from time to time with the progress of each video.
 
     Raises:
-        VadError: what an extractor raises when it is made, or all processes have died.
+        VadError: If an extractor cannot be made (its own error), or all workers have died.
     """
     with _Pool(make, devices, longest_first(videos)) as pool:
         yield from pool.results(on_frames)
 
 
 class _Pool:
-    """The processes, and who has which video. A context manager; leaving it kills them."""
+    """The workers and their videos. A context manager; leaving it kills the workers."""
 
     def __init__(
         self, make: MakeExtractor, devices: Sequence[str], videos: Sequence[VideoSource]
@@ -96,7 +102,7 @@ class _Pool:
         self._workers: list[_Worker] = []
         self._videos = {video.id: video for video in videos}
         self._fresh = deque(videos)
-        self._again: deque[VideoSource] = deque()  # were in the hand of a process that died
+        self._again: deque[VideoSource] = deque()  # in progress in a worker that died
         self._left = len(videos)
 
     def __enter__(self) -> Self:
@@ -109,14 +115,14 @@ class _Pool:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for worker in self._workers:  # killed: nothing in them is worth a farewell
+        for worker in self._workers:  # nothing in them is worth an orderly exit
             worker.process.kill()
         for worker in self._workers:
             worker.process.join()
             worker.link.close()
 
     def results(self, on_frames: OnFrames) -> Iterator[Extracted]:
-        """What the processes make of all videos."""
+        """Yield the results of all videos."""
         while self._left:
             for worker in self._workers:
                 if worker.waits and (video := self._next(worker)) is not None:
@@ -138,9 +144,9 @@ class _Pool:
                     if not message.wait:
                         self._answer(worker, self._next(worker))
                 else:
-                    del worker.hand[message.source.id]
+                    del worker.videos[message.source.id]
                     worker.alone = False
-                    worker.made += 1
+                    worker.finished += 1
                     self._left -= 1
                     yield message
 
@@ -152,8 +158,8 @@ class _Pool:
             name=f"extract on {device}",
             daemon=True,
         )
-        # What a terminal or a scheduler sends to all of them is for this process to handle: the
-        # others inherit that these signals are blocked.
+        # Signals that a terminal or a scheduler sends to the whole group are handled here only:
+        # workers inherit that they are blocked.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
             process.start()
@@ -163,42 +169,42 @@ class _Pool:
         self._workers.append(_Worker(device, process, link))
 
     def _next(self, worker: _Worker) -> VideoSource | None:
-        """The video that a process is to take now, noted as in its hand."""
+        """Assign the next video to a worker, if there is one for it."""
         if worker.alone:
             return None
         if self._fresh:
             video = self._fresh.popleft()
-        elif self._again and not worker.hand:
+        elif self._again and not worker.videos:
             video = self._again.popleft()
             worker.alone = True
         else:
             return None
-        worker.hand[video.id] = video
+        worker.videos[video.id] = video
         return video
 
     def _answer(self, worker: _Worker, video: VideoSource | None) -> None:
-        with suppress(OSError):  # it has died: told when its messages are at their end
+        with suppress(OSError):  # it has died, which is handled after its last message
             worker.link.send(video)
 
     def _lost(self, worker: _Worker) -> Iterator[Extracted]:
-        """A process has died. Another one takes its place, unless the device may be to blame."""
+        """Handle a worker's death. Start another one, unless its device may be the cause."""
         self._workers.remove(worker)
         worker.link.close()
         worker.process.join()
         cause = _cause(worker.process.exitcode)
-        if worker.made or worker.alone:
+        if worker.finished or worker.alone:
             self._start(worker.device)
         if worker.alone:
-            for video in worker.hand.values():
+            for video in worker.videos.values():
                 self._left -= 1
-                error = VadError(f"{video.path}: its process died twice (at last: {cause})")
+                error = VadError(f"{video.path}: its worker process died twice (last: {cause})")
                 yield Extracted(video, None, error)
         else:
-            self._again.extend(worker.hand.values())
+            self._again.extend(worker.videos.values())
         if self._left and not self._workers:
             raise VadError(
-                f"all processes died (the last one: {cause}): give the same command again, perhaps "
-                "with fewer devices or --jobs; what was finished is kept"
+                f"all worker processes died (the last one: {cause}); run the same command again, "
+                "perhaps with fewer devices or --jobs (finished work is kept)"
             )
 
 
@@ -206,11 +212,11 @@ def _cause(code: int | None) -> str:
     if code is None or code >= 0:
         return f"exit code {code}"
     name = signal.Signals(-code).name
-    return f"{name}, perhaps for lack of memory" if name == "SIGKILL" else name
+    return f"{name}, perhaps because memory ran out" if name == "SIGKILL" else name
 
 
 def _work(make: MakeExtractor, device: str, threads: int, link: Connection, parent: int) -> None:
-    """In a process of its own: make features of the videos that it is given, until it is killed."""
+    """Extract the videos that the main process hands out, until this process is killed."""
     end_with(parent)
     torch.set_num_threads(threads)
     try:
@@ -218,7 +224,7 @@ def _work(make: MakeExtractor, device: str, threads: int, link: Connection, pare
     except VadError as error:
         link.send(error)
         return
-    sending = threading.Lock()  # decoders' threads ask, the main one has results
+    sending = threading.Lock()  # the decoders' threads ask for videos, the main one sends results
     reported = 0.0
 
     def send(message: object) -> None:
@@ -242,6 +248,6 @@ def _work(make: MakeExtractor, device: str, threads: int, link: Connection, pare
             reported = time.monotonic()
             send(_Frames(video.id, done, expected))
 
-    while True:  # each time, what waits for company in a batch is done when there is none
+    while True:  # each pass ends by computing the clips that wait for a full batch
         for result in extractor.extract_many(videos(), on_frames):
             send(result)

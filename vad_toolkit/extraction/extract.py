@@ -1,12 +1,10 @@
-"""Many videos into one pack: what is there already is kept, what is finished is safe at once.
-
-One bad video is a line in `failures.jsonl`; the others go on.
-"""
+"""Extraction of many videos into one feature pack, which resumes after any interruption."""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -17,21 +15,34 @@ from vad_toolkit.core.ids import check_ids
 from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.errors import InputError
 from vad_toolkit.extraction.device_workers import extract_in_processes
-from vad_toolkit.extraction.extractor import Extractor, OnFrames
-from vad_toolkit.extraction.failures import Failure, write_failures
+from vad_toolkit.extraction.extractor import Engine, Extractor, MakeExtractor, OnFrames
+from vad_toolkit.extraction.failures import FAILURES, Failure, write_failures
 from vad_toolkit.extraction.in_progress import Extracted
 from vad_toolkit.extraction.meter import Meter
+from vad_toolkit.extraction.plan import Shard
+from vad_toolkit.extraction.ray_engine import ray_engine
 from vad_toolkit.extraction.sources import VideoSource
 from vad_toolkit.packs.parts import PartStore
 from vad_toolkit.recipes.recipe import Recipe
 
+ENGINES = ("local", "ray")
+
 
 @dataclass(frozen=True)
-class ExtractSummary:
-    """What an extraction did.
+class ExtractSummary(os.PathLike[str]):
+    """Result of an extraction; usable as the path of its pack.
 
-    `reused` videos were in the pack or its parts already; `notes` tell of parts that were damaged
-    and therefore made again.
+    Attributes:
+        pack: The pack. It does not exist if no video could be used.
+        extracted: Ids of the videos extracted by this run, in the order given.
+        reused: Ids of the videos that the pack or its parts held before.
+        failures: The videos that could not be used.
+        notes: Notes for the user: damaged parts that were extracted again, an empty share.
+        frames: Decoded frames of the extracted videos.
+        snippets: Snippets of the extracted videos.
+        seconds: Duration of the run.
+        remaining: With a shard, the number of videos that no share has finished. Else None.
+        merge_command: With a shard and no remaining videos, the command that merges all shares.
     """
 
     pack: Path
@@ -42,69 +53,90 @@ class ExtractSummary:
     frames: int
     snippets: int
     seconds: float
+    remaining: int | None = None
+    merge_command: str | None = None
+
+    def __fspath__(self) -> str:
+        return str(self.pack)
 
 
 def extract_pack(
-    videos: Sequence[VideoSource],
+    sources: Sequence[VideoSource],
     recipe: Recipe,
-    out: Path,
+    out: str | os.PathLike[str],
     *,
-    dataset: str = "videos",
-    licence: str = "not stated",
+    dataset: str | None = None,
+    license: str = "not stated",
     device: str = "auto",
+    decode_jobs: int | None = None,
+    batch_size: int | None = None,
     decoder: str = "auto",
-    timeout_seconds: float = 60.0,
-    jobs: int | None = None,
-    batch: int | None = None,
     allow_damaged: int = 0,
-    engine: Engine | None = None,
+    timeout_seconds: float = 60.0,
+    shard: Shard | str | None = None,
+    engine: str | Engine = "local",
+    address: str | None = None,
     progress: ProgressCallback = silent,
 ) -> ExtractSummary:
-    """Extract `videos` into the pack `out`; what is there already is kept, not made again.
+    """Extract videos into the pack `out`, except those that it already holds.
 
-    A finished video is safe at once, as a part of its own, so that a killed run goes on where it
-    was. Videos that fail are listed in `failures.jsonl` beside the pack, one line each; with none,
-    this pack has no lines there. When no video at all could be used, no pack is written.
+    A finished video is on disk at once, as a part of its own, so that the same call resumes after
+    an interruption. Videos that fail are listed in `failures.jsonl` next to the pack, and the
+    others continue. If no video at all can be used, no pack is written.
 
     Args:
-        videos: with ids that differ.
-        recipe: how features are made.
-        out: the pack, new or of the same recipe.
-        dataset, licence: kept in the pack.
-        device: as `Extractor` takes it, or several (`pick_devices`), with a process each.
-        decoder, timeout_seconds, jobs, batch, allow_damaged: as `Extractor` takes them.
-        engine: what makes the features instead; the six above then have no effect.
-        progress: counts frames of all videos.
+        sources: Videos with different ids.
+        recipe: The recipe of the features.
+        out: The pack, new or of the same recipe.
+        dataset: Name of the dataset, stored in the pack. If None, "videos".
+        license: License of the features, stored in the pack.
+        device: A device as for `Extractor`, or several as for `pick_devices`: one process each.
+        decode_jobs: Decoder processes. If None, one on a CPU, one per core (up to 16) on a GPU.
+        batch_size: Clips per forward pass. If None, a size that suits the device.
+        decoder: "auto" or the name of a decoder.
+        allow_damaged: Lost frames of a video file that copies may replace.
+        timeout_seconds: Longest wait for a video to open, and for its next frames.
+        shard: "I/N" extracts only share I of N, into a pack of its own next to `out`.
+        engine: "local", or "ray" for a running Ray cluster. Tests may pass a function.
+        address: HOST:PORT of the Ray cluster. If None, the environment variable RAY_ADDRESS.
+        progress: Counts the frames of all videos.
 
     Raises:
-        InputError: no videos, or a pack or parts of another recipe at `out`.
-        PackError: ids that cannot stand in one pack, such as one inside another.
-        WeightsError: the recipe's weights are not in the cache.
+        InputError: If there are no videos, `out` has another recipe, or an option is wrong.
+        PackError: If the ids cannot be in one pack, such as "a" and "a/b".
+        WeightsError: If the recipe's weights are not in the cache.
+
+    Example:
+        >>> summary = extract_pack(list_sources("videos"), recipe, "features.h5")
+        >>> summary.failures
+        ()
     """
-    if not videos:
+    if not sources:
         raise InputError("no videos to extract")
-    check_ids(video.id for video in videos)
-    if engine is None:
-        make = partial(
-            Extractor,
-            recipe,
-            decoder=decoder,
-            timeout_seconds=timeout_seconds,
-            jobs=jobs,
-            batch=batch,
-            allow_damaged=allow_damaged,
-        )
-        engine = local_engine(make, device)
-    started = time.monotonic()
+    check_ids(video.id for video in sources)
+    make = partial(
+        Extractor,
+        recipe,
+        decoder=decoder,
+        timeout_seconds=timeout_seconds,
+        decode_jobs=decode_jobs,
+        batch_size=batch_size,
+        allow_damaged=allow_damaged,
+    )
+    run_engine = engine if callable(engine) else _make_engine(engine, make, device, address)
+    started, out = time.monotonic(), Path(out)
+    share = Shard.parse(shard) if isinstance(shard, str) else shard
+    own, pack = (sources, out) if share is None else (share.take(sources), share.pack(out))
+    notes = [] if own else [f"share {share} is empty: there are only {len(sources)} videos"]
     extracted: list[str] = []
     failures: list[Failure] = []
     frames = snippets = 0
-    with PartStore(out, recipe, dataset=dataset, license=licence) as store:
-        wanted = [video for video in videos if video.id not in store.completed]
-        reused = tuple(video.id for video in videos if video.id in store.completed)
+    with PartStore(pack, recipe, dataset=dataset or "videos", license=license) as store:
+        wanted = [video for video in own if video.id not in store.completed]
+        reused = tuple(video.id for video in own if video.id in store.completed)
         if wanted:
             meter = Meter(wanted, progress)
-            with closing(engine(wanted, meter.frames)) as results:
+            with closing(run_engine(wanted, meter.frames)) as results:
                 for result in results:
                     source, features = result.source, result.features
                     if features is None:
@@ -116,51 +148,42 @@ def extract_pack(
                         frames += features.meta.frames
                         snippets += len(next(iter(features.streams.values())))
                         meter.finished(source, features.meta.frames)
-                    del result, features  # a long video's, while the next is made or the pack
+                    del result, features  # frees a long video's before the next one or the pack
         if extracted or reused:
             store.finish()
-        notes = tuple(store.notes)
-    order = {video.id: place for place, video in enumerate(videos)}
+        notes += store.notes
+    order = {video.id: place for place, video in enumerate(own)}
     failures.sort(key=lambda failure: order[failure.id])
-    write_failures(out, failures)
+    write_failures(pack.parent / FAILURES, failures, pack=pack.name)
+    remaining = None if share is None else len(share.missing(out, [video.id for video in sources]))
     return ExtractSummary(
-        pack=out,
+        pack=pack,
         extracted=tuple(sorted(extracted, key=order.__getitem__)),
         reused=reused,
         failures=tuple(failures),
-        notes=notes,
+        notes=tuple(notes),
         frames=frames,
         snippets=snippets,
         seconds=time.monotonic() - started,
+        remaining=remaining,
+        merge_command=share.merge_command(out) if share is not None and not remaining else None,
     )
 
 
-# What makes the features of a run: one extractor here, or several in processes of their own.
-
-# Videos to features, in any order, each once; ended early by closing the iterator.
-Engine = Callable[[Sequence[VideoSource], OnFrames], Generator[Extracted, None, None]]
-
-
-def local_engine(make: Callable[[str], Extractor], device: str) -> Engine:
-    """The engine for this machine: a process of its own for each device where there are several.
-
-    Args:
-        make: an extractor for a device; has to be picklable: `partial(Extractor, recipe, ...)`.
-        device: as `pick_devices` takes it.
-
-    Raises:
-        InputError: a device that is not there.
-    """
+def _make_engine(name: str, make: MakeExtractor, device: str, address: str | None) -> Engine:
+    if name not in ENGINES:
+        raise InputError(f"unknown engine {name!r}; available: {', '.join(ENGINES)}")
+    if name == "ray":
+        return ray_engine(make, device, address)
+    if address is not None:
+        raise InputError("an address is only for the engine ray; leave out --address")
     devices = pick_devices(device)
-    if len(devices) == 1:
-        return partial(_extract_here, make, devices[0])
-    return partial(extract_in_processes, make, devices)
+    if len(devices) > 1:
+        return partial(extract_in_processes, make, devices)
+    return partial(_extract_here, make, devices[0])
 
 
 def _extract_here(
-    make: Callable[[str], Extractor],
-    device: str,
-    videos: Sequence[VideoSource],
-    on_frames: OnFrames,
+    make: MakeExtractor, device: str, videos: Sequence[VideoSource], on_frames: OnFrames
 ) -> Generator[Extracted, None, None]:
     yield from make(device).extract_many(videos, on_frames)

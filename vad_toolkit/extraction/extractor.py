@@ -1,7 +1,7 @@
-"""Features of videos: frames cross to the device once, as uint8; everything else happens there.
+"""Feature extraction on one device: frames cross to it once, as uint8, and all else happens there.
 
-Several videos may be in hand at once, since decoders run ahead and snippets of different videos
-share a batch. What a video's features are does not depend on that.
+Several videos are in progress at once, because decoders run ahead and snippets of different videos
+share a batch. The features of a video do not depend on that.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from vad_toolkit.extraction.batches import (
     time_passes,
 )
 from vad_toolkit.extraction.decoding import DecodeAhead, Ended, Failed, Frames, Opened
-from vad_toolkit.extraction.in_progress import Extracted, _Video
+from vad_toolkit.extraction.in_progress import Extracted, VideoInProgress
 from vad_toolkit.extraction.modalities import ClipStream, FlowClips, RgbClips
 from vad_toolkit.extraction.resize import resize_frames
 from vad_toolkit.extraction.snippets import FrameTaker
@@ -40,78 +40,88 @@ from vad_toolkit.flow.estimator import FlowEstimator
 from vad_toolkit.flow.registry import load_flow
 from vad_toolkit.packs.video import VideoFeatures
 from vad_toolkit.recipes.recipe import Recipe
-from vad_toolkit.video.open import check_options
 from vad_toolkit.video.reader import VideoInfo
+from vad_toolkit.video.registry import check_options
 from vad_toolkit.weights.store import load_backbone
 
 DTYPES = {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16}
 
 OnFrames = Callable[[VideoSource, int, int], None]  # video, frames decoded, frames reported
+# Yields the features of videos as they are finished, in any order, each video once.
+Engine = Callable[[Sequence[VideoSource], OnFrames], Generator[Extracted, None, None]]
 
 
 class Extractor:
-    """One recipe's networks on one device.
+    """The networks of one recipe on one device.
 
-    Raises WeightsError when the recipe's weights are not in the cache, and InputError for a device
-    that is not there. On a CPU the process keeps freed memory from then on (`keep_freed_memory`).
+    On a CPU the process keeps freed memory from then on (`keep_freed_memory`).
 
     Args:
-        recipe: how features are made.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        decoder: `auto`, `decord` or `pyav`.
-        jobs: decoder processes; None: one on a CPU, on a GPU one a core, up to 16.
-        batch: clips a forward pass; None: two or five, on a GPU what `find_batch` finds. Where the
-            network takes whole snippets, so many of them as have about as many crops, one at
-            least; None: one on a CPU.
-        timeout_seconds: the longest wait for a video to open, and for each chunk of it.
-        allow_damaged: how many lost frames of a video file copies may take the place of.
+        recipe: The recipe of the features.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        decoder: "auto" or the name of a decoder.
+        timeout_seconds: Longest wait for a video to open, and for each chunk of its frames.
+        decode_jobs: Decoder processes. If None, one on a CPU, one per core (up to 16) on a GPU.
+        batch_size: Clips per forward pass. If None, two or five on a CPU, and the result of
+            `find_batch` on a GPU. A network that takes whole snippets gets as many of them as have
+            about that number of crops, at least one; if None, one on a CPU.
+        allow_damaged: Lost frames of a video file that copies may replace.
+
+    Raises:
+        InputError: If the device does not exist, or an option is not allowed.
+        WeightsError: If the recipe's weights are not in the cache.
     """
 
     def __init__(
         self,
         recipe: Recipe,
         device: str = "auto",
+        *,
         decoder: str = "auto",
         timeout_seconds: float = 60.0,
-        *,
-        jobs: int | None = None,
-        batch: int | None = None,
+        decode_jobs: int | None = None,
+        batch_size: int | None = None,
         allow_damaged: int = 0,
     ) -> None:
         check_options(decoder, allow_damaged)
         self.recipe = recipe
         self.device = pick_device(device)
-        if recipe.precision == "tf32" and self.device.type != "cuda":
-            raise InputError("precision tf32 needs a CUDA device: use float32 or bfloat16 on a CPU")
+        on_gpu = self.device.type == "cuda"
+        if recipe.precision == "tf32" and not on_gpu:
+            raise InputError("precision tf32 needs a CUDA device; use float32 or bfloat16 on a CPU")
         self.decoder = decoder
         self.timeout_seconds = timeout_seconds
         self.allow_damaged = allow_damaged
-        self.jobs = jobs or (1 if self.device.type == "cpu" else min(16, os.cpu_count() or 1))
+        self.decode_jobs = decode_jobs or (min(16, os.cpu_count() or 1) if on_gpu else 1)
         self.dtype = DTYPES[recipe.precision]
-        if self.device.type == "cpu":
+        if not on_gpu:
             keep_freed_memory()
-        # A GPU has three queues: copies of frames, what is made of them, and the networks.
+        # A GPU has three queues: copies of frames, their preparation, and the networks.
         self._copies: torch.cuda.Stream | None = None
         self._preparing: torch.cuda.Stream | None = None
         self._computing: torch.cuda.Stream | None = None
-        if self.device.type == "cuda":
+        if on_gpu:
             self._copies = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
             self._preparing = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
             self._computing = torch.cuda.current_stream(self.device)
-        self._batch = batch
-        self._whole: set[Stream] = set()  # streams whose network takes whole snippets
+        self._batch_size = batch_size
+        self._whole: set[Stream] = set()  # modalities whose network takes whole snippets
         self.batchers = {stream: self._batcher(stream) for stream in recipe.streams}
         self._estimator: FlowEstimator | None = None
         if recipe.flow is not None:
             self._estimator = load_flow(recipe.flow.algorithm, self.device)
 
     def extract(self, path: Path, progress: ProgressCallback = silent) -> VideoFeatures:
-        """Features, float16 (N, C, D) a stream, of one video; `progress` counts its frames.
+        """Return the features of one video, float16 (N, C, D) per modality.
+
+        Args:
+            path: A video file or a folder of frames.
+            progress: Counts the frames.
 
         Raises:
-            DecodeError: the video cannot be decoded, is damaged, or has too few frames.
-            PackError: its features are not finite, or too large for float16.
-            OSError: the file cannot be read.
+            DecodeError: If the video cannot be decoded, is damaged, or has too few frames.
+            PackError: If its features are not finite, or too large for float16.
+            OSError: If the file cannot be read.
         """
 
         def report(_: VideoSource, done: int, reported: int) -> None:
@@ -127,11 +137,15 @@ class Extractor:
     def extract_many(
         self, videos: Iterable[VideoSource], on_frames: OnFrames | None = None
     ) -> Generator[Extracted, None, None]:
-        """Features of videos, as they are finished: in about the order given.
+        """Yield the features of videos as they are finished, in about the order given.
 
-        A video that cannot be used is one `Extracted` with its error, and the others go on. Closing
-        the iterator ends the decoders. The next of `videos` is asked for, in a thread, when a
-        decoder is free for it.
+        A video that cannot be used is one `Extracted` with its error, and the others continue.
+        Closing the iterator ends the decoders.
+
+        Args:
+            videos: The videos. The next one is requested, in a thread, when a decoder is free.
+            on_frames: Called with the video, its decoded frames and the frames that its container
+                reports.
         """
         taken: list[VideoSource] = []
 
@@ -140,12 +154,12 @@ class Extractor:
                 taken.append(video)
                 yield video.path
 
-        hand: dict[int, _Video] = {}
-        failed: set[int] = set()  # told once, whatever a second decoder may still give of them
-        ended: deque[_Video] = deque()  # all frames seen; features still to come
+        open_videos: dict[int, VideoInProgress] = {}
+        failed: set[int] = set()  # reported once, even if a second decoder starts them again
+        ended: deque[VideoInProgress] = deque()  # decoded, but not all features are computed
         with DecodeAhead(
             paths(),
-            jobs=self.jobs,
+            jobs=self.decode_jobs,
             decoder=self.decoder,
             chunk_frames=self.recipe.snippet_frames,
             timeout_seconds=self.timeout_seconds,
@@ -158,20 +172,20 @@ class Extractor:
                 source = taken[event.index]
                 try:
                     if isinstance(event, Opened):
-                        hand[event.index] = self._begin(source, event.info)
+                        open_videos[event.index] = self._begin(source, event.info)
                     elif isinstance(event, Failed):
                         raise event.error
                     elif isinstance(event, Frames):
-                        video = hand[event.index]
+                        video = open_videos[event.index]
                         self._push(video, event.frames)
                         if on_frames is not None:
                             on_frames(source, video.decoded, video.info.frames_reported)
                     else:
-                        video = hand.pop(event.index)
+                        video = open_videos.pop(event.index)
                         self._finish(video, event)
                         ended.append(video)
                 except (VadError, OSError) as error:
-                    hand.pop(event.index, None)
+                    open_videos.pop(event.index, None)
                     failed.add(event.index)
                     yield Extracted(source, None, error)
                 while ended and ended[0].is_on_host():
@@ -194,7 +208,7 @@ class Extractor:
                 with tensor_float32(tf32), self._on_computing(snippets):
                     return whole(snippets)
 
-            crops = self._batch or (1 if self.device.type == "cpu" else WHOLE_CROPS)
+            crops = self._batch_size or (1 if self.device.type == "cpu" else WHOLE_CROPS)
             return Batcher(run, max(1, crops // self.recipe.crop_count))
 
         def features(clips: Tensor) -> Tensor:
@@ -206,11 +220,12 @@ class Extractor:
             with self._on_computing(clips):
                 return features(torch.stack(clips))
 
-        return Batcher(stack_and_run, self._batch or self._find_batch(features, network.channels))
+        size = self._batch_size or self._find_batch(features, network.channels)
+        return Batcher(stack_and_run, size)
 
     @contextmanager
     def _on_computing(self, clips: list[Tensor]) -> Iterator[None]:
-        """In the networks' queue, once the clips are there; the next ones are made meanwhile."""
+        """Compute in the networks' queue when the clips are ready, while the next are prepared."""
         if self._computing is None or self._preparing is None:
             yield
             return
@@ -229,24 +244,25 @@ class Extractor:
         like = torch.empty(0, dtype=self.dtype, device=self.device)
         return find_batch(time_passes(features, shape, like))
 
-    def _begin(self, source: VideoSource, info: VideoInfo) -> _Video:
-        streams = {name: self.stream(name) for name in self.recipe.streams}
+    def _begin(self, source: VideoSource, info: VideoInfo) -> VideoInProgress:
+        clips = {name: self.stream(name) for name in self.recipe.streams}
         fps = info.fps
-        if self.recipe.frame_rate is not None:  # it has to be known; a manifest may know it
+        if self.recipe.frame_rate is not None:  # it must be known, perhaps from a manifest
             fps = fps or source.fps or 0.0
-        return _Video(source, info, fps, self.recipe, FrameTaker(self.recipe, fps), streams)
+        taker = FrameTaker(self.recipe, fps)
+        return VideoInProgress(source, info, fps, self.recipe, taker, clips)
 
     def stream(self, name: Stream) -> ClipStream:
-        """What makes clips, as the network of that stream takes them, of one video's frames."""
+        """Return what cuts one video's frames into clips for the network of a modality."""
         whole = name in self._whole
         if name == "rgb":
             return RgbClips(self.recipe, self.dtype, whole=whole)
         assert self._estimator is not None
         return FlowClips(self.recipe, self.dtype, self._estimator, whole=whole)
 
-    def _push(self, video: _Video, frames: Tensor) -> None:
+    def _push(self, video: VideoInProgress, frames: Tensor) -> None:
         video.decoded += len(frames)
-        with torch.cuda.stream(self._preparing):  # None: where it was
+        with torch.cuda.stream(self._preparing):  # on a CPU, None: no effect
             on_device = self._upload(video.taker.take(frames))
             if not len(on_device):
                 return
@@ -255,7 +271,7 @@ class Extractor:
                 self._add(video, stream, clips.push(resized))
 
     def _upload(self, frames: Tensor) -> Tensor:
-        """Copy beside the computation, which waits for this copy and for no other."""
+        """Copy frames to the device during computation, which waits only for this copy."""
         if self._copies is None:
             return frames
         current = torch.cuda.current_stream(self.device)
@@ -265,30 +281,35 @@ class Extractor:
         on_device.record_stream(current)
         return on_device
 
-    def _finish(self, video: _Video, event: Ended) -> None:
+    def _finish(self, video: VideoInProgress, event: Ended) -> None:
         with torch.cuda.stream(self._preparing):
             for stream, clips in video.clips.items():
                 self._add(video, stream, clips.finish())
         video.ended = event
-        if not any(video.asked.values()):
+        if not any(video.requested.values()):
             raise DecodeError(
-                f"{video.source.path} has {event.stats.frames_decoded} frames, fewer than one "
-                f"snippet takes ({self.recipe.snippet_frames} frames, tail rule "
+                f"{video.source.path} has {event.stats.frames_decoded} frames, too few for one "
+                f"snippet of this recipe ({self.recipe.snippet_frames} frames, tail rule "
                 f"{self.recipe.tail!r})"
             )
 
-    def _add(self, video: _Video, stream: Stream, clips: Iterator[Tensor]) -> None:
+    def _add(self, video: VideoInProgress, stream: Stream, clips: Iterator[Tensor]) -> None:
         for clip in clips:
-            video.asked[stream] += 1
+            video.requested[stream] += 1
             self.batchers[stream].add(clip, video.rows[stream].append)
+
+
+MakeExtractor = Callable[[str], Extractor]  # of a device
 
 
 def whole_snippets(
     network: Backbone, recipe: Recipe
 ) -> Callable[[Sequence[Tensor]], Tensor] | None:
-    """The form of the network that cuts crops itself, if it has one for this recipe and device.
+    """Return the form of a network that takes whole snippets and cuts the crops itself.
 
-    On a GPU float32 stays with PyTorch's own convolutions.
+    Returns:
+        A function of snippets, or None if there is none for this network, recipe and device: on a
+        GPU, float32 uses PyTorch's own convolutions.
     """
     if not isinstance(network, InceptionI3D):
         return None
@@ -297,7 +318,7 @@ def whole_snippets(
         return OverlapInceptionI3D(network, recipe.crop_order, recipe.crop_size)
     even = recipe.crop_size % 2 == recipe.snippet_frames % 2 == 0
     if recipe.precision != "float32" and even and why_no_kernels(device) is None:
-        # Here, since without a CUDA device there may be no Triton.
+        # Imported here because Triton may be missing without a CUDA device.
         from vad_toolkit.backbones.inception_gpu import GpuInceptionI3D
 
         return GpuInceptionI3D(network, recipe.crop_order, recipe.crop_size)

@@ -18,10 +18,12 @@ from vad_toolkit.packs.video import VideoFeatures, VideoMeta
 from vad_toolkit.recipes.recipe import Recipe
 from vad_toolkit.video.reader import VideoInfo
 
+FIRST_ROWS = 256
+
 
 @dataclass(frozen=True)
 class Extracted:
-    """One video's features, or why there are none."""
+    """The features of one video, or the error that prevented them."""
 
     source: VideoSource
     features: VideoFeatures | None
@@ -29,8 +31,16 @@ class Extracted:
 
 
 @dataclass
-class _Video:
-    """A video in hand."""
+class VideoInProgress:
+    """A video between its first frame and its features.
+
+    Attributes:
+        decoded: Frames so far.
+        ended: The end of its frames, or None while it is decoded.
+        requested: Clips given to the networks so far, by modality.
+        rows: Features that the networks have returned, by modality.
+        host: Features (N, C, D) in host memory, or being copied there, by modality.
+    """
 
     source: VideoSource
     info: VideoInfo
@@ -40,38 +50,38 @@ class _Video:
     clips: dict[Stream, ClipStream]
     decoded: int = 0
     ended: Ended | None = None
-    asked: dict[Stream, int] = field(default_factory=dict)  # clips given to the networks
-    rows: dict[Stream, Rows] = field(default_factory=dict)  # features, as they come
-    host: dict[Stream, Tensor] = field(default_factory=dict)  # (N, C, D), being copied from a GPU
+    requested: dict[Stream, int] = field(default_factory=dict)
+    rows: dict[Stream, Rows] = field(default_factory=dict)
+    host: dict[Stream, Tensor] = field(default_factory=dict)
     copied: torch.cuda.Event | None = None
 
     def __post_init__(self) -> None:
-        self.asked = dict.fromkeys(self.clips, 0)
+        self.requested = dict.fromkeys(self.clips, 0)
         self.rows = {stream: Rows() for stream in self.clips}
 
     def is_on_host(self) -> bool:
-        """Whether all features are there; once they are made, their copy begins."""
+        """Return True if all features are in host memory; start their copy when they are ready."""
         if not self.host:
-            if any(len(self.rows[stream]) < count for stream, count in self.asked.items()):
+            if any(len(self.rows[stream]) < count for stream, count in self.requested.items()):
                 return False
             self._copy()
         return self.copied is None or self.copied.query()  # type: ignore[no-untyped-call]
 
     def _copy(self) -> None:
-        """Begin to copy from a GPU, which goes on with other videos: nothing waits for it here."""
+        """Start the copy from a GPU, which continues with other videos meanwhile."""
         for stream, rows in self.rows.items():
             flat = rows.joined()  # (N * C, D), or (N, C, D) of whole snippets
-            made = flat.reshape(-1, self.recipe.crop_count, flat.shape[-1])
-            if made.is_cuda:
-                pinned = torch.empty(made.shape, dtype=made.dtype, pin_memory=True)
-                made = pinned.copy_(made, non_blocking=True)
+            features = flat.reshape(-1, self.recipe.crop_count, flat.shape[-1])
+            if features.is_cuda:
+                pinned = torch.empty(features.shape, dtype=features.dtype, pin_memory=True)
+                features = pinned.copy_(features, non_blocking=True)
                 self.copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
                 self.copied.record(torch.cuda.current_stream(flat.device))
-            self.host[stream] = made
+            self.host[stream] = features
         self.rows.clear()
 
     def result(self) -> Extracted:
-        """The features, or what keeps them from being any."""
+        """Wait for the features, and return them or the error that prevents them."""
         assert self.ended is not None
         self.is_on_host()
         if self.copied is not None:
@@ -90,35 +100,32 @@ class _Video:
                     decoder=self.info.decoder,
                     decoder_version=self.info.decoder_version,
                 ),
-                streams={stream: made.numpy() for stream, made in self.host.items()},
+                streams={stream: rows.numpy() for stream, rows in self.host.items()},
             )
         except PackError as error:
             return Extracted(self.source, None, PackError(f"{self.source.path}: {error}"))
         return Extracted(self.source, features, None)
 
 
-FIRST_ROWS = 256
-
-
 class Rows:
-    """Rows of features, one after the other: tensors of one shape and type.
+    """Rows of features in order: tensors of one shape and dtype.
 
-    On a GPU a row stays what it is, a view of what its batch made. On a CPU rows are copied into
-    memory outside of the heap. The heap keeps what is freed (`device.keep_freed_memory`), for the
-    tensors of the next pass; rows that stay in the middle of it divide that memory into parts too
-    small for them, and it grows for as long as the video lasts (docs/LOG.md).
+    On a GPU a row stays a view of its batch's result. On a CPU rows are copied into memory outside
+    of the heap. The heap keeps freed memory for the tensors of the next pass
+    (`device.keep_freed_memory`); rows kept inside it would split that memory into pieces too small
+    for them, and the heap would grow for as long as the video lasts (docs/LOG.md).
     """
 
     def __init__(self) -> None:
         self._on_gpu: list[Tensor] = []
-        self._on_cpu: Tensor | None = None  # the system gives its pages as they are written to
+        self._on_cpu: Tensor | None = None  # the system provides its pages on the first write
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
     def append(self, row: Tensor) -> None:
-        """Add a row; on a CPU it may change afterwards."""
+        """Add a row. On a CPU the tensor may be changed afterwards."""
         if row.is_cuda:
             self._on_gpu.append(row)
         else:
@@ -132,7 +139,7 @@ class Rows:
         self._count += 1
 
     def joined(self) -> Tensor:
-        """All rows, (rows, ...), on a CPU without a copy; at least one has to be there."""
+        """Return all rows, at least one, as one tensor (rows, ...); on a CPU without a copy."""
         if self._on_cpu is not None:
             return self._on_cpu[: self._count]
         return torch.stack(self._on_gpu)

@@ -1,4 +1,4 @@
-"""How far an extraction is: frames done of all videos, and a guess of how many there are."""
+"""Progress of an extraction: frames of all videos, with an estimate of their total."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from vad_toolkit.video.paths import source_bytes
 
 
 class Meter:
-    """Counts frames of several videos at once.
+    """Counter of the frames of several videos in progress at once.
 
-    The total is guessed from sizes in bytes: only decoding tells how many frames there are.
+    The total is estimated from file sizes, since only decoding gives the number of frames.
+
+    Args:
+        videos: All videos of the run.
+        progress: Called with each event.
+        stage: The stage of the events.
     """
 
     def __init__(
@@ -25,22 +30,22 @@ class Meter:
         self._bytes_done = 0
         self._frames_done = 0
         self._videos_done = 0
-        self._in_hand: dict[str, tuple[int, int]] = {}  # id -> frames done, frames reported
+        self._open: dict[str, tuple[int, int]] = {}  # id -> frames done, frames expected
 
     def frames(self, video: VideoSource, done: int, reported: int) -> None:
-        """`done` frames of a video are decoded, of `reported` by its container (0: unknown)."""
-        self._in_hand[video.id] = (done, max(done, reported))
-        frames = self._frames_done + sum(done for done, _ in self._in_hand.values())
-        expected = self._frames_done + sum(total for _, total in self._in_hand.values())
-        in_hand = sum(self._sizes[id] for id in self._in_hand)
-        density = expected / max(self._bytes_done + in_hand, 1)
-        total = max(expected + density * (self._bytes_left - in_hand), frames + 1)
+        """Report that `done` frames are decoded of `reported` by the container (0 if unknown)."""
+        self._open[video.id] = (done, max(done, reported))
+        frames = self._frames_done + sum(done for done, _ in self._open.values())
+        expected = self._frames_done + sum(total for _, total in self._open.values())
+        open_bytes = sum(self._sizes[id] for id in self._open)
+        density = expected / max(self._bytes_done + open_bytes, 1)
+        total = max(expected + density * (self._bytes_left - open_bytes), frames + 1)
         note = f"video {self._videos_done + 1} of {len(self._sizes)}, {video.id}"
         self.progress(ProgressEvent(self.stage, frames, total, "frames", note))
 
     def finished(self, video: VideoSource, frames: int) -> None:
-        """Count a video as done; a failed one has no frames, and its bytes tell nothing."""
-        self._in_hand.pop(video.id, None)
+        """Count a video as done; with 0 frames it has failed, and its size says nothing."""
+        self._open.pop(video.id, None)
         size = self._sizes[video.id]
         self._bytes_left -= size
         self._videos_done += 1

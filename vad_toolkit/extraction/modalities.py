@@ -1,78 +1,65 @@
-"""The streams of a recipe: what each makes of frames, clip by clip.
+"""The modalities of a recipe, RGB and flow: from resized frames to the clips of a network.
 
-RGB is normalised pixels. Flow is computed once on the whole resized frame, then cut the same way,
-the horizontal component changing its sign in mirrored crops. The flow of a frame leads to the next
-one; a video's last frame repeats the flow before it, so that both streams have equal frames and
-equal snippets.
-
-Values are made once a frame, in float32, and rounded to the network's type once; crops are views of
-them. Memory is frame by frame, channels last, so that a batch is one copy and already lies as
-convolutions want it (channels-last-3d). Networks that cut crops themselves (`inception_overlap`,
-`inception_gpu`) get whole snippets, of four channels.
+Each frame is converted once, in float32, and rounded to the network's dtype once; crops are views
+of it. Memory has the channels last, so that a batch is one copy and already has the layout that
+convolutions need (channels-last-3d). A network that cuts the crops itself (`inception_overlap`,
+`inception_gpu`) gets whole snippets with four channels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from vad_toolkit.backbones.registry import Normalisation
 from vad_toolkit.core.crops import MIRRORED_SUFFIX
-from vad_toolkit.extraction.normalise import normalise
 from vad_toolkit.extraction.snippets import SnippetCutter, crop_views
 from vad_toolkit.flow.estimator import FlowEstimator
 from vad_toolkit.flow.quantise import QUANTISATIONS
 from vad_toolkit.recipes.recipe import Recipe
 
 WHOLE_CHANNELS = 4
-ACROSS = 2  # the axis of (frames, height, width, channels) that mirroring turns around
+WIDTH_AXIS = 2  # of (frames, height, width, channels)
+# Mean and standard deviation per channel, of pixels in [0, 1].
+STATISTICS: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "kinetics": ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "half": ((0.45, 0.45, 0.45), (0.225, 0.225, 0.225)),
+}
 
 
 class ClipStream(Protocol):
-    """Resized frames of one video in, crops of its snippets out, C clips a snippet.
-
-    Or whole snippets out, where it was made so.
-    """
+    """Clips of one modality of one video, in the order of snippets, then crops."""
 
     def push(self, frames: Tensor) -> Iterator[Tensor]:
-        """Take frames, uint8 (n, 3, height, width); clips (snippet_frames, size, size, channels)
-        in the order of snippets, then crops; or snippets (snippet_frames, height, width, 4)."""
+        """Take the next frames and yield the clips that they complete.
+
+        Args:
+            frames: Resized frames, uint8 (n, 3, height, width).
+
+        Yields:
+            Crops (snippet_frames, size, size, channels), or whole snippets (snippet_frames, height,
+            width, 4).
+        """
 
     def finish(self) -> Iterator[Tensor]:
-        """The clips that the end of the video adds."""
+        """Yield the clips that the end of the video completes."""
 
 
-class RgbClips:
-    """Clips of normalised pixels, 3 channels; of whole snippets the fourth is 0."""
+class _Clips:
+    """Shared part of the modalities: from converted frames to snippets and crops."""
 
-    def __init__(self, recipe: Recipe, dtype: torch.dtype, *, whole: bool = False) -> None:
+    channels: int
+
+    def __init__(self, recipe: Recipe, dtype: torch.dtype, whole: bool) -> None:
         self._recipe = recipe
         self._dtype = dtype
         self._whole = whole
         self._cutter = SnippetCutter(recipe)
-        self._mirrors = _has_mirrored(recipe)
-        self._table: Tensor | None = None  # of a whole snippet's values
-
-    def push(self, frames: Tensor) -> Iterator[Tensor]:
-        if self._whole and frames.is_cuda:
-            made = self._look_up(frames)
-        else:
-            values = normalise(frames, self._recipe.normalisation)
-            made = _channels_last(values, self._dtype, WHOLE_CHANNELS if self._whole else 3)
-        yield from self._crops(self._cutter.push(made))
-
-    def _look_up(self, frames: Tensor) -> Tensor:
-        """Normalised frames of four channels: one pass, where the arithmetic would take six."""
-        # Here, since without a CUDA device there may be no Triton.
-        from vad_toolkit.backbones.triton_kernels import look_up
-
-        if self._table is None:
-            every = torch.arange(256, device=frames.device).expand(1, 3, 256)
-            table = normalise(every, self._recipe.normalisation)[0].to(self._dtype)
-            self._table = torch.cat((table, torch.zeros_like(table[:1])))
-        return look_up(frames, self._table)
+        self._mirrors = any(name.endswith(MIRRORED_SUFFIX) for name in recipe.crop_order)
 
     def finish(self) -> Iterator[Tensor]:
         yield from self._crops(self._cutter.finish())
@@ -81,36 +68,73 @@ class RgbClips:
         if self._whole:
             yield from snippets
             return
-        recipe = self._recipe
         for snippet in snippets:
-            mirrored = snippet.flip(ACROSS) if self._mirrors else None
-            yield from crop_views(snippet, mirrored, recipe.crop_order, recipe.crop_size)
+            original, mirrored = snippet[..., : self.channels], snippet[..., -self.channels :]
+            yield from crop_views(
+                original,
+                mirrored.flip(WIDTH_AXIS) if self._mirrors else None,
+                self._recipe.crop_order,
+                self._recipe.crop_size,
+            )
+
+    def _channels_last(self, values: Tensor) -> Tensor:
+        """Return (n, c, height, width) as (n, height, width, channels) of the network's dtype."""
+        n, own, height, width = values.shape
+        channels = WHOLE_CHANNELS if self._whole else own
+        result = values.new_empty((n, height, width, channels), dtype=self._dtype)
+        result[..., :own] = values.permute(0, 2, 3, 1)
+        result[..., own:] = 0
+        return result
 
 
-class FlowClips:
-    """Clips of quantised flow, 2 channels: to the right, down.
+class RgbClips(_Clips):
+    """Clips of normalized pixels with 3 channels; of whole snippets the fourth channel is 0."""
 
-    Of whole snippets the other two are the same as mirrored crops have them, or 0.
+    channels = 3
+
+    def __init__(self, recipe: Recipe, dtype: torch.dtype, *, whole: bool = False) -> None:
+        super().__init__(recipe, dtype, whole)
+        self._table: Tensor | None = None  # (4, 256): the result for each pixel value
+
+    def push(self, frames: Tensor) -> Iterator[Tensor]:
+        if self._whole and frames.is_cuda:
+            values = self._look_up(frames)
+        else:
+            values = self._channels_last(normalise(frames, self._recipe.normalisation))
+        yield from self._crops(self._cutter.push(values))
+
+    def _look_up(self, frames: Tensor) -> Tensor:
+        """Return normalized frames with four channels, in one pass instead of six."""
+        # Imported here because Triton may be missing without a CUDA device.
+        from vad_toolkit.backbones.triton_kernels import look_up
+
+        if self._table is None:
+            every = torch.arange(256, device=frames.device).expand(1, 3, 256)
+            table = normalise(every, self._recipe.normalisation)[0].to(self._dtype)
+            self._table = torch.cat((table, torch.zeros_like(table[:1])))
+        return look_up(frames, self._table)
+
+
+class FlowClips(_Clips):
+    """Clips of quantized optical flow with 2 channels: to the right, down.
+
+    Flow is computed on whole frames, then cut like pixels; mirrored crops have the opposite sign to
+    the right. The flow of a frame leads to the next frame. The last frame repeats the flow before
+    it, so that both modalities have equal numbers of frames and snippets. Whole snippets have the
+    two channels of mirrored crops, or zeros, as their other channels.
     """
 
+    channels = 2
+
     def __init__(
-        self,
-        recipe: Recipe,
-        dtype: torch.dtype,
-        estimator: FlowEstimator,
-        *,
-        whole: bool = False,
+        self, recipe: Recipe, dtype: torch.dtype, estimator: FlowEstimator, *, whole: bool = False
     ) -> None:
+        super().__init__(recipe, dtype, whole)
         assert recipe.flow is not None
-        self._recipe = recipe
-        self._dtype = dtype
-        self._whole = whole
         self._estimator = estimator
         self._quantise = QUANTISATIONS[recipe.flow.quantisation]
-        self._cutter = SnippetCutter(recipe)
-        self._mirrors = _has_mirrored(recipe)
         self._frame: Tensor | None = None  # the last one, whose flow is not known yet
-        self._flow: Tensor | None = None  # the flow before it
+        self._flow: Tensor | None = None  # the last flow
 
     def push(self, frames: Tensor) -> Iterator[Tensor]:
         if self._frame is not None:
@@ -123,40 +147,36 @@ class FlowClips:
 
     def finish(self) -> Iterator[Tensor]:
         if self._frame is not None:
-            last = self._flow
-            if last is None:  # a video of one frame, which goes nowhere
+            flow = self._flow
+            if flow is None:  # a video of one frame has no motion
                 _, _, height, width = self._frame.shape
-                last = torch.zeros((1, 2, height, width), device=self._frame.device)
-            yield from self._push_flow(last)
-        yield from self._crops(self._cutter.finish())
+                flow = torch.zeros((1, 2, height, width), device=self._frame.device)
+            yield from self._push_flow(flow)
+        yield from super().finish()
 
     def _push_flow(self, flow: Tensor) -> Iterator[Tensor]:
         values = [self._quantise(flow)]
-        if self._mirrors:  # the sign changes before quantisation, which need not be even
+        if self._mirrors:  # the sign changes before quantization, which may not be symmetric
             signs = flow.new_tensor([-1, 1]).reshape(1, 2, 1, 1)
             values.append(self._quantise(flow * signs))
-        channels = WHOLE_CHANNELS if self._whole else 2 * len(values)
-        made = _channels_last(torch.cat(values, 1), self._dtype, channels)
-        yield from self._crops(self._cutter.push(made))
-
-    def _crops(self, snippets: Iterator[Tensor]) -> Iterator[Tensor]:
-        if self._whole:
-            yield from snippets
-            return
-        recipe = self._recipe
-        for snippet in snippets:
-            mirrored = snippet[..., 2:].flip(ACROSS) if self._mirrors else None
-            yield from crop_views(snippet[..., :2], mirrored, recipe.crop_order, recipe.crop_size)
+        yield from self._crops(self._cutter.push(self._channels_last(torch.cat(values, 1))))
 
 
-def _has_mirrored(recipe: Recipe) -> bool:
-    return any(name.endswith(MIRRORED_SUFFIX) for name in recipe.crop_order)
+def normalise(pixels: Tensor, method: Normalisation) -> Tensor:
+    """Return normalized pixels in float32.
 
-
-def _channels_last(values: Tensor, dtype: torch.dtype, channels: int) -> Tensor:
-    """(n, c, height, width) to (n, height, width, channels), as it lies in memory; the rest 0."""
-    n, own, height, width = values.shape
-    made = torch.empty((n, height, width, channels), dtype=dtype, device=values.device)
-    made[..., :own] = values.permute(0, 2, 3, 1)
-    made[..., own:] = 0
-    return made
+    Args:
+        pixels: uint8 (n, 3, ...).
+        method: "x*2/255-1" scales to [-1, 1]; "(x-114.75)/57.375" is that of Caffe2's networks; the
+            others are (x / 255 - mean) / deviation per channel, as for torchvision's networks.
+    """
+    values = pixels.float()
+    if method == "x*2/255-1":
+        return values.mul_(2).div_(255).sub_(1)
+    if method == "(x-114.75)/57.375":
+        return values.sub_(114.75).div_(57.375)
+    shape = (1, -1, *(1,) * (values.dim() - 2))
+    mean, deviation = (
+        torch.tensor(numbers, device=values.device).reshape(shape) for numbers in STATISTICS[method]
+    )
+    return values.div_(255).sub_(mean).div_(deviation)

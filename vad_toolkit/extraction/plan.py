@@ -1,7 +1,7 @@
-"""How many frames videos have before any is decoded, and shares of videos with equal frames.
+"""Sizes of videos before decoding, and shares of videos with about equal numbers of frames.
 
-Shares are the same on every machine that sees the same videos, in whatever order they are listed
-and whatever is done already. So machines need not talk: each makes its own share.
+Shares are the same on every machine that sees the same videos, independent of their order and of
+finished work. So machines need not communicate: each extracts its own share.
 """
 
 from __future__ import annotations
@@ -25,18 +25,22 @@ from vad_toolkit.video.paths import source_bytes
 from vad_toolkit.video.probe import ContainerFacts
 from vad_toolkit.video.survey import worker_pool
 
-PROBES = 8  # containers read at once: on shared disks the time is waiting
-BYTES_A_FRAME = 4000  # of a video, where no other one tells
+PROBES = 8  # containers read at once: on shared disks most of the time is waiting
+MOST_SHARDS = 100_000
+BYTES_PER_FRAME = 4000  # if no video of the list has a known number of frames
 
 Known = Literal["manifest", "container", "bytes"]
 
 
 @dataclass(frozen=True)
 class VideoSize:
-    """How large a video is, and what says so.
+    """Size of a video.
 
-    `frames`: by the manifest, else the container, else guessed from bytes (`known`). `fps`, and
-    `width` and `height` in pixels: 0 where not known or not looked for.
+    Attributes:
+        frames: From the manifest, else the container, else a guess from the file's bytes.
+        known: The source of `frames`.
+        fps: Frames per second; 0 if not known or not looked up.
+        width, height: Pixels; 0 if not known or not looked up.
     """
 
     source: VideoSource
@@ -48,10 +52,11 @@ class VideoSize:
 
 
 def measure_videos(videos: Sequence[VideoSource], *, look_at_all: bool = False) -> list[VideoSize]:
-    """The sizes of videos, in the order given. A container that cannot be read is no error here.
+    """Measure videos, in the order given. A container that cannot be read is not an error here.
 
     Args:
-        look_at_all: open also the files whose frames a manifest tells.
+        videos: The videos.
+        look_at_all: Open even the files whose number of frames is in a manifest.
     """
     lanes = max(1, min(PROBES, len(videos)))
     with worker_pool(lanes) as free, ThreadPoolExecutor(lanes) as pool:
@@ -60,7 +65,7 @@ def measure_videos(videos: Sequence[VideoSource], *, look_at_all: bool = False) 
             worker = free.get()
             try:
                 return worker.probe(video.path)[0]
-            except (VadError, OSError):  # the run tells what is wrong with it
+            except (VadError, OSError):  # the run reports what is wrong with it
                 return None
             finally:
                 free.put(worker)
@@ -75,16 +80,16 @@ def measure_videos(videos: Sequence[VideoSource], *, look_at_all: bool = False) 
         for video, fact in zip(videos, facts, strict=True)
     ]
     sizes = [source_bytes(video.path) for video in videos] if not all(frames) else []
-    told = [(count, size) for count, size in zip(frames, sizes, strict=False) if count and size]
-    told = told or [(1, BYTES_A_FRAME)]
-    told_frames, told_bytes = (sum(column) for column in zip(*told, strict=True))
+    known_sizes = [pair for pair in zip(frames, sizes, strict=False) if all(pair)]
+    known_sizes = known_sizes or [(1, BYTES_PER_FRAME)]
+    known_frames, known_bytes = (sum(column) for column in zip(*known_sizes, strict=True))
     found = []
     for index, (video, fact) in enumerate(zip(videos, facts, strict=True)):
         known: Known = "manifest" if video.frames else "container" if frames[index] else "bytes"
         found.append(
             VideoSize(
                 source=video,
-                frames=frames[index] or max(1, sizes[index] * told_frames // told_bytes),
+                frames=frames[index] or max(1, sizes[index] * known_frames // known_bytes),
                 known=known,
                 fps=video.fps or (fact.fps if fact is not None else 0.0),
                 width=fact.upright_size[0] if fact is not None else 0,
@@ -95,13 +100,14 @@ def measure_videos(videos: Sequence[VideoSource], *, look_at_all: bool = False) 
 
 
 def share_videos(videos: Sequence[VideoSize], count: int) -> list[list[VideoSize]]:
-    """`count` shares of about equal frames, each longest first; some empty where videos are few.
+    """Divide videos into `count` shares with about equal numbers of frames, each longest first.
 
-    Each video in turn, longest first, goes where the fewest frames are (LPT: Graham, Bounds on
+    Each video, longest first, goes to the share with the fewest frames (LPT: Graham, Bounds on
     multiprocessing timing anomalies, 1969): the largest share is at most 4/3 of the best possible.
+    With fewer videos than shares some are empty.
 
     Raises:
-        PackError: ids that cannot stand in one pack.
+        PackError: If the ids cannot be in one pack.
     """
     check_ids(video.source.id for video in videos)
     shares: list[list[VideoSize]] = [[] for _ in range(count)]
@@ -114,60 +120,56 @@ def share_videos(videos: Sequence[VideoSize], count: int) -> list[list[VideoSize
 
 
 def longest_first(videos: Sequence[VideoSource]) -> list[VideoSource]:
-    """Videos by falling frames where a manifest tells all of them, else by bytes: none is opened.
+    """Sort videos by frames if manifests give all of them, else by bytes, longest first.
 
-    So the last ones that are made, each somewhere, are short, and end at about the same time.
+    So the last videos, on several devices, are short and end at about the same time.
     """
     if all(video.frames for video in videos):
         return sorted(videos, key=lambda video: (-(video.frames or 0), video.id))
     return sorted(videos, key=lambda video: (-source_bytes(video.path), video.id))
 
 
-# Shards: a list of videos extracted by several runs that know nothing of each other.
-#
-# Run I of N makes the I-th share (`plan.share_videos`) into a pack of its own beside the one that
-# is wanted, `<name>.I-of-N.h5`; `vad pack merge` puts them together.
-
-MOST_SHARDS = 100_000
-
-
 @dataclass(frozen=True)
 class Shard:
-    """Share `number`, from 1, of `count`."""
+    """Share `number` (from 1) of `count`, for runs on machines that do not communicate.
+
+    Run I of N extracts its share into a pack of its own next to `out`, `<name>.I-of-N.h5`; `vad
+    pack merge` merges them.
+    """
 
     number: int
     count: int
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """Read "I/N". Raises InputError where that is not what it is."""
+        """Parse "I/N". Raises InputError if the text is something else."""
         if (match := re.fullmatch(r"(\d{1,9})/(\d{1,9})", text.strip())) is not None:
             shard = cls(int(match[1]), int(match[2]))
             if 1 <= shard.number <= shard.count <= MOST_SHARDS:
                 return shard
         raise InputError(
-            f"shard {text!r}: has to be I/N, the first is 1: 1/4 to 4/4 are the shares of four runs"
+            f"shard must be I/N with 1 <= I <= N, such as 1/4 to 4/4 for four runs, got {text!r}"
         )
 
     def __str__(self) -> str:
         return f"{self.number}/{self.count}"
 
     def pack(self, out: Path) -> Path:
-        """Where the share's pack lies, for `out` to be merged."""
+        """Return the path of the share's pack, next to the merged pack `out`."""
         return out.with_name(f"{out.stem}.{self.number}-of-{self.count}{out.suffix}")
 
     def take(self, videos: Sequence[VideoSource]) -> list[VideoSource]:
-        """The videos of this share, in the order given. Raises PackError as `share_videos` does."""
+        """Return the videos of this share, in the order given. Raises as `share_videos` does."""
         share = share_videos(measure_videos(videos), self.count)[self.number - 1]
         own = {video.source.id for video in share}
         return [video for video in videos if video.id in own]
 
     def siblings(self, out: Path) -> list[Path]:
-        """The packs of all shares, there or not."""
+        """Return the paths of all shares' packs, which may not exist yet."""
         return [Shard(number, self.count).pack(out) for number in range(1, self.count + 1)]
 
     def missing(self, out: Path, ids: Iterable[str]) -> list[str]:
-        """The videos that no share has finished: neither in its pack nor among its failures."""
+        """Return the ids that are neither in a share's pack nor among a share's failures."""
         failed = failed_ids(out.parent)
         done: set[str] = set()
         for path in self.siblings(out):
@@ -178,7 +180,7 @@ class Shard:
         return [id for id in ids if id not in done]
 
     def merge_command(self, out: Path) -> str:
-        """What puts the shares' packs together."""
+        """Return the command that merges the shares' packs into `out`."""
         start = shlex.quote(str(out.with_suffix("")))
         whole = shlex.quote(str(out))
         return f"vad pack merge {start}.*-of-{self.count}{out.suffix} --out {whole}"

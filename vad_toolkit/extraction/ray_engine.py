@@ -1,51 +1,58 @@
-"""Many machines through Ray: one task a video, features back to the process that asked.
+"""Extraction on an existing Ray cluster: one task per video, features back to the driver.
 
-Ray's own tasks rather than joblib's Ray backend: that one hands out tasks in turn, whoever is busy,
-gives no result before all are there, and fails as a whole with one of its processes. A task whose
-process or machine dies is run once more, elsewhere, by Ray itself.
+Ray's own tasks rather than joblib's Ray backend (docs/LOG.md, "Ray"): results arrive as they are
+finished, and a lost process or machine costs only its own videos.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
-from types import ModuleType
 
 from vad_toolkit.core.files import home
+from vad_toolkit.core.registry import PLUGIN_VARIABLE
 from vad_toolkit.errors import InputError, VadError
-from vad_toolkit.extraction.extract import Engine
 from vad_toolkit.extraction.extractor import Extractor, OnFrames
 from vad_toolkit.extraction.in_progress import Extracted
 from vad_toolkit.extraction.plan import longest_first
-from vad_toolkit.extraction.ray_cluster import connected, one_line
 from vad_toolkit.extraction.sources import VideoSource
 
-MakeExtractor = Callable[[str], Extractor]
 DEVICES = ("auto", "cpu", "cuda")
 RETRIES = 1  # of a task whose process died
-POLL_SECONDS = 1.0  # a signal is seen between two
+POLL_SECONDS = 1.0  # Python handles signals between two polls
 
 
-def ray_engine(make: MakeExtractor, device: str, address: str | None = None) -> Engine:
-    """The engine for a Ray cluster, whose machines have this toolkit and see the same files.
+def ray_engine(
+    make: Callable[[str], Extractor], device: str, address: str | None
+) -> Callable[[Sequence[VideoSource], OnFrames], Generator[Extracted, None, None]]:
+    """Return the extraction engine for a Ray cluster.
+
+    All machines of the cluster must have this toolkit and see the videos under the same paths.
 
     Args:
-        make: an extractor for a device; picklable.
-        device: `cuda`: each task asks for a GPU; `cpu`: for a core; `auto`: `cuda` where the
-            cluster has one.
-        address: of the cluster's head; None: what `RAY_ADDRESS` says, else one that runs on this
-            machine, else a new one of this machine alone.
+        make: A picklable function that makes an extractor for a device.
+        device: "cuda": each task asks for one GPU; "cpu": for one core; "auto": "cuda" if the
+            cluster has a GPU, else "cpu".
+        address: HOST:PORT of the cluster. If None, the environment variable RAY_ADDRESS.
 
     Raises:
-        InputError: Ray is not installed, or another device.
+        InputError: If there is no address, Ray is not installed, or the device is another one.
     """
     if device not in DEVICES:
         raise InputError(
-            f"device {device!r}: Ray places the work itself; allowed: {', '.join(DEVICES)}"
+            f"device {device!r} is not for Ray, which places the tasks itself; allowed: "
+            f"{', '.join(DEVICES)}"
+        )
+    address = address or os.environ.get("RAY_ADDRESS", "")
+    if ":" not in address:
+        raise InputError(
+            f"the engine ray needs the address of a running cluster as HOST:PORT, got {address!r}; "
+            "start one with `ray start --head` and give --address or set RAY_ADDRESS"
         )
     try:
         import ray  # noqa: F401
@@ -57,77 +64,97 @@ def ray_engine(make: MakeExtractor, device: str, address: str | None = None) -> 
 
 
 def _extract_on_cluster(
-    make: MakeExtractor,
+    make: Callable[[str], Extractor],
     device: str,
-    address: str | None,
+    address: str,
     videos: Sequence[VideoSource],
-    on_frames: OnFrames,  # not called: tasks tell nothing before their end
+    on_frames: OnFrames,  # not called: a task reports nothing before its end
 ) -> Generator[Extracted, None, None]:
-    with connected(address) as ray:
-        device = _pick(ray, device)
+    import ray
+
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"no Ray cluster answers at {address} ({_one_line(error)}); start one with `ray start "
+            "--head`, or give the --address of another one"
+        ) from error
+    exceptions = ray.exceptions
+    lost = (
+        exceptions.WorkerCrashedError,
+        exceptions.NodeDiedError,
+        exceptions.OutOfMemoryError,
+        exceptions.ObjectLostError,
+    )
+    try:
+        device = _choose(device, has_gpu=ray.cluster_resources().get("GPU", 0) > 0)
         run = ray.remote(
             num_cpus=1,
             num_gpus=1 if device == "cuda" else 0,
             max_retries=RETRIES,
-            max_calls=0,  # processes on GPUs stay, too, with the network that they have loaded
+            max_calls=0,  # processes on GPUs stay too, with the network that they have loaded
         )(_extract_one)
-        made = ray.cloudpickle.dumps(make)
+        made = pickle.dumps(make)
         tasks = {
-            run.remote(made, device, str(home().absolute()), _absolute(video)): video
+            # A task's process has its own working folder.
+            run.remote(made, device, _environment(), replace(video, path=video.path.absolute())): (
+                video
+            )
             for video in longest_first(videos)
         }
-        lost = (
-            ray.exceptions.WorkerCrashedError,
-            ray.exceptions.NodeDiedError,
-            ray.exceptions.OutOfMemoryError,
-            ray.exceptions.ObjectLostError,
-        )
-        try:
-            while tasks:
-                ready, _ = ray.wait(list(tasks), num_returns=1, timeout=POLL_SECONDS)
-                for task in ready:
-                    video = tasks.pop(task)
-                    try:
-                        found = replace(ray.get(task), source=video)
-                    except lost as error:
-                        reason = f"{video.path}: lost twice on the cluster ({one_line(error)})"
-                        found = Extracted(video, None, VadError(reason))
-                    yield found
-                    del found
-                ready = task = None  # so that the object store may forget the features
-        except ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, VadError):
-                raise error.cause from error
-            raise
-        except ray.exceptions.RayError as error:
-            raise VadError(f"the Ray cluster failed: {one_line(error)}") from error
-        finally:
-            for task in tasks:
-                ray.cancel(task, force=True)
+        while tasks:
+            ready, _ = ray.wait(list(tasks), num_returns=1, timeout=POLL_SECONDS)
+            for task in ready:
+                video = tasks.pop(task)
+                try:
+                    found = replace(ray.get(task), source=video)
+                except lost as error:
+                    reason = f"{video.path}: lost twice on the cluster ({_one_line(error)})"
+                    found = Extracted(video, None, VadError(reason))
+                yield found
+                del found
+            ready = task = None  # so that the object store may drop the features
+    except exceptions.RayTaskError as error:
+        if isinstance(error.cause, VadError):
+            raise error.cause from error
+        raise
+    except exceptions.RayError as error:
+        raise VadError(f"the Ray cluster failed: {_one_line(error)}") from error
+    finally:
+        ray.shutdown()  # the cluster ends this driver's tasks
 
 
-def _extract_one(made: bytes, device: str, home: str, video: VideoSource) -> Extracted:
-    """On some machine of the cluster: the features of a video, or what it cannot be used for."""
-    if Path(home).is_dir():  # else this machine has weights in a folder of its own
-        os.environ["VAD_HOME"] = home
+def _environment() -> dict[str, str]:
+    """Return the variables that a task needs: the cache with the weights, and the plugins."""
+    plugins = os.environ.get(PLUGIN_VARIABLE, "")
+    return {"VAD_HOME": str(home().absolute()), PLUGIN_VARIABLE: plugins}
+
+
+def _extract_one(
+    made: bytes, device: str, environment: Mapping[str, str], video: VideoSource
+) -> Extracted:
+    """Extract one video in a process of the cluster."""
+    for name, value in environment.items():
+        # A machine without the driver's cache folder has the weights in its own.
+        if name != "VAD_HOME" or Path(value).is_dir():
+            os.environ[name] = value
     (found,) = _extractor(made, device).extract_many([video])
     return found
 
 
 @lru_cache(maxsize=1)
 def _extractor(made: bytes, device: str) -> Extractor:
-    """One for all videos of this process."""
-    # Pickled by this run's own driver, as all that Ray's tasks take; nobody's file.
+    """Return the one extractor of this process."""
+    # Pickled by this run's own driver, like all arguments of Ray's tasks.
     extractor: Extractor = pickle.loads(made)(device)
     return extractor
 
 
-def _pick(ray: ModuleType, device: str) -> str:
-    has_gpu = ray.cluster_resources().get("GPU", 0) > 0
+def _choose(device: str, *, has_gpu: bool) -> str:
     if device == "cuda" and not has_gpu:
-        raise InputError("device 'cuda': the Ray cluster has no GPU; try cpu")
+        raise InputError("device 'cuda': the Ray cluster has no GPU; use --device cpu")
     return ("cuda" if has_gpu else "cpu") if device == "auto" else device
 
 
-def _absolute(video: VideoSource) -> VideoSource:
-    return replace(video, path=video.path.absolute())  # tasks have a working folder of their own
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

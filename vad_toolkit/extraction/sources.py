@@ -1,20 +1,28 @@
-"""What is to be extracted: videos, each with the id that it has in the pack."""
+"""The input of an extraction: videos with their ids, and the recipe of an existing pack."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vad_toolkit.errors import InputError
+from vad_toolkit.packs.pack import FeaturePack
+from vad_toolkit.recipes.recipe import Recipe, load_recipe
 from vad_toolkit.video.paths import EXAMPLE, find_videos, is_frame_folder
 
 
 @dataclass(frozen=True)
 class VideoSource:
-    """A video to extract: its id in the pack, and where it lies.
+    """A video to extract.
 
-    `frames` and `fps` are what a manifest says of it, None where nothing does.
+    Attributes:
+        id: Its id in the pack.
+        path: A video file or a folder of frames.
+        frames: The number of frames according to a manifest, or None.
+        fps: Frames per second according to a manifest, or None.
     """
 
     id: str
@@ -23,37 +31,65 @@ class VideoSource:
     fps: float | None = None
 
 
-def list_sources(inputs: Sequence[Path]) -> list[VideoSource]:
-    """Videos named one by one, or all below a folder; a folder's ids are paths relative to it.
+def list_sources(
+    inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+) -> list[VideoSource]:
+    """List videos that are given one by one, and all videos below folders.
 
-    The id of a file has no suffix. A folder of frames is one video, also where it is named itself.
+    The id of a file is its name without suffix; below a folder it is the path relative to that
+    folder. A folder of frames is one video, even if it is given itself.
 
     Raises:
-        InputError: nothing there, a folder without videos or one that may or may not be a video
-            (`find_videos`), or two videos with one id.
+        InputError: If a path does not exist, a folder has no videos or is ambiguous
+            (`find_videos`), or two videos have the same id.
     """
+    paths = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
     sources: dict[str, VideoSource] = {}
-    for item in inputs:
+    for item in map(Path, paths):
         if not item.exists():
-            raise InputError(f"no video or folder {str(item)!r}")
+            raise InputError(f"{str(item)!r} does not exist; give a video file or a folder")
         is_video = not item.is_dir() or is_frame_folder(item)
         videos = [item] if is_video else find_videos(item)
         if not videos:
             raise InputError(
-                f"no videos below {str(item)!r}: neither files nor folders of frames ({EXAMPLE})"
+                f"{str(item)!r} holds no videos: neither video files nor folders of frames "
+                f"({EXAMPLE})"
             )
         for path in videos:
-            name = Path(_own_name(item)) if is_video else path.relative_to(item)
+            name = Path(_last_part(item)) if is_video else path.relative_to(item)
             source = VideoSource((name if path.is_dir() else name.with_suffix("")).as_posix(), path)
             if (other := sources.get(source.id)) is not None:
                 raise InputError(
-                    f"{other.path} and {path} would both be {source.id!r}: rename one of them, or "
-                    "run them separately"
+                    f"{other.path} and {path} have the same id {source.id!r}; rename one of them, "
+                    "or extract them into two packs"
                 )
             sources[source.id] = source
     return list(sources.values())
 
 
-def _own_name(path: Path) -> str:
-    """The last part of a path, also where that is "." or ".."."""
+def _last_part(path: Path) -> str:
+    """Return the last part of a path, even if it is "." or ".."."""
     return path.name if path.name not in ("", "..") else path.resolve().name
+
+
+def recipe_of_pack(
+    pack: str | os.PathLike[str], overrides: Mapping[str, Any] | None = None
+) -> Recipe:
+    """Return the recipe of a pack, with some fields replaced.
+
+    Args:
+        pack: The pack.
+        overrides: New values by field, as for `load_recipe`. If None, the recipe as it is.
+
+    Raises:
+        InputError: If the pack holds imported features, or a field or value is not allowed.
+        PackError: If the pack cannot be read.
+    """
+    with FeaturePack.open(Path(pack)) as opened:
+        recipe = opened.recipe
+    if not isinstance(recipe, Recipe):
+        raise InputError(
+            f"{pack} holds imported features ({recipe.layout}), whose recipe is not known; give "
+            "--recipe, such as the preset of the published features"
+        )
+    return load_recipe(recipe, overrides)

@@ -1,19 +1,19 @@
-"""Scores, alarms and a plot for new videos. The checkpoint says how features are made.
+"""Prediction: scores, alarms and a plot of each new video, from a trained checkpoint.
 
-For each video, a file or a folder of frames, under its name (the path below the folder that was
-named, without suffix):
+The checkpoint determines how features are extracted. Each video, a file or a folder of frames, gets
+three files named after its path below the given folder, without suffix:
 
     <name>.csv     frame,seconds,score
-    <name>.json    alarms, and everything that decides them
+    <name>.json    alarms, and everything that determines them
     <name>.png     scores over time, with threshold and alarms
 
-A video that cannot be used is a line in `failures.jsonl`; the others go on.
+A video that fails is a line in `failures.jsonl`; the others continue.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,11 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vad_toolkit.core.device import pick_device
-from vad_toolkit.core.files import atomic_path, check_unused, sha256_file, write_json, write_text
+from vad_toolkit.core.files import (
+    atomic_path,
+    check_new_folder,
+    sha256_file,
+    write_json,
+)
 from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.errors import InputError, VadError
 from vad_toolkit.extraction.extractor import Extractor
-from vad_toolkit.extraction.failures import FAILURES, Failure
+from vad_toolkit.extraction.failures import FAILURES, Failure, write_failures
 from vad_toolkit.extraction.meter import Meter
 from vad_toolkit.extraction.sources import VideoSource, list_sources
 from vad_toolkit.models.early_fusion import join
@@ -36,22 +41,21 @@ from vad_toolkit.packs.write import creator_versions
 from vad_toolkit.plots.timeline import plot_scores
 from vad_toolkit.recipes.imported import ImportedRecipe
 from vad_toolkit.scoring.alarms import Alarm, AlarmRule, find_alarms, known_fps
-from vad_toolkit.scoring.frame_scores import frame_scores
-from vad_toolkit.scoring.snippet_scores import score_snippets
+from vad_toolkit.scoring.frame_scores import score_video
 from vad_toolkit.training.checkpoint import Checkpoint, load_checkpoint
-from vad_toolkit.video.open import check_options
+from vad_toolkit.video.registry import check_options
 
 FORMAT = "vad-prediction"
 FORMAT_VERSION = 1
-LOST_FRAMES = "damaged, copies in the place of lost frames: {}"
-NO_FRAME_RATE = "the video states no frame rate: seconds are left out (give it with --fps)"
-GIVEN_FRAME_RATE = "the video states no frame rate: {:g} frames a second were given"
-NOTHING_MERGED = "without a frame rate, merge_seconds and min_seconds were not applied"
+LOST_FRAMES = "damaged: {} lost frames were replaced by copies"
+NO_FRAME_RATE = "the video has no frame rate, so there are no seconds; set it with --fps"
+GIVEN_FRAME_RATE = "the video has no frame rate; {:g} frames per second were set"
+NOTHING_MERGED = "merge_seconds and min_seconds were not applied, since there is no frame rate"
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One scored video. `fps` and `seconds` are None where no frame rate was stated or given."""
+    """One scored video. `fps` and `seconds` are None if the frame rate is not known."""
 
     name: str
     path: Path
@@ -68,18 +72,49 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class PredictSummary:
-    """What a prediction did. `failures` are the videos that could not be used, and why."""
+class PredictionResult:
+    """Result of `predict`.
+
+    Attributes:
+        out: Folder of the results.
+        predictions: The scored videos, in the order in which they were listed.
+        failures: The videos that could not be scored, and why.
+    """
 
     out: Path
     predictions: tuple[Prediction, ...]
     failures: tuple[Failure, ...]
 
+    @property
+    def alarms(self) -> tuple[Alarm, ...] | Mapping[str, tuple[Alarm, ...]]:
+        """The alarms of the video; with several videos, of each scored one by its name.
+
+        Raises:
+            VadError: If there is one video and it could not be scored.
+        """
+        if len(self.predictions) + len(self.failures) > 1:
+            return {prediction.name: prediction.alarms for prediction in self.predictions}
+        for failure in self.failures:
+            raise VadError(f"{failure.path} could not be scored: {failure.reason}")
+        return self.predictions[0].alarms
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        predictions = [
+            {
+                name: str(value) if isinstance(value, Path) else value
+                for name, value in asdict(prediction).items()
+            }
+            for prediction in self.predictions
+        ]
+        failures = [asdict(failure) for failure in self.failures]
+        return {"out": str(self.out), "predictions": predictions, "failures": failures}
+
 
 def predict(
-    checkpoint: Path,
-    videos: Sequence[Path],
-    out: Path,
+    run: str | os.PathLike[str],
+    videos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
     *,
     threshold: float = 0.5,
     merge_seconds: float = 0.0,
@@ -91,43 +126,60 @@ def predict(
     allow_damaged: int = 0,
     plots: bool = True,
     progress: ProgressCallback = silent,
-) -> PredictSummary:
-    """Score every frame of `videos`, files, frame folders or folders of these; write into `out`.
+) -> PredictionResult:
+    """Score every frame of videos and write scores, alarms and plots into `out`.
 
-    A finished video's files are there at once, so that a killed run leaves what it had done.
+    The files of a video are written as soon as it is scored, so that a killed run keeps them.
 
     Args:
-        checkpoint: a .safetensors file, or the folder of one run (its best step).
-        out: a new or empty folder.
-        threshold, merge_seconds, min_seconds: which stretches are alarms; see `AlarmRule`.
-        fps: frames a second of videos that state none, as folders of frames; not used for others.
-        timeout_seconds: the longest wait for a video to open, and for its next frames.
-        allow_damaged: how many lost frames of a video file copies may take the place of.
-        progress: counts frames, of the videos that were begun; the note says which is in hand.
+        run: A checkpoint (.safetensors), or the folder of one run, of which the best step is used.
+        videos: A video file, a folder of frames, a folder of videos, or several of these.
+        out: New or empty folder.
+        threshold: Frames with a score >= this are in an alarm.
+        merge_seconds: Two alarms become one if the gap between them is shorter than this.
+        min_seconds: Alarms shorter than this are dropped, after merging.
+        fps: Frames per second of videos without a frame rate, such as folders of frames; not used
+            for others.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        decoder: Name of a video decoder, or "auto".
+        timeout_seconds: The longest wait for a video to open, and for its next frames.
+        allow_damaged: Number of lost frames per video file that copies may replace.
+        plots: Whether to write plots.
+        progress: Called with the number of frames done.
 
     Raises:
-        InputError: no videos, two with one name, files in `out`, or a value that is not allowed.
-        WeightsError: the backbone's weights are not in the cache, or the checkpoint is damaged.
+        InputError: If there are no videos, two have one name, `out` contains files, or an option is
+            out of range.
+        WeightsError: If the backbone's weights are not in the cache, or the checkpoint is damaged.
     """
     rule = AlarmRule(threshold, merge_seconds, min_seconds)
     if fps is not None and known_fps(fps) is None:
-        raise InputError(f"fps {fps} has to be more than 0 frames a second, such as 25")
+        raise InputError(f"fps must be a number > 0 such as 25, got {fps}")
     check_options(decoder, allow_damaged)
-    check_unused(out)
-    sources = [replace(source, fps=fps) for source in list_sources(videos)]
+    out = Path(out)
+    check_new_folder(out)
+    paths = [videos] if isinstance(videos, str | os.PathLike) else videos
+    sources = [replace(source, fps=fps) for source in list_sources([Path(path) for path in paths])]
     place = pick_device(device)
-    loaded = load_checkpoint(checkpoint, place)
-    recipe = loaded.recipe
+    checkpoint = load_checkpoint(Path(run), place)
+    recipe = checkpoint.recipe
     if isinstance(recipe, ImportedRecipe):
         raise InputError(
-            f"{loaded.path} was trained on imported features ({recipe.layout}: {recipe.features}), "
-            "which cannot be made of a video here; train on a pack of vad extract"
+            f"{checkpoint.path} was trained on imported features ({recipe.layout}: "
+            f"{recipe.features}), which cannot be extracted from a video here; train on a pack "
+            "of vad extract"
         )
-    writer = _Writer(out, loaded, rule, fps, plots)
+    writer = _Writer(out, checkpoint, rule, fps, plots)
 
     predictions: list[Prediction] = []
     failures: list[Failure] = []
-    extractor = Extractor(recipe, device, decoder, timeout_seconds, allow_damaged=allow_damaged)
+    extractor = Extractor(
+        recipe,
+        device,
+        decoder=decoder,
+        timeout_seconds=timeout_seconds,
+        allow_damaged=allow_damaged,
+    )
     meter = Meter(sources, progress, "predict")
     with closing(extractor.extract_many(sources, meter.frames)) as results:
         for result in results:
@@ -136,24 +188,23 @@ def predict(
                 if video is None:
                     assert result.error is not None
                     raise result.error
-                features = join(video.streams, loaded.config.data.streams)
-                snippet_scores = score_snippets(loaded.model, features, place)
+                features = join(video.streams, checkpoint.config.data.streams)
                 meta = video.meta
-                scores = frame_scores(snippet_scores, recipe, meta.frames, meta.fps)
+                scores = score_video(checkpoint, features, meta.frames, meta.fps, place).frames
             except (VadError, OSError) as error:
                 failures.append(Failure(source.id, str(source.path), str(error)))
-                _write_failures(out / FAILURES, failures)
+                write_failures(out / FAILURES, failures)
                 meter.finished(source, 0)
                 continue
             meter.finished(source, meta.frames)
             predictions.append(writer.write(source, meta, scores))
-    order = {source.id: place for place, source in enumerate(sources)}
+    order = {source.id: position for position, source in enumerate(sources)}
     predictions.sort(key=lambda prediction: order[prediction.name])
-    return PredictSummary(out, tuple(predictions), tuple(failures))
+    return PredictionResult(out, tuple(predictions), tuple(failures))
 
 
 class _Writer:
-    """Writes the files of one video after another."""
+    """Writer of the files of one video after another."""
 
     def __init__(
         self,
@@ -167,7 +218,6 @@ class _Writer:
         self.rule = rule
         self.default_fps = default_fps
         self.plots = plots
-        self.step = checkpoint.recipe.step
         self.facts = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -186,9 +236,10 @@ class _Writer:
     def write(
         self, source: VideoSource, meta: VideoMeta, scores: NDArray[np.float32]
     ) -> Prediction:
-        """Write the files of a video: CSV and picture, and JSON last."""
+        """Write the CSV and the plot of a video, and its JSON last."""
         fps = known_fps(meta.fps) or self.default_fps
-        alarms = find_alarms(scores, fps, self.rule if fps else AlarmRule(self.rule.threshold))
+        rule = self.rule if fps else AlarmRule(self.rule.threshold)
+        alarms = find_alarms(scores, fps, **asdict(rule))
         base = self.out / source.id
         csv, report, plot = (base.with_name(base.name + end) for end in (".csv", ".json", ".png"))
         prediction = Prediction(
@@ -255,12 +306,7 @@ def _write_csv(path: Path, scores: NDArray[np.float32], fps: float | None) -> No
 
 
 def _csv_rows(scores: NDArray[np.float32], fps: float | None) -> Iterator[str]:
-    """Scores with the fewest digits that give the same float32 again; seconds empty without fps."""
+    """Yield rows with the fewest digits that reproduce each float32; no seconds without `fps`."""
     for frame, score in enumerate(scores):
         seconds = "" if fps is None else f"{frame / fps:.6f}"
         yield f"{frame},{seconds},{np.format_float_positional(score, trim='0')}\n"
-
-
-def _write_failures(path: Path, failures: Sequence[Failure]) -> None:
-    lines = (json.dumps(asdict(failure), ensure_ascii=False) for failure in failures)
-    write_text(path, "".join(f"{line}\n" for line in lines))

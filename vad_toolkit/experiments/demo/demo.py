@@ -32,7 +32,7 @@ from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.recipes.recipe import load_recipe
 from vad_toolkit.scoring.predict import predict
 from vad_toolkit.training.load_config import load_config
-from vad_toolkit.training.train import train_seeds
+from vad_toolkit.training.train import train
 from vad_toolkit.weights.store import get_weights
 
 WEIGHTS = "i3d-rgb-k400"
@@ -118,7 +118,7 @@ def _extract(
         load_recipe(RECIPE),
         pack,
         dataset=DATASET,
-        licence="CC0-1.0",
+        license="CC0-1.0",
         device=device,
         progress=progress,
     )
@@ -135,7 +135,7 @@ def _key(pack: Path, dataset: DemoDataset, config: TrainConfig) -> str:
     """A name for everything that decides what training gives."""
     with FeaturePack.open(pack) as opened:
         digest = opened.content_sha256
-    parts = [digest, read_manifest(dataset.train_manifest).sha256, config.model_dump(mode="json")]
+    parts = [digest, read_manifest(dataset.train_manifest).sha256, config.canonical_fields()]
     return sha256_text(canonical_json(parts))[:12]
 
 
@@ -156,7 +156,15 @@ def _train(
     partial = run.with_name(f"{run.name}.partial")
     for leftover in (run, partial):
         shutil.rmtree(leftover, ignore_errors=True)
-    train_seeds(pack, dataset.train_manifest, partial, config, seeds, device, progress)
+    train(
+        pack,
+        dataset.train_manifest,
+        partial,
+        config=config,
+        seeds=seeds,
+        device=device,
+        progress=progress,
+    )
     partial.rename(run)
     fsync_folder(run.parent)
     say(f"training: {CONFIG}, seeds {names}, in {run}")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vad_toolkit.backbones.registry import Normalisation
-from vad_toolkit.extraction.normalise import STATISTICS, normalise
+from vad_toolkit.extraction.modalities import STATISTICS, normalise
 
 PIXELS = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 256).repeat(1, 3, 1)
 
