@@ -43,21 +43,22 @@ def device_option(function: Function) -> Function:
 
 
 def decoder_options(function: Function) -> Function:
-    """`--decoder auto|decord|pyav`, `--allow-damaged N` and `--timeout SECONDS`."""
+    """Add `--decoder NAME`, `--allow-damaged N` and `--timeout SECONDS`."""
     timeout = click.option(
         "--timeout",
         default=60.0,
         show_default=True,
         type=click.FloatRange(min=0, min_open=True),
-        help="Seconds without a frame after which a video is given up.",
+        help="Seconds without a frame before a video is given up.",
     )
     decoder = click.option(
         "--decoder",
-        type=click.Choice(("auto", "decord", "pyav")),
         default="auto",
         show_default=True,
-        help="auto takes PyAV, Decord for VP8, VP9, MJPEG and FFV1 that are whole, and Pillow for "
-        "folders of frames.",
+        metavar="NAME",
+        callback=_check_decoder,
+        help="auto, pyav, decord, pillow or a plugin's. auto chooses Pillow for folders of frames, "
+        "Decord for undamaged VP8, VP9, MJPEG and FFV1, and PyAV for the rest.",
     )
     allow_damaged = click.option(
         "--allow-damaged",
@@ -65,9 +66,17 @@ def decoder_options(function: Function) -> Function:
         show_default=True,
         type=click.IntRange(min=0),
         metavar="N",
-        help="Accept up to N lost frames in a video file; copies take their place and are counted.",
+        help="Accept up to N lost frames per video file; they are replaced by copies and counted.",
     )
     return decoder(allow_damaged(timeout(function)))
+
+
+def _check_decoder(context: click.Context, option: click.Parameter, name: str) -> str:
+    """Refuse an unknown decoder before the command starts."""
+    from vad_toolkit.video.registry import check_options
+
+    check_options(name, 0)
+    return name
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`vad doctor`."""
+"""`vad doctor`: checks of the installation."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .common import json_option, print_json, print_table
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Show versions, devices, decoders, weights and disk, and what is known to be bad.
+    """Check versions, devices, decoders, weights and disk space, and report known problems.
 
-    The exit code is 1 when there is a problem to mend.
+    The exit code is 1 if there is a problem.
 
     \b
     Example:

@@ -1,8 +1,7 @@
-"""`vad probe`: what is wrong in a folder of videos."""
+"""`vad probe`: a survey of videos before a long run."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,62 +15,50 @@ if TYPE_CHECKING:
 
 @click.command("probe")
 @click.argument("videos", metavar="VIDEO-or-DIR ...", nargs=-1, required=True, type=ANY_PATH)
-@click.option("--decode", is_flag=True, help="Read every frame: slow, and exact.")
+@click.option("--decode", is_flag=True, help="Read every frame: slow, but exact.")
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
     default=None,
     metavar="N",
-    help="How many videos are opened side by side.  [default: one a core]",
+    help="Number of videos opened at the same time.  [default: one per core]",
 )
 @click.option(
     "--timeout",
     default=60.0,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Seconds without an answer after which a video is given up.",
+    help="Seconds without an answer before a video is given up.",
 )
 @json_option
 def probe(
     videos: tuple[Path, ...], decode: bool, jobs: int | None, timeout: float, as_json: bool
 ) -> None:
-    """List videos, and what is wrong with them, before a long run.
+    """List videos and their problems, before a long run.
 
-    A video is a file, or a folder of frames (000.jpg, 001.jpg, ...). Without --decode, containers
-    and first pictures alone are read: damage to other pictures stays unseen. The exit code is 1
-    when some video cannot be used.
+    A video is a file, or a folder of frames (000.jpg, 001.jpg, ...). Without --decode, only
+    containers and first pictures are read, so damage to other pictures is not seen. The exit code
+    is 1 if a video cannot be used.
 
     \b
     Examples:
       vad probe videos/
       vad probe videos/ --decode --json > videos.json
     """
-    from vad_toolkit.video.survey import gather, survey
+    from vad_toolkit.video import survey
 
     with progress_reporter() as progress:
-        reports = survey(
-            gather(videos), decode=decode, jobs=jobs, timeout_seconds=timeout, progress=progress
+        found = survey.probe(
+            videos, decode=decode, jobs=jobs, timeout_seconds=timeout, progress=progress
         )
-    bad = [report for report in reports if report.problem]
-    totals = {
-        "videos": len(reports),
-        "frames": sum(_frames(report) for report in reports),
-        "hours": round(sum(report.seconds or 0.0 for report in reports) / 3600, 2),
-        "cannot be used": len(bad),
-    }
     if as_json:
-        summary = {name.replace(" ", "_"): value for name, value in totals.items()}
-        print_json({"videos": [_json(report) for report in reports], "summary": summary})
+        print_json(found.to_dict())
     else:
-        print_table([_row(report, decode) for report in reports])
+        print_table([_row(report, decode) for report in found.videos])
         click.echo()
-        print_pairs(totals)
-    if bad:
+        print_pairs({name.replace("_", " "): value for name, value in found.summary.items()})
+    if found.unusable:
         raise SystemExit(1)
-
-
-def _frames(report: VideoReport) -> int:
-    return report.frames if report.frames_decoded is None else report.frames_decoded
 
 
 def _row(report: VideoReport, decode: bool) -> dict[str, Any]:
@@ -88,7 +75,3 @@ def _row(report: VideoReport, decode: bool) -> dict[str, Any]:
         "rotation": report.rotation,
         "notes": "; ".join((*problem, *report.notes)),
     }
-
-
-def _json(report: VideoReport) -> dict[str, Any]:
-    return {**asdict(report), "path": str(report.path)}

@@ -1,4 +1,4 @@
-"""What `vad doctor` tells: versions, devices, decoders, caches, disk, what is known to be bad."""
+"""Checks of the installation: versions, devices, decoders, weights, disk space, known problems."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ PACKAGES = (
     *("pydantic", "rich", "safetensors", "scikit-learn", "matplotlib", "tensorboard"),
 )
 GIB = 1 << 30
-LITTLE_DISK_GIB = 5.0
+LITTLE_DISK_GIB = 5.0  # less free space is a note
 PROBE_FRAMES = 8
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report; `problem` needs doing something about."""
+    """One line of the report. A `problem` needs action, a `note` does not."""
 
     subject: str
     status: Literal["ok", "note", "problem"]
@@ -33,7 +33,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at everything that the toolkit rests on. Never raises for what it finds."""
+    """Check everything that the toolkit depends on. Problems are findings, not exceptions."""
     return [
         Finding("vad-toolkit", "ok", __version__),
         Finding("python", "ok", f"{platform.python_version()} at {sys.executable}"),
@@ -68,29 +68,30 @@ def _devices() -> list[Finding]:
 
     lines = [Finding("cpu", "ok", f"{torch.get_num_threads()} threads, {platform.machine()}")]
     if not torch.cuda.is_available():
-        lines.append(Finding("gpu", "note", "none that torch can use: extraction runs on the CPU"))
+        lines.append(Finding("gpu", "note", "torch finds none; extraction runs on the CPU"))
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         memory = properties.total_memory / GIB
         lines.append(Finding(f"cuda:{index}", "ok", f"{properties.name}, {memory:.0f} GiB"))
         if (reason := why_no_kernels(torch.device("cuda", index))) is not None:
-            detail = f"extraction is slower than it could be: {reason}"
+            detail = f"extraction is slower than possible: {reason}"
             lines.append(Finding(f"cuda:{index} kernels", "note", detail))
     return lines
 
 
 def _decoders() -> list[Finding]:
-    """Each decoder reads a small video in a child process: a broken library cannot end this one."""
+    """Read a small video with each decoder of files, in a child process that may crash."""
     import numpy as np
 
     from vad_toolkit.video.encode import write_video
+    from vad_toolkit.video.registry import DECODERS
     from vad_toolkit.video.worker import DecodeWorker
 
     findings = []
     with tempfile.TemporaryDirectory() as folder, DecodeWorker(timeout_seconds=30) as worker:
-        path = Path(folder) / "grey.mp4"
+        path = Path(folder) / "gray.mp4"
         write_video(path, [np.full((64, 64, 3), 128, np.uint8)] * PROBE_FRAMES, fps=8)
-        for name in ("decord", "pyav"):
+        for name in (name for name, decoder in DECODERS.items() if decoder.reads == "file"):
             try:
                 with worker.stream(path, name) as stream:
                     frames = sum(len(chunk) for chunk in stream)

@@ -77,7 +77,7 @@ def test_a_decoder_of_files_is_refused(root: Path, tmp_path: Path) -> None:
     folder = root / "frames" / "01_0014"
     done = extract(folder, "--decoder", "pyav", "--out", tmp_path / "a.h5")
     assert done.exit_code == 1
-    assert "pyav reads no folder of frames; use the decoder auto" in done.stderr
+    assert "is a folder, which decoder pyav does not read; use decoder auto" in done.stderr
 
 
 def test_the_recipe_of_a_pack_is_repeated(root: Path, tmp_path: Path) -> None:

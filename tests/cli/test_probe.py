@@ -47,4 +47,4 @@ def test_json_and_exact_counts(vad, folder: Path) -> None:
 def test_a_folder_without_videos_is_a_wrong_input(vad, tmp_path: Path) -> None:
     result = vad("probe", tmp_path)
     assert result.returncode == 2
-    assert result.stderr.startswith("Error: no videos below")
+    assert result.stderr.startswith("Error: no videos in")

@@ -144,15 +144,18 @@ def damaged(pixels: Pixels) -> dict[str, tuple[bytes, str]]:
     pages = encoded(plain, "TIFF", save_all=True, append_images=[plain])
     return {
         "empty": (b"", r"is empty \(0 bytes\)"),
-        "text": (b"no picture", "is no JPEG, PNG, BMP or TIFF image"),
-        "another format": (encoded(plain, "GIF"), "is no JPEG, PNG, BMP or TIFF image"),
+        "text": (b"no picture", "is not a JPEG, PNG, BMP or TIFF image"),
+        "another format": (encoded(plain, "GIF"), "is not a JPEG, PNG, BMP or TIFF image"),
         "cut JPEG": (jpeg[:-20], r"cannot be read \(image file is truncated"),
         "cut PNG": (whole[:-40], "cannot be read"),
         "mark alone": (jpeg[:4], "cannot be read"),
         "bomb": (png(20_000, 20_000), "its header claims 20000x20000 pixels, over the limit of 67"),
         "bomb of bombs": (png(2**31 - 1, 2**31 - 1), "its header claims 2147483647x2147483647"),
-        "two pages": (pages, "holds 2 pictures; one file has to be one frame"),
-        "floats": (encoded(plain.convert("F"), "TIFF"), "has pixels of a kind that is not read"),
+        "two pages": (pages, "has 2 pictures; each file must be one frame"),
+        "floats": (
+            encoded(plain.convert("F"), "TIFF"),
+            "pixels of type F.* are not supported; use 8-bit RGB",
+        ),
     }
 
 

@@ -31,7 +31,7 @@ def test_other_and_hidden_files_are_passed_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["absent", "file.mp4"])
 def test_what_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
     touch(tmp_path, "file.mp4")
-    with pytest.raises(InputError, match=f"{name}: not a folder; name a folder that holds videos"):
+    with pytest.raises(InputError, match=f"{name} is not a folder; name a folder of videos"):
         find_videos(tmp_path / name)
 
 
@@ -49,7 +49,7 @@ def test_the_folder_itself_may_be_one(tmp_path: Path) -> None:
 
 def test_frames_beside_folders_are_refused(tmp_path: Path) -> None:
     touch(tmp_path, "a/0.jpg", "a/masks/0.png", "b/c.mp4")
-    message = f"{tmp_path / 'a'}: numbered images ('0.jpg') lie beside the folder 'masks'"
+    message = f"{tmp_path / 'a'}: numbered images ('0.jpg') are next to the folder 'masks'"
     with pytest.raises(InputError, match=re.escape(message)):
         find_videos(tmp_path)
 

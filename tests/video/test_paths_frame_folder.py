@@ -41,13 +41,13 @@ def test_other_and_hidden_things_are_passed_over(tmp_path: Path) -> None:
 
 
 NO_FRAMES = {
-    "nothing": ([".keep"], "is a folder, not a video, and holds no frames (000.jpg, 001.jpg, ...)"),
-    "no numbers": (["a.jpg", "b.jpg"], "is a folder, not a video, and holds no frames"),
-    "a video": (["0.jpg", "b.mp4"], "is a folder, not a video: 'b.mp4' lies beside its images"),
+    "nothing": ([".keep"], "is a folder without numbered images (000.jpg, 001.jpg, ...), not a"),
+    "no numbers": (["a.jpg", "b.jpg"], "is a folder without numbered images"),
+    "a video": (["0.jpg", "b.mp4"], "is a folder, not a video: 'b.mp4' is next to its images"),
     "a folder": (
         ["1.jpg", "0.jpg", "masks/0.png"],
-        "numbered images ('0.jpg') lie beside the folder 'masks'; a folder of frames holds nothing "
-        "else: move one of them",
+        "numbered images ('0.jpg') are next to the folder 'masks'; a folder of frames contains "
+        "nothing else: move one of them",
     ),
 }
 
@@ -63,7 +63,10 @@ def test_what_is_no_folder_of_frames(tmp_path: Path, kind: str) -> None:
 
 BROKEN = {
     "a gap": (["8.jpg", "10.jpg", "9.jpg", "12.jpg"], "frame 11 is missing, between '10.jpg' and"),
-    "no number": (["0.jpg", "cover.jpg"], "image 'cover.jpg' has no number, so its place is not"),
+    "no number": (
+        ["0.jpg", "cover.jpg"],
+        "image 'cover.jpg' has no number, so its place is unknown",
+    ),
     "one number": (["0.jpg", "00.jpg"], "'0.jpg' and '00.jpg' are both frame 0"),
     "two kinds": (["0.jpg", "1.jpg", "1.png"], "'1.jpg' and '1.png' are both frame 1"),
     "two videos": (["a0.jpg", "b1.jpg"], "'a0.jpg' and 'b1.jpg' differ before the number"),

@@ -57,11 +57,11 @@ def no_video(folder: Path) -> dict[str, Path]:
     os.mkfifo(folder / "pipe.mp4")
     return {
         "is empty (0 bytes)": empty,
-        "not a video that can be read (Invalid data found when processing input)": text,
-        "holds no video stream": sound,
-        "not a video that can be read (": playlist,
+        "not a readable video (Invalid data found when processing input)": text,
+        "has no video stream": sound,
+        "not a readable video (": playlist,
         "is not a regular file": folder / "pipe.mp4",
-        "is a folder, not a video": folder,
+        "is a folder without numbered images": folder,
         "cannot be opened (No such file or directory)": folder / "absent.mp4",
         "cannot be opened (embedded null byte)": folder / "a\0b.mp4",
     }
@@ -77,5 +77,5 @@ def test_an_mp4_without_its_index_is_said_to_be_cut_short(tmp_path: Path, make_v
     whole = make_video("index_at_the_end.mp4").read_bytes()
     path = tmp_path / "cut.mp4"
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DecodeError, match="an MP4 file without its index; cut short"):
+    with pytest.raises(DecodeError, match="an MP4 file without its index, cut short"):
         probe(path)

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.video.survey import VideoReport, gather, survey
+from vad_toolkit.video.survey import Survey, VideoReport, probe
 
 
 def one(path: Path, *, decode: bool = False) -> VideoReport:
-    (report,) = survey([path], decode=decode, jobs=1)
+    (report,) = probe(path, decode=decode, jobs=1).videos
     return report
 
 
@@ -35,7 +35,7 @@ def test_what_is_unusual_is_noted(make_video, copy_packets) -> None:
     assert "frame rate varies" in one(make_video("varying.mp4", times=times)).notes
     assert "frame rate varies" not in one(source).notes
     mkv = one(make_video("short.mkv", frames=9, sizes=[(320, 256)]))
-    assert mkv.notes == ("no frame count", "short: 9 frames, where a snippet takes 16")
+    assert mkv.notes == ("no frame count", "short: 9 frames, but a snippet has 16")
     assert one(make_video("turned.mp4", frames=2, rotation=90)).rotation == 90
 
 
@@ -47,7 +47,7 @@ def test_a_header_that_is_wrong_is_noted(make_video, tmp_path: Path) -> None:
     path = tmp_path / "a.avi"
     path.write_bytes(data)
     report = one(path, decode=True)
-    assert "header says 444 frames, 40 are in the file" in report.notes
+    assert "header states 444 frames, 40 are in the file" in report.notes
     assert (report.frames_decoded, report.problem) == (40, "")
 
 
@@ -59,7 +59,7 @@ def test_a_folder_of_frames(tmp_path: Path) -> None:
     report = one(folder, decode=True)
     assert (report.container, report.decoder, report.frames_decoded) == ("frames", "pillow", 3)
     assert "no frame rate" in report.notes
-    assert "short: 3 frames, where a snippet takes 16" in report.notes
+    assert "short: 3 frames, but a snippet has 16" in report.notes
 
 
 def test_what_cannot_be_used_says_why(make_video, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_the_order_is_that_of_the_videos_and_one_bad_video_is_no_other_ones_harm
         shutil.copy(plain, name)
     names[2].write_bytes(b"no video" * 100)
     events = []
-    reports = survey(names, decode=True, jobs=3, progress=events.append)
+    reports = probe(names, decode=True, jobs=3, progress=events.append).videos
     assert [report.path for report in reports] == names
     assert [bool(report.problem) for report in reports] == [False] * 2 + [True] + [False] * 3
     assert [event.done for event in events] == list(range(1, 7))
@@ -95,16 +95,28 @@ def test_files_that_would_have_one_id_are_noted(plain: Path, tmp_path: Path) -> 
     one_name, other = tmp_path / "a.mp4", tmp_path / "a.mov"
     for path in (one_name, other):
         shutil.copy(plain, path)
-    reports = survey(gather([tmp_path]), jobs=1)
+    reports = probe(str(tmp_path), jobs=1).videos
     assert [report.path for report in reports] == [other, one_name]
     assert "the same id as a.mov" in reports[1].notes
     assert "the same id as a.mov" not in reports[0].notes
 
 
+def test_the_summary_counts_decoded_frames_where_known(plain: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    found = probe([plain, str(empty)], jobs=1)
+    assert found.unusable == (VideoReport(empty, problem="is empty (0 bytes)"),)
+    assert found.summary == {"videos": 2, "frames": 40, "hours": 0.0, "cannot_be_used": 1}
+    counted = Survey((VideoReport(plain, frames=40, frames_decoded=38, seconds=3600.0),))
+    assert counted.summary == {"videos": 1, "frames": 38, "hours": 1.0, "cannot_be_used": 0}
+    assert found.to_dict()["videos"][1]["path"] == str(empty)
+
+
 def test_wrong_inputs(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no videos below"):
-        gather([tmp_path])
-    assert gather([tmp_path / "absent.mp4", tmp_path / "absent.mp4"]) == [tmp_path / "absent.mp4"]
-    with pytest.raises(InputError, match="0 jobs; allowed: 1 or more"):
-        survey([], jobs=0)
-    assert survey([]) == []
+    with pytest.raises(InputError, match="or its sub-folders"):
+        probe(tmp_path)
+    absent = tmp_path / "absent.mp4"
+    assert [report.path for report in probe([absent, absent], jobs=1).videos] == [absent]
+    with pytest.raises(InputError, match="jobs must be an integer >= 1, got 0"):
+        probe([], jobs=0)
+    assert probe([]) == Survey(())

@@ -83,17 +83,17 @@ def test_a_second_stream_beside_an_open_one_is_refused(worker: DecodeWorker, lon
     with worker.stream(long) as stream:
         with pytest.raises(RuntimeError, match="one stream at a time; close the last one"):
             worker.stream(long)
-        with pytest.raises(RuntimeError, match="the counts are known after the last chunk"):
+        with pytest.raises(RuntimeError, match="the frame counts are known after the last chunk"):
             _ = stream.stats
 
 
 def test_wrong_values_are_refused(worker: DecodeWorker, plain: Path) -> None:
-    with pytest.raises(InputError, match="unknown decoder 'ffmpeg'; allowed: auto, decord, pyav"):
+    with pytest.raises(InputError, match="unknown decoder 'ffmpeg'; available: auto, pyav"):
         worker.stream(plain, "ffmpeg")
-    with pytest.raises(InputError, match="a chunk of 0 frames; allowed: 1 or more"):
+    with pytest.raises(InputError, match="chunk_frames must be an integer >= 1, got 0"):
         worker.stream(plain, chunk_frames=0)
     for seconds in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(InputError, match=r"a time limit of .* s; allowed: more than 0"):
+        with pytest.raises(InputError, match="timeout_seconds must be a number > 0, got"):
             DecodeWorker(seconds)
 
 
@@ -146,7 +146,7 @@ def test_where_decord_fails_midway_pyav_is_worth_a_try(
     data[len(data) // 2 : len(data) // 2 + 1000] = bytes(1000)
     path = tmp_path / "damaged.mp4"
     path.write_bytes(data)
-    with pytest.raises(DecodeError, match="Decord gave") as caught:
+    with pytest.raises(DecodeError, match="Decord returned") as caught:
         read(worker, path)
     assert caught.value.retry == "pyav"
     with pytest.raises(DecodeError, match=r"frames lost: \d+ of 40") as caught:

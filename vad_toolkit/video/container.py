@@ -1,8 +1,8 @@
-"""Whether a container's own structure is whole: what FFmpeg passes over in silence to read on.
+"""Damage in the structure of container files, which FFmpeg does not report.
 
-FFmpeg finds its way through damaged files, and says nothing of the packets that it lost there. The
-structure tells: elements that do not fill their parents, a file that is shorter than it says,
-tables that do not agree. Only headers are read, nothing of the pictures.
+FFmpeg continues in damaged files, without reporting the packets that it lost there. The structure
+shows the damage: elements that do not fill their parents, a file that is shorter than its header
+states, tables that do not agree. Only headers are read, not the pictures.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ UNKNOWN = -1  # size of an element that was written before its size was known
 
 @dataclass(frozen=True)
 class Structure:
-    """What a container's structure tells.
+    """Result of examining a container's structure.
 
-    `damage`: what is wrong, in words, "" where nothing is. `is_cut`: no more than the end is
-    missing. `packets`: how many packets with data the first video stream has, None where the
-    structure does not tell.
+    `damage`: description of the damage, "" if there is none. `is_cut`: only the end is missing.
+    `packets`: number of packets with data in the first video stream, None if unknown.
     """
 
     damage: str = ""
@@ -34,30 +33,29 @@ class Structure:
     packets: int | None = None
 
 
-SOUND = Structure()
+SOUND = Structure()  # no damage
 
 
 class _Damaged(Exception):
-    """What is wrong, in words."""
+    """The structure is damaged; the message describes how."""
 
 
 class _CutShort(_Damaged):
-    """The end is missing, and nothing else."""
+    """Only the end is missing."""
 
 
 def examine(path: Path, container: str) -> Structure:
-    """Examine a file that FFmpeg takes for a `container` (its short names, with commas)."""
-    names = container.split(",")
-    examiner = next((EXAMINERS[name] for name in names if name in EXAMINERS), None)
-    if examiner is None:
+    """Examine a file whose format has these short names in FFmpeg, separated by commas."""
+    known = [EXAMINERS[name] for name in container.split(",") if name in EXAMINERS]
+    if not known:
         return Structure()
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
-            return Structure(packets=examiner(data))
+            return Structure(packets=known[0](data))
         except _Damaged as error:
             return Structure(damage=str(error), is_cut=isinstance(error, _CutShort))
         except (struct.error, LookupError, ValueError, RecursionError):
-            return Structure(damage="its structure breaks off")
+            return Structure(damage="its structure is incomplete")
 
 
 # Matroska: RFC 8794 (EBML), RFC 9559.
@@ -68,8 +66,8 @@ ANYWHERE = frozenset({0xEC, 0xBF})  # padding, checksum
 SEGMENT_PARTS = ANYWHERE | {
     *(CLUSTER, TRACKS, 0x114D9B74, 0x1549A966, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367)
 }
-CLUSTER_NUMBERS = frozenset({0xE7, 0xA7, 0xAB})  # integers: time, position, size of the last one
-CLUSTER_PARTS = ANYWHERE | CLUSTER_NUMBERS | {SIMPLE_BLOCK, BLOCK_GROUP, 0x5854, 0xAF}
+NUMBERS = frozenset({0xE7, 0xA7, 0xAB})  # integers: time, position, previous size
+CLUSTER_PARTS = ANYWHERE | NUMBERS | {SIMPLE_BLOCK, BLOCK_GROUP, 0x5854, 0xAF}
 GROUP_PARTS = ANYWHERE | {BLOCK, 0x9B, 0xFB, 0xFA, 0xFD, 0xA4, 0x75A1, 0x75A2, 0x8E, 0xA2, 0xC8}
 
 
@@ -90,67 +88,64 @@ def _matroska(data: mmap.mmap) -> None:
         if identity == CLUSTER:
             position = _cluster(data, start, end if size == UNKNOWN else start + size, end, tracks)
             continue
-        if size == UNKNOWN or start + size > end:
-            raise _Damaged(f"damaged at byte {position}: an element is too long")
+        position = _end(position, start, size, end)
         if identity == TRACKS:
-            tracks |= set(_track_numbers(data, start, start + size))
-        position = start + size
+            tracks |= set(_track_numbers(data, start, position))
 
 
 def _cluster(data: mmap.mmap, position: int, end: int, limit: int, tracks: set[int]) -> int:
-    """Walk a cluster's elements; gives where it ends, which is not known before in a live one."""
+    """Check a cluster's elements and return its end, which a live recording does not state."""
     if end > limit:
         raise _Damaged(f"damaged at byte {position}: a cluster is too long")
     while position < end:
         if end == limit and _element(data, position)[0] in SEGMENT_PARTS - ANYWHERE:
             return position
         identity, start, size = _known(data, position, CLUSTER_PARTS)
-        number_is_long = identity in CLUSTER_NUMBERS and size > 8
-        if size == UNKNOWN or start + size > end or number_is_long:
-            raise _Damaged(f"damaged at byte {position}: an element is too long")
-        block = start
-        if identity == BLOCK_GROUP:
-            block = _block_in(data, start, start + size)
+        after = _end(position, start, size, min(end, start + 8) if identity in NUMBERS else end)
+        block = _block_in(data, start, after) if identity == BLOCK_GROUP else start
         if identity in (SIMPLE_BLOCK, BLOCK_GROUP) and _number(data, block)[0] not in tracks:
-            raise _Damaged(f"damaged at byte {position}: a block of no track")
-        position = start + size
+            raise _Damaged(f"damaged at byte {position}: a block without a track")
+        position = after
     return position
 
 
 def _block_in(data: mmap.mmap, position: int, end: int) -> int:
-    block = None
+    block, first = None, position
     while position < end:
         identity, start, size = _known(data, position, GROUP_PARTS)
-        if size == UNKNOWN or start + size > end:
-            raise _Damaged(f"damaged at byte {position}: an element is too long")
         block = start if identity == BLOCK else block
-        position = start + size
+        position = _end(position, start, size, end)
     if block is None:
-        raise _Damaged(f"damaged at byte {position}: a group without its block")
+        raise _Damaged(f"damaged at byte {first}: a group without a block")
     return block
 
 
 def _track_numbers(data: mmap.mmap, position: int, end: int) -> Iterator[int]:
     while position < end:
         identity, start, size = _element(data, position)
-        if size == UNKNOWN or start + size > end:
-            raise _Damaged(f"damaged at byte {position}: an element is too long")
+        position = _end(position, start, size, end)
         if identity == TRACK_ENTRY:
-            yield from _track_numbers(data, start, start + size)
+            yield from _track_numbers(data, start, position)
         elif identity == TRACK_NUMBER:
-            yield int.from_bytes(data[start : start + size], "big")
-        position = start + size
+            yield int.from_bytes(data[start:position], "big")
+
+
+def _end(position: int, start: int, size: int, limit: int) -> int:
+    """Return the end of the element at `position`, which must not be beyond `limit`."""
+    if size == UNKNOWN or start + size > limit:
+        raise _Damaged(f"damaged at byte {position}: an element is too long")
+    return start + size
 
 
 def _known(data: mmap.mmap, position: int, allowed: frozenset[int]) -> tuple[int, int, int]:
     element = _element(data, position)
     if element[0] not in allowed:
-        raise _Damaged(f"damaged at byte {position}: {element[0]:#x} is no element of its place")
+        raise _Damaged(f"damaged at byte {position}: {element[0]:#x} is not allowed there")
     return element
 
 
 def _element(data: mmap.mmap, position: int) -> tuple[int, int, int]:
-    """An element's identity, where its content starts, and how many bytes that has."""
+    """Return an element's identity, and the start and size of its content in bytes."""
     length = _length(data, position, 4)
     identity = int.from_bytes(data[position : position + length], "big")
     size, start = _number(data, position + length)
@@ -159,14 +154,14 @@ def _element(data: mmap.mmap, position: int) -> tuple[int, int, int]:
 
 
 def _number(data: mmap.mmap, position: int) -> tuple[int, int]:
-    """A number of variable length, and where it ends."""
+    """Return a number of variable length, and its end."""
     length = _length(data, position, 8)
     value = int.from_bytes(data[position : position + length], "big")
     return value & ((1 << 7 * length) - 1), position + length
 
 
 def _length(data: mmap.mmap, position: int, most: int) -> int:
-    length = 9 - data[position].bit_length()  # of leading zeros, and one
+    length = 9 - data[position].bit_length()  # leading zeros, plus one
     if length > most:
         raise _Damaged(f"damaged at byte {position}: no element starts there")
     return length
@@ -184,7 +179,7 @@ def _avi(data: mmap.mmap) -> int | None:
     position = 0
     while position + 12 <= len(data) and data[position : position + 4] == b"RIFF":
         (size,) = struct.unpack_from("<I", data, position + 4)
-        if size == 0:  # the recorder was stopped before it wrote the size
+        if size == 0:  # the recorder stopped before it wrote the size
             size = len(data) - position - 8
         end = position + 8 + size
         if end > len(data):
@@ -194,7 +189,7 @@ def _avi(data: mmap.mmap) -> int | None:
                 streams += 1
             elif media := AVI_MEDIA.fullmatch(found):
                 if media[1] and int(media[1]) >= streams:
-                    raise _Damaged(f"damaged: {found!r} belongs to none of {streams} streams")
+                    raise _Damaged(f"damaged: {found!r} is not in any of {streams} streams")
                 if media[2] and length:
                     counts[int(media[1])] = counts.get(int(media[1]), 0) + 1
         position = end + end % 2
@@ -204,11 +199,11 @@ def _avi(data: mmap.mmap) -> int | None:
 def _chunks(
     data: mmap.mmap, position: int, end: int, allowed: re.Pattern[bytes]
 ) -> Iterator[tuple[bytes, int]]:
-    """Names and lengths of the chunks between two places; a list gives its own kind."""
+    """Yield the names and lengths of the chunks between two positions; for a list, its type."""
     while position + 8 <= end:
         name, size = struct.unpack_from("<4sI", data, position)
         if not allowed.fullmatch(name):
-            # Some writers do not fill up a chunk of odd length.
+            # Some writers do not pad chunks of odd length.
             position -= 1
             name, size = struct.unpack_from("<4sI", data, position)
         start = position + 8
@@ -226,7 +221,7 @@ def _chunks(
 
 # MP4 and MOV: ISO/IEC 14496-12.
 
-LARGEST_SAMPLE = 0x3FFFFFFF  # bytes; where FFmpeg stops reading the table
+LARGEST_SAMPLE = 0x3FFFFFFF  # bytes; FFmpeg stops reading the table at larger ones
 
 Box = tuple[bytes, int, int]  # name, start of the content, end
 
@@ -241,7 +236,7 @@ def _mp4(data: mmap.mmap) -> None:
 
 
 def _boxes(data: mmap.mmap, position: int, end: int) -> Iterator[Box]:
-    """The boxes between two places; ends early at what is none."""
+    """Yield the boxes between two positions; stop at anything that is not a box."""
     while position + 8 <= end:
         size, name = struct.unpack_from(">I4s", data, position)
         start = position + 8
@@ -256,7 +251,7 @@ def _boxes(data: mmap.mmap, position: int, end: int) -> Iterator[Box]:
 
 
 def _fragments(data: mmap.mmap, top: list[Box]) -> None:
-    """Fragments come one after the other to the end of the file, and are numbered."""
+    """Check that numbered fragments follow one another to the end of the file."""
     last = 0
     for name, start, end in top:
         if end > len(data):
@@ -285,7 +280,7 @@ def _movie(data: mmap.mmap, boxes: list[Box]) -> None:
 
 
 def _gather(data: mmap.mmap, start: int, end: int, found: dict[bytes, int]) -> None:
-    """Where the content of a track's boxes starts, by name."""
+    """Add the start of the content of each box of a track to `found`, by name."""
     for name, inner, after in _boxes(data, start, end):
         if name in (b"mdia", b"minf", b"stbl", b"edts"):
             _gather(data, inner, after, found)
@@ -294,7 +289,7 @@ def _gather(data: mmap.mmap, start: int, end: int, found: dict[bytes, int]) -> N
 
 
 def _track(data: mmap.mmap, boxes: dict[bytes, int]) -> None:
-    """The tables of a track have to agree on the number of its samples."""
+    """Check that the tables of a track agree on the number of its samples."""
     if not boxes.keys() >= {b"stsz", b"stts", b"stsc"} or not boxes.keys() & {b"stco", b"co64"}:
         return
     size, samples = struct.unpack_from(">II", data, boxes[b"stsz"] + 4)
@@ -326,7 +321,7 @@ def _edit(
     *,
     is_constant: bool,
 ) -> None:
-    """An edit that hides frames has to fit what there is; `starts`: when they would be shown."""
+    """Check that an edit that hides frames fits the times (`starts`) of the track's samples."""
     is_long = data[boxes[b"elst"]] == 1
     (count,) = struct.unpack_from(">I", data, boxes[b"elst"] + 4)
     layout = struct.Struct(">Qqi" if is_long else ">Iii")
@@ -346,11 +341,11 @@ def _edit(
     total = sum(length for length, _, _ in edits)
     is_other = abs(total - _track_duration(data, boxes[b"tkhd"])) * scale > frame / 2
     if (hides_start and too_long) or (hides_end and is_other):
-        raise _Damaged("its edit list hides frames, and does not fit its times")
+        raise _Damaged("its edit list hides frames and does not fit its times")
 
 
 def _scale(data: mmap.mmap, at: int) -> tuple[int, int]:
-    """Units a second, and the duration in them, of a header of the movie or a medium."""
+    """Return units per second and duration in units, from the header of the movie or a medium."""
     scale, duration = struct.unpack_from(
         *((">IQ", data, at + 20) if data[at] else (">II", data, at + 12))
     )
@@ -364,7 +359,7 @@ def _track_duration(data: mmap.mmap, at: int) -> int:
 
 
 def _table(data: mmap.mmap, at: int, columns: int) -> NDArray[np.int64]:
-    """The rows of a table of 32-bit numbers, after its version and their count."""
+    """Return the rows of a table of 32-bit numbers, which follow its version and their count."""
     (rows,) = struct.unpack_from(">I", data, at + 4)
     if at + 8 + rows * columns * 4 > len(data):
         raise _Damaged("a table is longer than the file")
@@ -375,11 +370,11 @@ def _table(data: mmap.mmap, at: int, columns: int) -> NDArray[np.int64]:
 # MPEG transport streams: ISO/IEC 13818-1.
 
 TS_SYNC = 0x47
-TS_PACKETS = (188, 192, 204)  # bytes; with a time before, with a checksum after
+TS_PACKETS = (188, 192, 204)  # bytes: plain, with a preceding time, with a checksum
 
 
 def _ts(data: mmap.mmap) -> None:
-    """FFmpeg marks what follows a lost packet, unless a multiple of 16 is lost, or the end."""
+    """Check the sync bytes. FFmpeg notices lost packets, except multiples of 16 and the end."""
     for length in TS_PACKETS:
         for start in range(length):
             places = range(start, min(len(data), start + 8 * length), length)
@@ -391,13 +386,12 @@ def _ts(data: mmap.mmap) -> None:
         if (wrong := np.flatnonzero(marks != TS_SYNC)).size:
             raise _Damaged(f"damaged at byte {start + wrong[0] * length}: no packet starts there")
         if (len(data) - start) % length:
-            raise _CutShort("cut short: its last packet is not whole")
+            raise _CutShort("cut short: its last packet is incomplete")
         return
 
 
 EXAMINERS: dict[str, Callable[[mmap.mmap], int | None]] = {
     "matroska": _matroska,
-    "webm": _matroska,
     "avi": _avi,
     "mov": _mp4,
     "mpegts": _ts,

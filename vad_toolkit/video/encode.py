@@ -1,4 +1,4 @@
-"""Frames to an H.264 file, for the demo, the doctor, benchmarks and tests."""
+"""H.264 encoding, for the demo, `vad doctor`, benchmarks and tests."""
 
 from __future__ import annotations
 
@@ -15,15 +15,21 @@ from vad_toolkit.errors import InputError
 
 
 def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: int, crf: int = 20) -> int:
-    """Encode RGB frames (height, width, 3), sides even, as MP4, atomically; gives their count.
+    """Encode RGB frames as MP4, atomically, and return their number.
 
     The same frames give the same bytes with the same version of PyAV: one thread, no version
-    strings, and no macroblock tree, with which x264 gives other bytes once in some hundred times
-    (docs/LOG.md). There are no B-frames, as in most cameras: the file then needs no edit list, and
-    frames are stored in the order in which they are seen.
+    strings, and no macroblock tree, with which x264's output differs once in some hundred runs
+    (docs/LOG.md). There are no B-frames, as in most cameras, so the file needs no edit list, and
+    frames are stored in display order.
+
+    Args:
+        path: File to write.
+        frames: uint8 arrays (height, width, 3) of one size, with even sides.
+        fps: Frames per second.
+        crf: Constant rate factor of x264; lower is better.
 
     Raises:
-        InputError: no frame at all.
+        InputError: If there are no frames.
     """
     options = {
         "crf": str(crf),
@@ -49,32 +55,3 @@ def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: int, crf: 
             raise InputError(f"no frames to encode into {path}")
         container.mux(stream.encode(None))
     return count
-
-
-def repeat_video(source: Path, target: Path, times: int) -> int:
-    """Write an MP4 that shows the video of `source` (`write_video`) `times` over; gives its frames.
-
-    Its packets are copied, so that hours of video take seconds. Atomic.
-
-    Raises:
-        InputError: `times` is below 1.
-    """
-    if times < 1:
-        raise InputError(f"{times} times; allowed: 1 or more")
-    with (
-        av.open(str(source)) as read,
-        atomic_path(target) as temporary,
-        av.open(str(temporary), "w", format="mp4", options={"fflags": "+bitexact"}) as container,
-    ):
-        copied = container.add_stream_from_template(read.streams.video[0])
-        packets = [packet for packet in read.demux(video=0) if packet.size]
-        step = packets[0].duration or 1
-        for turn in range(times):
-            for number, packet in enumerate(packets):
-                again = av.Packet(bytes(packet))
-                again.pts = again.dts = (turn * len(packets) + number) * step
-                again.duration, again.time_base = step, packet.time_base
-                again.is_keyframe = packet.is_keyframe
-                again.stream = copied
-                container.mux(again)
-    return times * len(packets)

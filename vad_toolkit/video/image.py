@@ -1,7 +1,7 @@
-"""One image file as an upright RGB frame, through Pillow: exact, or refused.
+"""Image files as upright RGB frames, decoded by Pillow exactly or not at all.
 
-What Pillow would show with a guess (transparency, 32-bit greys, the first of several pictures) is
-an error here, since nobody looks at each of 100,000 frames.
+Images that Pillow would convert by a guess (transparency, 32-bit gray levels, the first of several
+pictures) are errors here, because nobody looks at each of 100,000 frames.
 """
 
 from __future__ import annotations
@@ -26,20 +26,17 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 from vad_toolkit.errors import DecodeError
 from vad_toolkit.video.paths import check_file
 
-MAX_PIXELS = 1 << 26  # twice 8K; a header that claims more is a bomb or an accident
-# By content, not by name. The classes are called themselves, since Image.open tries every format
-# there is and warns of large pictures, for the whole process.
+MAX_PIXELS = 1 << 26  # twice 8K; protects against decompression bombs
+# The content decides, not the name. The classes are used directly, because Image.open tries every
+# format and warns of large pictures, with effects on the whole process.
 FORMATS: tuple[tuple[bytes, type[ImageFile]], ...] = (
     (b"\xff\xd8\xff", JpegImageFile),
     (b"\x89PNG\r\n\x1a\n", PngImageFile),
     (b"BM", BmpImageFile),
-    (b"II*\0", TiffImageFile),
-    (b"MM\0*", TiffImageFile),
-    (b"II+\0", TiffImageFile),
-    (b"MM\0+", TiffImageFile),
+    *((mark, TiffImageFile) for mark in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
 )
-# What makes a picture upright, by its EXIF orientation (as ImageOps.exif_transpose has it), and how
-# many degrees clockwise that is; mirrored pictures are mirrored back first.
+# For each EXIF orientation: the operation that makes the picture upright (as in
+# ImageOps.exif_transpose), and its rotation in degrees clockwise. Mirrored ones are mirrored back.
 UPRIGHT: dict[int, tuple[Transpose | None, int]] = {
     1: (None, 0),
     2: (Transpose.FLIP_LEFT_RIGHT, 0),
@@ -55,8 +52,11 @@ _QUIET = threading.Lock()
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded image: `pixels` uint8 (height, width, 3), upright; the file's `codec`, such as
-    "jpeg"; `rotation`, the degrees clockwise that made it upright."""
+    """A decoded image.
+
+    `pixels`: uint8 (height, width, 3), upright. `codec`: format of the file, such as "jpeg".
+    `rotation`: degrees clockwise that made it upright.
+    """
 
     pixels: NDArray[np.uint8]
     codec: str
@@ -64,14 +64,14 @@ class Picture:
 
 
 def read_image(path: Path) -> Picture:
-    """Decode a JPEG, PNG, BMP or TIFF file to RGB; may run in several threads at once.
+    """Decode a JPEG, PNG, BMP or TIFF file to RGB; threads may call it at the same time.
 
-    Greys, palettes and CMYK become RGB as by Pillow's `convert`, 16-bit greys by v / 257, rounded.
-    The EXIF orientation is applied.
+    Gray levels, palettes and CMYK become RGB as in Pillow's `convert`; 16-bit gray levels are
+    divided by 257 and rounded. The EXIF orientation is applied.
 
     Raises:
-        DecodeError: no such image, one that is damaged or cut short, larger than MAX_PIXELS, not
-            opaque, of more than 16 bits, or with several pictures. Names the file.
+        DecodeError: If the file is not such an image, is damaged or cut short, has more than
+            MAX_PIXELS, transparent pixels, more than 16 bits per value, or several pictures.
     """
     check_file(path)
     try:
@@ -79,11 +79,11 @@ def read_image(path: Path) -> Picture:
             start = file.peek(8)
             kind = next((kind for mark, kind in FORMATS if start.startswith(mark)), None)
             if kind is None:
-                raise DecodeError(f"{path}: is no JPEG, PNG, BMP or TIFF image")
+                raise DecodeError(f"{path}: is not a JPEG, PNG, BMP or TIFF image")
             with _silence():
                 image = kind(file)
                 _check_header(path, image)
-                # A PNG's may stand behind its pixels; a TIFF turns itself while it loads.
+                # In a PNG it may follow the pixels; a TIFF rotates itself while it loads.
                 orientation = 1 if kind is PngImageFile else _orientation(image)
             image.load()
             if kind is PngImageFile:
@@ -98,14 +98,14 @@ def read_image(path: Path) -> Picture:
     except OSError as error:
         reason = error.strerror or str(error)
         raise DecodeError(f"{path}: cannot be read ({reason})") from error
-    except Exception as error:  # Pillow lets pass whatever a broken header leads to
+    except Exception as error:  # a broken header can raise anything in Pillow
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DecodeError(f"{path}: cannot be read ({reason})") from error
 
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep Pillow's remarks on odd headers to ourselves; filters are the whole process's."""
+    """Ignore Pillow's warnings about odd headers; one at a time, as filters are process-wide."""
     with _QUIET, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -117,13 +117,14 @@ def _check_header(path: Path, image: ImageFile) -> None:
         raise DecodeError(
             f"{path}: its header claims {width}x{height} pixels, over the limit of {MAX_PIXELS:,}"
         )
-    # JPEG is not asked: the further pictures of a camera's file are previews.
+    # Not for JPEG: the additional pictures of a camera's file are previews.
     pictures = 1 if isinstance(image, JpegImageFile) else getattr(image, "n_frames", 1)
     if pictures != 1:
-        raise DecodeError(f"{path}: holds {pictures} pictures; one file has to be one frame")
+        raise DecodeError(f"{path}: has {pictures} pictures; each file must be one frame")
     bits = image.tag_v2.get(BITSPERSAMPLE, (8,)) if isinstance(image, TiffImageFile) else (8,)
     if image.mode in ("I", "F") or 12 in bits:
-        raise DecodeError(f"{path}: has pixels of a kind that is not read ({image.mode}, {bits})")
+        kind = f"{image.mode}, {bits} bits"
+        raise DecodeError(f"{path}: pixels of type {kind} are not supported; use 8-bit RGB")
 
 
 def _orientation(image: ImageFile) -> int:
@@ -136,8 +137,8 @@ def _rgb(path: Path, image: Image) -> NDArray[np.uint8]:
         values = np.asarray(image).astype(np.uint32)
         if np.any(values == image.info.get("transparency", -1)):
             raise DecodeError(_not_opaque(path))
-        grey = ((values + 128) // 257).astype(np.uint8)
-        return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
+        gray = ((values + 128) // 257).astype(np.uint8)
+        return np.repeat(gray[:, :, np.newaxis], 3, axis=2)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         if image.getchannel("A").getextrema()[0] != 255:

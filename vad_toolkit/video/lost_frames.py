@@ -1,8 +1,8 @@
-"""Which packets became no good frame, and where in the order of display their frames belong.
+"""Lost frames of a video: their number and their positions in display order.
 
-Every packet gets a number that FFmpeg hands through its decoder to the frame, so that each frame is
-known by its packet, whatever the order. A packet that failed, whose frame never came, or whose
-frame the decoder had to repair (error concealment) is a lost frame.
+Every packet gets a number, which FFmpeg passes through the decoder to the frame, so that frames can
+be matched with packets in any order. A frame is lost if its packet failed, if it never came out of
+the decoder, or if the decoder had to repair it (error concealment).
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-MOST_UNEVEN = 0.2  # of an interval; times are rounded, to milliseconds in Matroska
+MOST_UNEVEN = 0.2  # of an interval; times are rounded (to milliseconds in Matroska)
 
 
 class Losses:
-    """The account of one video's packets and frames, in the order in which they are read.
+    """Record of one video's packets and frames, added in the order in which they are read.
 
-    `every_packet`: each packet of at least `smallest` bytes has a picture to show, so that one
-    without is lost; elsewhere only what fails is. `starts_anywhere`: what fails before the first
-    key frame is no damage. `placed`: the times of packets tell where in between a frame is lost;
-    without, only repaired frames are noticed before the end. `is_torn`: whole packets may be gone,
-    which then leave a gap of several `interval`s (from one frame to the next, in units of their
-    times).
+    Args:
+        every_packet: Each packet of at least `smallest` bytes has a picture, so that a packet
+            without a frame is a loss. Otherwise only failures are losses.
+        smallest: Size in bytes of the smallest packet that has a picture.
+        starts_anywhere: Failures before the first key frame are not damage.
+        placed: Packet times show between which frames a frame was lost. Otherwise only repaired
+            frames are noticed before the end.
+        is_torn: Whole packets may be missing, which leaves gaps of several `interval`s.
+        interval: Time between two frames in units of their times, None if unknown.
     """
 
     def __init__(
@@ -37,14 +40,14 @@ class Losses:
         is_torn: bool = False,
         interval: float | None = None,
     ) -> None:
-        self.packets = 0  # that are not hidden by an edit list
-        self.leading = 0  # of those: before the first that can be decoded, which is no damage
-        self._empty = 0  # of those: too small for a picture
-        self.frames = 0  # good ones
-        self.failures = 0  # packets and frames that are damaged beyond doubt
-        self.before_last = 0  # lost frames that are followed by a good one
-        self.failed_at_start = False  # before the first good frame something was damaged
-        self.is_ordered = True  # frames come in the order of their times
+        self.packets = 0  # not hidden by an edit list
+        self.leading = 0  # of these: before the first one that can be decoded, which is not damage
+        self._empty = 0  # of these: too small for a picture
+        self.frames = 0  # good frames
+        self.failures = 0  # packets and frames that are certainly damaged
+        self.before_last = 0  # lost frames before the last good one
+        self.failed_at_start = False  # there was damage before the first good frame
+        self.is_ordered = True  # frames came in the order of their times
         self.end_seconds = 0.0
         self._every_packet = every_packet
         self._smallest = smallest
@@ -52,19 +55,18 @@ class Losses:
         self._placed = placed
         self._is_torn = is_torn
         self._interval = interval
-        # Times are whole intervals apart.
-        self.is_regular = not is_torn or interval is not None
+        self.is_regular = not is_torn or interval is not None  # times are whole intervals apart
         self._number = -1
-        self._due: dict[int, int | None] = {}  # times of the packets whose frame has not come
+        self._due: dict[int, int | None] = {}  # times of packets without a frame so far
         self._failed: set[int] = set()
         self._repaired = 0  # frames since the last good one
         self._keyframe_seen = False
-        self.first_time: int | None = None  # what should be shown from here on is not leading
+        self.first_time: int | None = None  # earlier packets are leading
         self.last_time: int | None = None  # of the last good frame
 
     @property
     def lost(self) -> int:
-        """All lost frames until now; meant for the end, since a decoder holds some back."""
+        """All lost frames so far. Exact only at the end, because decoders hold frames back."""
         if self._is_torn:
             return self.before_last + self._repaired + self._lost_among(self._due)
         pictures = self.packets - self.leading - self._empty
@@ -72,14 +74,14 @@ class Losses:
         return max(absent, self.failures, self.before_last)
 
     def add_packet(self, packet: Packet[VideoStream]) -> None:
-        """Count a packet that goes to the decoder next."""
+        """Number and count a packet that is decoded next."""
         self._number += 1
         packet.opaque = self._number
         self._keyframe_seen |= packet.is_keyframe
         if packet.is_discard:
             return
         self.packets += 1
-        if packet.is_corrupt:  # by the container; the decoder may not notice
+        if packet.is_corrupt:  # found by the container format; the decoder may not notice
             self.failures += 1
             self._failed.add(self._number)
         if packet.pts is not None:
@@ -93,8 +95,8 @@ class Losses:
             self._due[self._number] = packet.pts
 
     def add_failure(self) -> None:
-        """Note that the last packet could not be decoded."""
-        # Before its first key frame, a stream without a header lacks all that decoding needs.
+        """Record that the last packet could not be decoded."""
+        # Before its first key frame, a stream without a header cannot be decoded.
         if self._starts_anywhere and not self._keyframe_seen:
             self._forget(self._number)
             self.failed_at_start = True
@@ -103,11 +105,11 @@ class Losses:
         self._failed.add(self._number)
 
     def add_frame(self, frame: VideoFrame) -> int | None:
-        """The number of frames lost just before this one; None where this one is lost itself."""
+        """Return the number of frames lost just before this one, None if this one is lost too."""
         number = frame.opaque if isinstance(frame.opaque, int) else -1
         if self.first_time is None:
             self._start(frame)
-        is_counted = number not in self._due  # as lost, if this frame is: it comes too late
+        is_counted = number not in self._due  # already counted as lost: it comes too late
         has_failed = number in self._failed
         self._forget(number)
         if has_failed or frame.is_corrupt:
@@ -126,8 +128,8 @@ class Losses:
         return lost
 
     def _start(self, frame: VideoFrame) -> None:
-        # A recording that starts amid a group of pictures has packets before its first frame that
-        # show nothing. Where one of them failed, what follows it is lost.
+        # A recording that starts within a group of pictures has packets before its first frame that
+        # have no picture. If one of them failed, the frames after it are lost.
         times = [self._due.get(number) for number in self._failed] + [frame.pts]
         self.first_time = min((time for time in times if time is not None), default=None)
         leading = [number for number, time in self._due.items() if self._is_leading(time)]
@@ -139,7 +141,7 @@ class Losses:
         return time is not None and self.first_time is not None and time < self.first_time
 
     def _overtaken(self, frame: VideoFrame) -> int:
-        """Forget the packets that should have been shown before `frame`; say how many are lost."""
+        """Forget the packets due before `frame`; return how many of them are lost."""
         if not (self._placed or self._is_torn) or frame.pts is None:
             return 0
         late = [
@@ -154,7 +156,7 @@ class Losses:
         return sum(self._every_packet or number in self._failed for number in numbers)
 
     def _gap(self, frame: VideoFrame) -> int:
-        """How many frames have room between the last one and this."""
+        """Return how many frames fit into the gap between the last frame and this one."""
         assert self._interval is not None
         if self.first_time is None or frame.pts is None:
             self.is_regular = False

@@ -1,11 +1,12 @@
-"""What a container says about its video stream, read with PyAV before decoding starts.
+"""Facts of a video's container, read with PyAV before decoding starts.
 
-Only the first picture is decoded, since rotation and the true picture size stand nowhere else. A
-folder of frames is a container too: it tells the number of its frames, and no rate.
+Only the first picture is decoded, which is needed for the rotation and the true picture size. A
+folder of frames counts as a container that states its number of frames, but no frame rate.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,26 +22,26 @@ if TYPE_CHECKING:
 
 FRAMES = "frames"  # the container's name of a folder of images
 
-# A file may be a playlist that names other files or addresses: nothing but the file itself is read.
+# A file may be a playlist that names other files or addresses; only the file itself is read.
 CONTAINER_OPTIONS = {"protocol_whitelist": "file"}
 NOT_VIDEO_FORMATS = frozenset({"concat", "concatf", "dash", "hls", "image2", "imf", "tty"})
-EARLY_END_SECONDS, EARLY_END_SHARE, EARLY_END_FRAMES = 0.5, 0.02, 2  # a tag may be off by these
-MOST_UNEVEN = 0.1  # of a frame's time, where the rate is constant but for rounding
-FIRST_PICTURE_PACKETS = 128  # a picture that needs more packets than this is not waited for
+EARLY_END_SECONDS, EARLY_END_SHARE, EARLY_END_FRAMES = 0.5, 0.02, 2  # tolerances of a duration tag
+MOST_UNEVEN = 0.1  # of a frame's duration; a constant rate varies this much by rounding
+FIRST_PICTURE_PACKETS = 128  # packets that are read at most to find the first picture
 
 
 @dataclass(frozen=True)
 class ContainerFacts:
     """Facts of the best video stream, as the container states them.
 
-    `width`, `height`: of the stored picture, before rotation. `rotation`: degrees clockwise that
-    make the picture upright (0, 90, 180, 270). `fps`: 0.0 where unknown. `frames_reported`: 0 where
-    the container names none. `samples`: pictures to show by the sample table (MP4, MOV), None where
-    there is no such table or it comes in fragments. `cut`: an edit list hides some samples.
-    `seconds`: how long the video stream lasts by Matroska's tag, None elsewhere.
-    `frames_estimated`: the best guess of the frame count, 0 where nothing tells. `varies`: the
-    frame rate does, as far as the container tells. `beyond_end`: listed samples that lie behind the
-    file's end. `structure`: what the container's own structure tells of damage.
+    `width`, `height`: pixels of the stored picture, before rotation. `rotation`: degrees clockwise
+    that make the picture upright (0, 90, 180, 270). `fps`: 0.0 if unknown. `frames_reported`: 0 if
+    the container states none. `samples`: number of visible frames in the sample table (MP4, MOV),
+    None if there is no such table, or only in fragments. `cut`: an edit list hides some samples.
+    `seconds`: duration of the video stream in Matroska's tag, otherwise None. `frames_estimated`:
+    best guess of the number of frames, 0 if unknown. `varies`: the frame rate varies, as far as the
+    container shows. `beyond_end`: number of listed samples that would lie beyond the end of the
+    file. `structure`: damage of the container's structure.
     """
 
     path: Path
@@ -67,12 +68,17 @@ class ContainerFacts:
         return self.width, self.height
 
     def has_container(self, *names: str) -> bool:
-        """Say whether libavformat knows the container under one of these short names."""
+        """Return whether one of these short names of libavformat is the container's."""
         return not set(names).isdisjoint(self.container.split(","))
 
 
-def probe(path: Path) -> ContainerFacts:
-    """Read the container facts of `path`. Raises DecodeError where it is not a video."""
+def probe(path: str | os.PathLike[str]) -> ContainerFacts:
+    """Return the container facts of a file or a folder of frames.
+
+    Raises:
+        DecodeError: If it is not a video.
+    """
+    path = Path(path)
     if path.is_dir():
         return _probe_frames(path)
     container, stream = open_container(path)
@@ -80,7 +86,7 @@ def probe(path: Path) -> ContainerFacts:
         rotation, size = _first_picture(container, stream)
         width, height = size or (stream.codec_context.width, stream.codec_context.height)
         if width < 1 or height < 1:
-            raise DecodeError(f"{path}: none of its pictures can be decoded, nor their size found")
+            raise DecodeError(f"{path}: no picture can be decoded, so its size is unknown")
         has_table = "mov" in container.format.name.split(",") and stream.frames > 0
         entries = list(stream.index_entries) if has_table else []
         listed = len(entries)
@@ -98,7 +104,7 @@ def probe(path: Path) -> ContainerFacts:
             fps=fps,
             frames_reported=max(stream.frames, 0),
             samples=listed - hidden if listed else None,
-            # Samples that lie outside every edit are missing from the index altogether.
+            # Samples outside every edit are not in the index at all.
             cut=hidden > 0 or 0 < listed < stream.frames,
             seconds=_duration_tag(stream),
             frames_estimated=listed or max(stream.frames, 0) or round(seconds * fps),
@@ -109,7 +115,7 @@ def probe(path: Path) -> ContainerFacts:
 
 
 def _probe_frames(folder: Path) -> ContainerFacts:
-    """Facts of a folder of frames: their number, and what the first one says."""
+    """Return the facts of a folder of frames, from the number of images and the first one."""
     from vad_toolkit.video.image import read_image
 
     frames = list_frames(folder)
@@ -133,7 +139,7 @@ def _probe_frames(folder: Path) -> ContainerFacts:
 
 
 def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
-    """Open `path` and pick its best video stream. Raises DecodeError where there is none."""
+    """Open `path` and return it with its best video stream, or raise DecodeError if it has none."""
     import av
     from av.stream import Disposition
     from av.video.stream import VideoStream
@@ -142,19 +148,17 @@ def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
     try:
         container = av.open(str(path.absolute()), container_options=CONTAINER_OPTIONS)
     except (av.FFmpegError, UnicodeError) as error:
-        raise DecodeError(
-            f"{path}: not a video that can be read ({_reason(path, error)})"
-        ) from error
+        raise DecodeError(f"{path}: not a readable video ({_reason(path, error)})") from error
     try:
         name = container.format.name
         if name in NOT_VIDEO_FORMATS or name.endswith("_pipe"):
-            raise DecodeError(f"{path}: not a video (its content is of the kind {name!r})")
+            raise DecodeError(f"{path}: not a video (its format is {name!r})")
         stream = container.streams.best("video")
-        # A cover picture, as music files carry, counts as a video stream elsewhere.
+        # FFmpeg also calls the cover picture of a music file a video stream.
         if not isinstance(stream, VideoStream) or Disposition.attached_pic in stream.disposition:
-            raise DecodeError(f"{path}: holds no video stream")
+            raise DecodeError(f"{path}: has no video stream")
         if stream.codec_context is None:
-            raise DecodeError(f"{path}: its video codec is not known to PyAV")
+            raise DecodeError(f"{path}: PyAV does not support its video codec")
     except BaseException:
         container.close()
         raise
@@ -162,7 +166,7 @@ def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
 
 
 def ends_early(end_seconds: float, facts: ContainerFacts) -> bool:
-    """Say whether the last packet ends well before the stream should by its own duration tag."""
+    """Return whether the last packet ends well before the time in the stream's duration tag."""
     if facts.seconds is None:
         return False
     tolerance = max(EARLY_END_SECONDS, EARLY_END_SHARE * facts.seconds)
@@ -174,7 +178,7 @@ def ends_early(end_seconds: float, facts: ContainerFacts) -> bool:
 def _first_picture(
     container: InputContainer, stream: VideoStream
 ) -> tuple[int, tuple[int, int] | None]:
-    """Rotation and size of the first picture; (0, None) where none comes soon."""
+    """Return the rotation and size of the first picture, (0, None) if it cannot be found soon."""
     import av
 
     packets = container.demux(stream)
@@ -184,16 +188,16 @@ def _first_picture(
             if packet is None:
                 break
             for frame in packet.decode():
-                # PyAV gives degrees counter-clockwise; the picture is turned back by as much.
+                # PyAV gives counter-clockwise degrees; the picture is turned back by as much.
                 turns = round(-frame.rotation / 90) % 4
                 return 90 * turns, (frame.width, frame.height)
         except av.FFmpegError:
-            continue  # what is damaged is told by the backend, which counts it
+            continue  # the backend reports damage
     return 0, None
 
 
 def _varies(stream: VideoStream, times: list[int]) -> bool:
-    """Say whether the rate varies: by the times of all samples, or by what FFmpeg makes of some."""
+    """Return whether the frame rate varies, by the sample times or FFmpeg's estimate."""
     if len(times) > 2:
         steps = [after - before for before, after in pairwise(times)]
         return max(steps) > min(steps) + max(1, MOST_UNEVEN * min(steps))
@@ -202,7 +206,7 @@ def _varies(stream: VideoStream, times: list[int]) -> bool:
 
 
 def _duration_tag(stream: VideoStream) -> float | None:
-    """Seconds from a Matroska stream's DURATION tag ("00:00:02.400000000"), None where absent."""
+    """Return the seconds in a Matroska stream's DURATION tag ("00:00:02.400000000"), if any."""
     parts = stream.metadata.get("DURATION", "").split(":")
     try:
         hours, minutes, seconds = (float(part) for part in parts)
@@ -215,5 +219,5 @@ def _reason(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
         is_mp4 = file.read(8)[4:] == b"ftyp"
     if is_mp4 and isinstance(error, ValueError):
-        return "an MP4 file without its index; cut short while it was written or copied"
+        return "an MP4 file without its index, cut short while it was written or copied"
     return getattr(error, "strerror", None) or str(error)

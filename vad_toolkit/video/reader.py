@@ -1,16 +1,14 @@
-"""Frames of a video, forward only: the interface of the decoders, and the choice between them.
+"""Interface of the decoders: a video that is read once, from its first frame to its last.
 
-A folder of frames is read by Pillow, and by nothing else. Of files, PyAV reads what Decord reads
-wrongly, not at all, or without a word of damaged pictures, and what it would hold in memory whole:
-see `choose_decoder` and docs/decode.md, which has the measurements.
+The backends in `vad_toolkit.video.backends` implement it; `registry.DECODERS` names them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +19,11 @@ from vad_toolkit.video.probe import ContainerFacts
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What is known of a video before its frames.
+    """Properties of a video that are known before its first frame.
 
-    `width`, `height`: in pixels as displayed, rotation applied. `rotation`: degrees clockwise that
-    were applied. `fps`: average, 0.0 where unknown. `frames_reported`: by the container, 0 where it
-    names none. `decoder`: "decord", "pyav", or "pillow" for a folder of frames.
+    `width`, `height`: pixels as displayed, after rotation. `rotation`: degrees clockwise that were
+    applied. `fps`: average frame rate, 0.0 if unknown. `frames_reported`: number of frames that the
+    container claims, 0 if it does not say. `decoder`: name of the decoder, as packs store it.
     """
 
     path: Path
@@ -42,12 +40,12 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class DecodeStats:
-    """Frames counted while decoding.
+    """Frame counts of one decoding.
 
-    `frames_decoded`: handed out, copies among them. `frames_reported`: by the container, 0 where it
-    names none. `frames_duplicated`: copies in the place of lost frames. `frames_missing`: lost
-    after the last good frame, with nothing in their place. The last two together are no more than
-    `allow_damaged` allows.
+    `frames_decoded`: frames that were returned, including copies. `frames_reported`: number of
+    frames that the container claims, 0 if it does not say. `frames_duplicated`: copies that replace
+    lost frames. `frames_missing`: frames lost after the last good one, which nothing replaces. The
+    sum of the last two is at most `allow_damaged`.
     """
 
     frames_decoded: int
@@ -63,38 +61,58 @@ class VideoReader(Protocol):
 
     @property
     def stats(self) -> DecodeStats:
-        """Counts; final once `chunks` has ended."""
+        """Frame counts; final when `chunks` has ended."""
 
     def chunks(self, size: int) -> Iterator[NDArray[np.uint8]]:
-        """Yield arrays (n, height, width, 3) of RGB frames, 1 <= n <= size, in display order.
+        """Yield RGB frames (n, height, width, 3) in display order, 1 <= n <= `size`.
 
-        Only the last may be shorter than `size`. Can be called once. Raises DecodeError when frames
-        are lost, at the end or before; what was yielded until then is not the whole video.
+        Only the last chunk may be shorter than `size`. Can be called once.
+
+        Raises:
+            DecodeError: If frames are lost, even at the end; the chunks so far are then not the
+                whole video.
         """
 
     def close(self) -> None:
-        """Free the decoder. Twice is harmless."""
+        """Free the decoder. Closing twice is allowed."""
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A way of decoding videos, as it is registered.
+
+    Args:
+        open: Function that returns the `VideoReader` of a video. It takes the facts of the
+            container and `allow_damaged`, the number of lost frames to accept.
+        suits: Function of the same arguments that returns whether "auto" may choose the decoder.
+            The last registered decoder that suits a video is chosen. By default never.
+        replaces_lost_frames: Whether `open` accepts an `allow_damaged` above 0.
+        reads: Kind of video that `open` reads: a file, or a folder of numbered images.
+    """
+
+    open: Callable[[ContainerFacts, int], VideoReader]
+    suits: Callable[[ContainerFacts, int], bool] = lambda facts, allow_damaged: False
+    replaces_lost_frames: bool = False
+    reads: Literal["file", "folder"] = "file"
 
 
 def info_of(facts: ContainerFacts, decoder: str, decoder_version: str) -> VideoInfo:
-    """Join the facts of a container to the decoder that reads it."""
-    width, height = facts.upright_size
+    """Combine the facts of a container with the name and version of the decoder that reads it."""
     return VideoInfo(
-        path=facts.path,
-        width=width,
-        height=height,
-        fps=facts.fps,
-        frames_reported=facts.frames_reported,
-        container=facts.container,
-        codec=facts.codec,
-        rotation=facts.rotation,
-        decoder=decoder,
-        decoder_version=decoder_version,
+        facts.path,
+        *facts.upright_size,
+        facts.fps,
+        facts.frames_reported,
+        facts.container,
+        facts.codec,
+        facts.rotation,
+        decoder,
+        decoder_version,
     )
 
 
 def new_chunk(size: int, info: VideoInfo) -> NDArray[np.uint8]:
-    """An array for `size` frames, not yet filled."""
+    """Return an uninitialized array for `size` frames."""
     if size < 1:
-        raise InputError(f"a chunk of {size} frames; allowed: 1 or more")
+        raise InputError(f"a chunk must have at least 1 frame, got {size}")
     return np.empty((size, info.height, info.width, 3), dtype=np.uint8)

@@ -1,17 +1,18 @@
-"""What is wrong in a set of videos, before a long run spends hours to find out.
+"""Survey of many videos before a long run: facts, unusual properties and problems of each.
 
-Every file is opened in a process that can be killed (`worker`), several side by side.
+Every video is opened in a process that can be killed (`worker`), several at a time.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.errors import DecodeError, InputError
@@ -20,7 +21,7 @@ from vad_toolkit.video.probe import FRAMES, ContainerFacts
 from vad_toolkit.video.reader import DecodeStats
 from vad_toolkit.video.worker import DecodeWorker
 
-SMALL_SIDE = 224  # pixels; the networks' crops
+SMALL_SIDE = 224  # pixels; crop size of the networks
 SNIPPET_FRAMES = 16
 
 
@@ -28,11 +29,11 @@ SNIPPET_FRAMES = 16
 class VideoReport:
     """One video, as its container describes it.
 
-    `width`, `height`: in pixels, upright; 0 where unknown, as all is of a file that cannot be
-    opened. `fps`: 0.0 where unknown. `frames`: by the container, 0 where it names none.
-    `frames_decoded`: None where it was not decoded. `rotation`: degrees clockwise. `decoder`: what
-    "auto" takes. `notes`: what is unusual, and no fault. `problem`: why it cannot be used, "" where
-    it can.
+    `width`, `height`: pixels, upright; 0 if unknown, like all fields of a file that cannot be
+    opened. `fps`: 0.0 if unknown. `frames`: stated by the container, 0 if it states none.
+    `frames_decoded`: None if not decoded. `rotation`: degrees clockwise. `decoder`: the one that
+    "auto" chooses. `seconds`: None if unknown. `notes`: unusual properties that are not problems.
+    `problem`: why the video cannot be used, "" if it can.
     """
 
     path: Path
@@ -50,46 +51,68 @@ class VideoReport:
     problem: str = ""
 
 
-def gather(inputs: Sequence[Path]) -> list[Path]:
-    """Videos named one by one, and all below folders; what is not there stays, to be reported.
+@dataclass(frozen=True)
+class Survey:
+    """Reports on several videos, in order."""
 
-    Raises InputError for a folder without videos, or as `find_videos` does.
-    """
-    videos: dict[Path, None] = {}
-    for item in inputs:
-        if not item.is_dir() or is_frame_folder(item):
-            videos[item] = None
-            continue
-        found = find_videos(item)
-        if not found:
-            raise InputError(f"no videos below {str(item)!r}")
-        videos |= dict.fromkeys(found)
-    return list(videos)
+    videos: tuple[VideoReport, ...]
+
+    @property
+    def unusable(self) -> tuple[VideoReport, ...]:
+        """The videos that cannot be used."""
+        return tuple(report for report in self.videos if report.problem)
+
+    @property
+    def summary(self) -> dict[str, float]:
+        """Total `videos`, `frames` (decoded ones if known), `hours` and `cannot_be_used`."""
+        decoded = [(report.frames_decoded, report.frames) for report in self.videos]
+        return {
+            "videos": len(self.videos),
+            "frames": sum(frames if count is None else count for count, frames in decoded),
+            "hours": round(sum(report.seconds or 0.0 for report in self.videos) / 3600, 2),
+            "cannot_be_used": len(self.unusable),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the reports and the summary as JSON values, as `vad probe --json` prints them."""
+        videos = [{**asdict(report), "path": str(report.path)} for report in self.videos]
+        return {"videos": videos, "summary": self.summary}
 
 
-def survey(
-    videos: Sequence[Path],
+def probe(
+    videos: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,
     decode: bool = False,
     jobs: int | None = None,
     timeout_seconds: float = 60.0,
     progress: ProgressCallback = silent,
-) -> list[VideoReport]:
-    """Report on every video, in the order given.
+) -> Survey:
+    """Report facts, unusual properties and problems of videos, without changing anything.
 
     Args:
-        decode: read every frame too, which is slow, and tells exactly what can be used.
-        jobs: how many are opened side by side, a process each; None for one a core.
-        timeout_seconds: how long a video may give no answer.
-        progress: called after each video.
+        videos: Videos, or folders that are searched for them. A path that does not exist is
+            reported as a problem.
+        decode: Whether to read every frame. This is slow, but shows exactly which videos can be
+            used. Otherwise only containers and first pictures are read.
+        jobs: Number of videos that are opened at the same time, in one process each. If None, one
+            per CPU core.
+        timeout_seconds: Longest wait for an answer before a video is given up.
+        progress: Function that is called after each video.
 
     Raises:
-        InputError: `jobs` or `timeout_seconds` is not allowed.
+        InputError: If an argument is not allowed, a folder has no videos, or it is unclear whether
+            a folder is a video (`find_videos`).
+
+    Example:
+        >>> survey = probe("videos")
+        >>> survey.summary["cannot_be_used"]
+        0
     """
     if jobs is not None and jobs < 1:
-        raise InputError(f"{jobs} jobs; allowed: 1 or more")
-    lanes = min(jobs or os.cpu_count() or 1, max(len(videos), 1))
-    reports: list[VideoReport | None] = [None] * len(videos)
+        raise InputError(f"jobs must be an integer >= 1, got {jobs}")
+    paths = _gather([videos] if isinstance(videos, str | os.PathLike) else videos)
+    lanes = min(jobs or os.cpu_count() or 1, max(len(paths), 1))
+    reports: dict[int, VideoReport] = {}
     with worker_pool(lanes, timeout_seconds) as free, ThreadPoolExecutor(lanes) as pool:
 
         def work(path: Path) -> VideoReport:
@@ -99,22 +122,35 @@ def survey(
             finally:
                 free.put(worker)
 
-        waiting = {pool.submit(work, path): place for place, path in enumerate(videos)}
+        waiting = {pool.submit(work, path): place for place, path in enumerate(paths)}
         try:
             for done, future in enumerate(as_completed(waiting), start=1):
                 place = waiting[future]
                 reports[place] = future.result()
-                note = str(videos[place])
-                progress(ProgressEvent("probe", done, len(videos), "videos", note))
+                progress(ProgressEvent("probe", done, len(paths), "videos", str(paths[place])))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return _with_clashes(report for report in reports if report is not None)
+    return Survey(tuple(_with_clashes(reports[place] for place in sorted(reports))))
+
+
+def _gather(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Return the videos that are named or found in folders. Paths that do not exist are kept."""
+    videos: dict[Path, None] = {}
+    for item in map(Path, inputs):
+        if not item.is_dir() or is_frame_folder(item):
+            videos[item] = None
+            continue
+        found = find_videos(item)
+        if not found:
+            raise InputError(f"no videos in {str(item)!r} or its sub-folders")
+        videos |= dict.fromkeys(found)
+    return list(videos)
 
 
 @contextmanager
 def worker_pool(count: int, timeout_seconds: float = 60.0) -> Iterator[SimpleQueue[DecodeWorker]]:
-    """Decoders that several threads take out and put back; they end with the block."""
+    """Yield a queue of `count` workers that threads take and return; close them at the end."""
     workers = [DecodeWorker(timeout_seconds) for _ in range(count)]
     free: SimpleQueue[DecodeWorker] = SimpleQueue()
     for worker in workers:
@@ -155,8 +191,8 @@ def _report(worker: DecodeWorker, path: Path, decode: bool) -> VideoReport:
         return replace(report, problem=_without_path(error, path))
     count = stats.frames_decoded
     notes = report.notes
-    if frames not in (0, count) and not any(note.startswith("header says") for note in notes):
-        notes = (*notes, f"header says {frames} frames")
+    if frames not in (0, count) and not any(note.startswith("header states") for note in notes):
+        notes = (*notes, f"header states {frames} frames")
     if count < SNIPPET_FRAMES:
         notes = (*(note for note in notes if not note.startswith("short")), _short(count))
     seconds = report.seconds or (count / facts.fps if facts.fps > 0 else None)
@@ -164,9 +200,10 @@ def _report(worker: DecodeWorker, path: Path, decode: bool) -> VideoReport:
 
 
 def count_frames(worker: DecodeWorker, path: Path) -> DecodeStats:
-    """Decode a video whole; with PyAV, where "auto" began with Decord and that failed.
+    """Decode a whole video, if necessary again with the decoder that an error names.
 
-    Raises DecodeError where it cannot be decoded.
+    Raises:
+        DecodeError: If the video cannot be decoded.
     """
     decoder = "auto"
     while True:
@@ -190,7 +227,7 @@ def _damage(facts: ContainerFacts) -> str:
 
 
 def _notes(facts: ContainerFacts) -> Iterator[str]:
-    """What is unusual, in words."""
+    """Yield descriptions of unusual properties."""
     if facts.cut:
         hidden = facts.frames_reported - (facts.samples or 0)
         yield f"edit list hides {hidden} frames"
@@ -202,7 +239,7 @@ def _notes(facts: ContainerFacts) -> Iterator[str]:
         yield "no frame count"
     in_file = facts.structure.packets
     if in_file is not None and facts.frames_reported not in (0, in_file):
-        yield f"header says {facts.frames_reported} frames, {in_file} are in the file"
+        yield f"header states {facts.frames_reported} frames, {in_file} are in the file"
     if min(facts.width, facts.height) < SMALL_SIDE:
         yield f"small: crops of {SMALL_SIDE} pixels are enlarged"
     if 0 < facts.frames_estimated < SNIPPET_FRAMES:
@@ -210,18 +247,18 @@ def _notes(facts: ContainerFacts) -> Iterator[str]:
 
 
 def _short(frames: int) -> str:
-    return f"short: {frames} frames, where a snippet takes {SNIPPET_FRAMES}"
+    return f"short: {frames} frames, but a snippet has {SNIPPET_FRAMES}"
 
 
 def _container_name(facts: ContainerFacts) -> str:
-    """One of FFmpeg's names for the container, that of the file where it is among them."""
+    """Return FFmpeg's name of the container, if possible the one that is the file's suffix."""
     suffix = facts.path.suffix[1:].lower()
     names = facts.container.split(",")
     return suffix if facts.container != FRAMES and suffix in names else names[0]
 
 
 def _without_path(error: DecodeError, path: Path) -> str:
-    """The message of an error about a file, which stands beside its path."""
+    """Return an error message without the path, which is printed next to it."""
     text = str(error)
     for name in (str(path), str(path.absolute())):
         text = text.removeprefix(f"{name}: ")
@@ -229,7 +266,7 @@ def _without_path(error: DecodeError, path: Path) -> str:
 
 
 def _with_clashes(reports: Iterable[VideoReport]) -> list[VideoReport]:
-    """Note videos that differ in their suffix alone: they would have one id in a pack."""
+    """Add a note to videos that differ only in their suffix: a pack has one id for both."""
     first: dict[Path, Path] = {}
     found = []
     for report in reports:

@@ -1,40 +1,50 @@
-"""Frames through Decord, in sequence and in its strict mode.
+"""Decord backend, read sequentially and in strict mode.
 
-Decord fills frames that it cannot decode at the end of a video with copies of the last one,
-silently (`fault_tol` 0 or below means: never mind). Here the first such copy is an error, and so is
-a frame count below the one that the container's own table promises.
+By default Decord silently fills frames that it cannot decode at the end of a video with copies of
+the last good one (`fault_tol` of 0 or less means any number). Here the first such copy is an error,
+and so is a frame count below that of the container's own table.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
-import decord
 import numpy as np
 from numpy.typing import NDArray
 
 from vad_toolkit.errors import DecodeError
 from vad_toolkit.video.probe import ContainerFacts, ends_early
-from vad_toolkit.video.reader import DecodeStats, info_of, new_chunk
+from vad_toolkit.video.reader import Decoder, DecodeStats, info_of, new_chunk
 
+# Containers in which Decord returned every frame bit for bit when read sequentially. Excluded are
+# AVI (the decoders differ after damage), MPEG-TS (Decord returns no frame) and GIF (it refuses it).
+CONTAINERS = ("mov", "matroska", "flv", "asf", "mpeg")
+# In other codecs (H.264, MPEG-4 and related ones), FFmpeg repairs damaged pictures with parts of
+# others. PyAV reports these pictures; Decord returns them as if they were good, and for HEVC even
+# frames that do not exist.
+CODECS = ("vp8", "vp9", "mjpeg", "ffv1")
+# Bytes. If its consumer is idle, Decord decodes ahead up to the end of the file, so this limits the
+# memory that it may use. PyAV reads longer videos as fast, and holds one frame.
+MEMORY_LIMIT = 1 << 30
 FIRST_COPY_IS_AN_ERROR = 1e-6  # share of the frames that may be copies; 0 would mean any number
-DECODE_THREADS = 1  # decoding runs beside the consumer already; one process a video scales better
-
-decord.logging.set_level(decord.logging.QUIET)
+DECODE_THREADS = 1  # decoding already runs beside the consumer; one process per video scales better
 
 
 class DecordReader:
-    """A `VideoReader` on Decord. `retry` is put into every DecodeError that PyAV may not share."""
+    """A `VideoReader` on Decord."""
 
-    def __init__(self, facts: ContainerFacts, *, retry: str | None = None) -> None:
+    def __init__(self, facts: ContainerFacts, allow_damaged: int = 0) -> None:
+        import decord
+
+        decord.logging.set_level(decord.logging.QUIET)
         self.info = info_of(facts, "decord", decord.__version__)
-        self._retry = retry
         self._decoded = 0
         if facts.structure.damage:
             raise self._error(facts.structure.damage)
         try:
-            self._video: decord.VideoReader | None = decord.VideoReader(
+            self._video: Any = decord.VideoReader(
                 str(facts.path.absolute()),
                 num_threads=DECODE_THREADS,
                 fault_tol=FIRST_COPY_IS_AN_ERROR,
@@ -48,11 +58,10 @@ class DecordReader:
             end = float(self._video.get_frame_timestamp(self._frames - 1)[1])
             if ends_early(end, facts):
                 raise self._error(f"ends after {end:.1f} of {facts.seconds:.1f} seconds")
-        held = decord_bytes(facts, self._frames)
-        if held > DECORD_MEMORY_LIMIT:
+        if (size := _frame_bytes(facts, self._frames)) > MEMORY_LIMIT:
             raise self._error(
-                f"Decord may hold {held / 2**30:.1f} GiB of its frames "
-                f"(limit {DECORD_MEMORY_LIMIT / 2**30:g}); use the decoder pyav"
+                f"Decord may hold {size / 2**30:.1f} GiB of its frames in memory "
+                f"(limit {MEMORY_LIMIT / 2**30:g}); use decoder pyav"
             )
 
     @property
@@ -61,9 +70,8 @@ class DecordReader:
 
     def chunks(self, size: int) -> Iterator[NDArray[np.uint8]]:
         while self._decoded < self._frames:
-            count = min(size, self._frames - self._decoded)
-            chunk = new_chunk(count, self.info)
-            for index in range(count):
+            chunk = new_chunk(min(size, self._frames - self._decoded), self.info)
+            for index in range(len(chunk)):
                 chunk[index] = self._next()
             yield chunk
 
@@ -71,9 +79,9 @@ class DecordReader:
         assert self._video is not None, "the reader was closed"
         try:
             frame: NDArray[np.uint8] = self._video.next().asnumpy()
-        except Exception as error:  # as above; StopIteration among them
+        except Exception as error:  # as above, and StopIteration
             raise self._error(
-                f"Decord gave {self._decoded} of {self._frames} frames ({_first_cause(error)})"
+                f"Decord returned {self._decoded} of {self._frames} frames ({_first_cause(error)})"
             ) from error
         height, width = frame.shape[:2]
         if (width, height) != (self.info.width, self.info.height):
@@ -87,22 +95,27 @@ class DecordReader:
     def close(self) -> None:
         self._video = None
 
-    def _error(self, what: str) -> DecodeError:
-        return DecodeError(f"{self.info.path}: {what}", retry=self._retry)
+    def _error(self, problem: str) -> DecodeError:
+        return DecodeError(f"{self.info.path}: {problem}")
+
+
+def suits(facts: ContainerFacts, allow_damaged: int) -> bool:
+    """Return whether Decord reads a video as correctly as PyAV, and within `MEMORY_LIMIT`."""
+    if allow_damaged or facts.structure.damage or facts.cut:
+        return False
+    is_known = facts.codec in CODECS and facts.has_container(*CONTAINERS)
+    return is_known and 0 < _frame_bytes(facts, facts.frames_estimated) <= MEMORY_LIMIT
+
+
+def _frame_bytes(facts: ContainerFacts, frames: int) -> int:
+    return frames * facts.width * facts.height * 3
 
 
 def _first_cause(error: Exception) -> str:
-    """The innermost message of a Decord error, without its C++ places and stack trace."""
+    """Return the innermost message of a Decord error, without C++ source lines and stack trace."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     innermost = re.split(r"\.cc:\d+: (?:\[[^\]]*\] ?)?", first)[-1]
     return re.sub(r"^Check failed: .*\(.*\) ", "", innermost).strip()[:160]
 
 
-# Decord decodes ahead of an idle consumer up to the end of the file, so that this many bytes of
-# frames are what it may hold. Longer videos go to PyAV, which is as fast and holds one frame.
-DECORD_MEMORY_LIMIT = 1 << 30
-
-
-def decord_bytes(facts: ContainerFacts, frames: int) -> int:
-    """Bytes that Decord may come to hold for an idle consumer: every frame, in RGB."""
-    return frames * facts.width * facts.height * 3
+DECORD = Decoder(open=DecordReader, suits=suits)

@@ -1,4 +1,4 @@
-"""Frames of a folder of images, in the order of their numbers, decoded by several threads."""
+"""Image backend: a folder of numbered images as a video, decoded by several threads."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from vad_toolkit.errors import DecodeError
 from vad_toolkit.video.image import read_image
 from vad_toolkit.video.paths import list_frames
 from vad_toolkit.video.probe import ContainerFacts
-from vad_toolkit.video.reader import DecodeStats, info_of, new_chunk
+from vad_toolkit.video.reader import Decoder, DecodeStats, info_of, new_chunk
 
-DECODE_THREADS = 4  # at most, and no more than there are cores
+DECODE_THREADS = 4  # or the number of cores, if that is less
 READ_AHEAD_FRAMES = 8
-READ_AHEAD_BYTES = 1 << 28  # of pixels; one frame where it alone is larger
+READ_AHEAD_BYTES = 1 << 28  # of pixels; a larger frame is read alone
 
 
 class PillowReader:
-    """A `VideoReader` on a folder of frames. Pillow decodes outside Python's lock."""
+    """A `VideoReader` on a folder of frames. Pillow decodes without Python's global lock."""
 
-    def __init__(self, facts: ContainerFacts) -> None:
+    def __init__(self, facts: ContainerFacts, allow_damaged: int = 0) -> None:
         self.info = info_of(facts, "pillow", PIL.__version__)
         self._names = iter(list_frames(facts.path))
         frame_bytes = self.info.width * self.info.height * 3
@@ -62,8 +62,8 @@ class PillowReader:
         height, width = pixels.shape[:2]
         if (width, height) != (self.info.width, self.info.height):
             raise DecodeError(
-                f"{path}: is {width}x{height}, where the first frame of its folder is "
-                f"{self.info.width}x{self.info.height}"
+                f"{path}: is {width}x{height}, but the first frame of its folder is "
+                f"{self.info.width}x{self.info.height}; all must have one size"
             )
         self._decoded += 1
         return pixels
@@ -71,3 +71,7 @@ class PillowReader:
 
 def _pixels(path: Path) -> NDArray[np.uint8]:
     return read_image(path).pixels
+
+
+# Lost frames are never accepted in a folder, whatever `allow_damaged` says.
+PILLOW = Decoder(open=PillowReader, suits=lambda facts, allow_damaged: True, reads="folder")

@@ -1,9 +1,9 @@
-"""Frames through PyAV (FFmpeg), one packet at a time, with every loss counted.
+"""PyAV (FFmpeg) backend, which decodes packet by packet and counts every lost frame.
 
-A video that lost frames is refused: after the gap, the rest would be shifted against its labels.
-No frame is handed out after the first loss, but reading goes on to the end, so that the error can
-say how many frames of how many are lost. Up to `allow_damaged` lost frames are replaced by copies
-instead, each by the frame before it, so that nothing is shifted.
+A video that lost frames is refused, because the frames after the gap would be shifted against their
+labels. After the first loss no frame is returned, but reading continues to the end, so that the
+error can report how many frames are lost. Up to `allow_damaged` lost frames are replaced by copies
+of the frames before them instead, which shifts nothing.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from vad_toolkit.errors import DecodeError
 from vad_toolkit.video.lost_frames import Losses
 from vad_toolkit.video.probe import ContainerFacts, ends_early, open_container
-from vad_toolkit.video.reader import DecodeStats, info_of, new_chunk
+from vad_toolkit.video.reader import Decoder, DecodeStats, info_of, new_chunk
 
-DECODE_THREADS = 1  # as with Decord: one process a video scales better
-# Bytes. MPEG-4 has packets that only say that the last picture stays, as FFmpeg knows them.
+DECODE_THREADS = 1  # one process per video scales better
+# Bytes. Smaller MPEG-4 packets only repeat the last picture; FFmpeg uses the same limit.
 SMALLEST_PICTURE = {"mpeg4": 20}
-STREAMS = ("mpegts", "mpeg", "h264", "hevc", "mpegvideo")  # recordings that may start anywhere
-COUNT_SECONDS = 10.0  # how long the rest of a damaged video is read, only to count what is lost
+STREAMS = ("mpegts", "mpeg", "h264", "hevc", "mpegvideo")  # recordings may start anywhere in these
+COUNT_SECONDS = 10.0  # time limit for reading the rest of a damaged video to count lost frames
 
 
 class PyAVReader:
@@ -68,7 +68,7 @@ class PyAVReader:
         self._container.close()
 
     def _pictures(self) -> Iterator[NDArray[np.uint8]]:
-        """Yield the video with copies in the place of lost frames."""
+        """Yield the video's pictures, with copies in the positions of lost frames."""
         last: NDArray[np.uint8] | None = None
         for frame, lost in self._frames():
             picture = self._upright_rgb(frame)
@@ -79,9 +79,9 @@ class PyAVReader:
             last = picture
 
     def _frames(self) -> Iterator[tuple[VideoFrame, int]]:
-        """Yield good frames, each with the number of lost ones before it.
+        """Yield good frames, each with the number of lost frames just before it.
 
-        Once more are lost than allowed, the rest is read only to count what is lost.
+        When more frames are lost than allowed, the rest is read only to count the losses.
         """
         facts = self._facts
         losses = Losses(
@@ -111,13 +111,13 @@ class PyAVReader:
 
     @property
     def _is_torn(self) -> bool:
-        """Whether packets may be gone without a trace. Transport streams do not list any."""
+        """Whether packets may have disappeared; transport streams have no list of packets."""
         damage = self._facts.structure.damage and not self._unplaced
         return bool(damage) or self._facts.has_container("mpegts")
 
     @property
     def _interval(self) -> float | None:
-        """Time from one frame to the next, where packets that are gone leave nothing but a gap."""
+        """Time between frames, if a gap is the only sign of packets that disappeared."""
         facts = self._facts
         is_listed = facts.samples is not None or facts.has_container("avi")
         if is_listed or facts.fps <= 0 or self._stream.time_base is None:
@@ -125,12 +125,12 @@ class PyAVReader:
         return float(1 / (facts.fps * self._stream.time_base))
 
     def _is_beyond(self, losses: Losses) -> bool:
-        if not self._allowed:  # gaps are judged at the end: the rate may vary
+        if not self._allowed:  # gaps are judged at the end, because the frame rate may vary
             return bool(self._facts.structure.damage) or losses.failures > 0
         return max(losses.failures, losses.before_last) > self._allowed
 
     def _packets(self, losses: Losses) -> Iterator[Packet[VideoStream] | None]:
-        """Yield packets with data, then None, which makes the decoder give what it held back."""
+        """Yield packets with data, then None, which flushes the decoder."""
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -140,41 +140,39 @@ class PyAVReader:
                 break
             if packet is None:
                 break
-            if packet.size:  # an empty packet amid the others would end the decoding
+            if packet.size:  # an empty packet between others would end the decoding
                 losses.add_packet(packet)
                 yield packet
         yield None
 
     def _check(self, losses: Losses, read_whole: bool) -> None:
-        """Raise DecodeError where more frames are missing than allowed, or it cannot be told."""
+        """Raise DecodeError if more frames are lost than allowed, or their number is unknown."""
         facts, damage = self._facts, self._facts.structure.damage
         unread, why = self._unread(losses) if read_whole else (0, "")
         lost = losses.lost + unread
         is_damaged = bool(damage) or losses.failures > 0 or unread > 0
         if self._is_torn and not is_damaged and not losses.is_regular:
-            lost = self._copies  # gaps are in the nature of a varying rate
+            lost = self._copies  # with a varying frame rate, gaps are normal
         total = max(losses.packets + unread, facts.frames_estimated if damage else 0)
         if losses.frames == 0:
             raise DecodeError(f"{facts.path}: no frame of {total} can be decoded")
-        what = f"{facts.path}: {damage or 'damaged or cut short'}"
+        problem = f"{facts.path}: {damage or 'damaged or cut short'}"
         if lost > self._allowed or (damage and not self._allowed):
             if not read_whole:
                 counted = f"frames lost: at least {lost} of about {facts.frames_estimated or total}"
             else:
                 counted = f"frames lost: {lost} of {total}{why}" if lost else "frames may be lost"
             allowance = self._unplaced or f"allowed: {self._allowed} (--allow-damaged)"
-            raise DecodeError(f"{what}, {counted}; {allowance}")
-        # A damaged header of a picture can give it another place.
+            raise DecodeError(f"{problem}, {counted}; {allowance}")
+        # A damaged picture header can move the picture to another position.
         is_moved = not losses.is_ordered and facts.has_container("mov", "matroska")
         unknown = self._why_uncountable(losses) if lost or damage or is_moved else ""
         if unknown:
-            raise DecodeError(
-                f"{what}; how many frames are lost, and where, is not known: {unknown}"
-            )
+            raise DecodeError(f"{problem}; number and positions of lost frames unknown: {unknown}")
         self._missing = lost - self._copies
 
     def _unread(self, losses: Losses) -> tuple[int, str]:
-        """How many frames the end of the file lacks, and how that is known."""
+        """Return how many frames are missing at the end of the file, and the evidence for it."""
         facts = self._facts
         expected = facts.samples or facts.structure.packets or 0
         if facts.structure.is_cut:
@@ -182,10 +180,10 @@ class PyAVReader:
         if losses.packets < expected:
             return expected - losses.packets, ""
         if self._demux_error:
-            return 1, f" at least (it cannot be read on: {self._demux_error})"
+            return 1, f" at least (reading stopped: {self._demux_error})"
         if facts.structure.damage and facts.seconds and self._interval and losses.last_time:
-            # That there is damage is known, so that the tag needs no tolerance.
-            last = losses.last_time / self._interval + 1  # frames until there
+            # The file is known to be damaged, so the duration tag needs no tolerance.
+            last = losses.last_time / self._interval + 1  # frames up to that time
             after = max(round(facts.seconds * facts.fps - last), 0)
             return max(after - (losses.lost - losses.before_last), 0), ""
         if ends_early(losses.end_seconds, facts):
@@ -195,9 +193,9 @@ class PyAVReader:
         return 0, ""
 
     def _why_uncountable(self, losses: Losses) -> str:
-        """Why the times of frames do not tell where others are lost; "" where they do."""
+        """Return why frame times cannot locate the lost frames, or "" if they can."""
         if self._demux_error and self._facts.samples is None:
-            return f"it cannot be read on ({self._demux_error})"
+            return f"reading stopped ({self._demux_error})"
         if not losses.is_ordered:
             return "its frames do not come in the order of their times"
         if self._is_torn and not losses.is_regular:
@@ -208,8 +206,8 @@ class PyAVReader:
         return ""
 
     def _upright_rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        # The plain conversion of FFmpeg, as in Decord: bit-equal wherever chroma needs no scaling.
-        # Where the picture size changes, what comes later is scaled to the first, as in Decord.
+        # FFmpeg's plain conversion, as in Decord: bit-equal unless chroma must be scaled. If the
+        # picture size changes, later pictures are scaled to the first size, as in Decord.
         try:
             picture = self._reformatter.reformat(
                 frame,
@@ -221,17 +219,17 @@ class PyAVReader:
             )
         except av.FFmpegError as error:
             raise DecodeError(
-                f"{self._facts.path}: pictures of the format {frame.format.name} cannot be "
-                f"turned into RGB ({error.strerror})"
+                f"{self._facts.path}: pixel format {frame.format.name} cannot be converted to RGB "
+                f"({error.strerror})"
             ) from error
         pixels: NDArray[np.uint8] = picture.to_ndarray()  # type: ignore[assignment]
         return np.rot90(pixels, -self._facts.rotation // 90)
 
 
 def shows_every_packet(facts: ContainerFacts) -> bool:
-    """Say whether every packet shows a picture, as the sample table of MP4 and MOV lists them.
+    """Return whether every packet has a picture, as in the sample tables of MP4 and MOV.
 
-    VP8 has packets that show none, and what is cut out of MPEG-TS need not be whole.
+    VP8 has packets without one, and a part cut out of MPEG-TS may start or end within a picture.
     """
     if facts.samples is not None:
         return True
@@ -240,10 +238,13 @@ def shows_every_packet(facts: ContainerFacts) -> bool:
 
 
 def why_unplaced(facts: ContainerFacts, is_reordered: bool) -> str:
-    """Why it cannot be told where a lost frame belongs; "" where it can."""
+    """Return why the position of a lost frame cannot be known, or "" if it can."""
     if facts.has_container("avi") and is_reordered:
-        return "none can be allowed, since AVI has no times of reordered frames"
+        return "none can be allowed, because AVI does not store the times of reordered frames"
     damage = facts.structure.damage and not facts.structure.is_cut
     if damage and (facts.samples is not None or facts.has_container("avi", "mpegts")):
-        return "none can be allowed, since it is not known where they belong"
+        return "none can be allowed, because their positions are unknown"
     return ""
+
+
+PYAV = Decoder(open=PyAVReader, suits=lambda facts, allow_damaged: True, replaces_lost_frames=True)
