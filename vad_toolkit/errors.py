@@ -5,7 +5,8 @@
     ├── DecodeError          a video cannot be decoded, wholly or in part
     ├── PackError            a feature pack cannot be used
     │   ├── PackCorrupt      its bytes are not what its digests say, or parts of it are missing
-    │   └── PackUnsafe       it holds something that this toolkit refuses to open
+    │   ├── PackUnsafe       it holds something that this toolkit refuses to open
+    │   └── VideoNotFound    it does not have the video (also a KeyError)
     ├── ManifestError        a manifest is wrong, or does not fit a pack or its videos
     └── WeightsError         network weights are missing, damaged or not the ones that were named
 
@@ -47,6 +48,12 @@ class PackCorrupt(PackError):
 
 class PackUnsafe(PackError):
     """A pack holds what is refused before anything is read: links, foreign types, bombs."""
+
+
+class VideoNotFound(PackError, KeyError):
+    """A pack does not have a video. It is a KeyError too, since a pack is a mapping."""
+
+    __str__ = Exception.__str__  # that of KeyError puts the message in quotes
 
 
 class ManifestError(VadError):

@@ -159,12 +159,12 @@ def test_info_of_imported_features_as_json(imported: Path) -> None:
 def test_info_says_that_weights_are_random(tmp_path: Path) -> None:
     weights = {"rgb": CATALOGUE["i3d-rgb-random"].sha256}
     result = run("info", write(tmp_path / "p.h5", weights=weights))
-    assert "rgb: i3d-rgb-random: RANDOM WEIGHTS, these are no features" in result.stdout
+    assert "rgb: i3d-rgb-random: RANDOM WEIGHTS, these are not features" in result.stdout
 
 
 def test_info_names_weights_that_are_not_in_the_catalogue(tmp_path: Path) -> None:
     result = run("info", write(tmp_path / "p.h5", weights={"rgb": "cd" * 32}))
-    assert f"rgb: sha256 {'cd' * 32}, not in the catalogue" in result.stdout
+    assert f"rgb: sha256 {'cd' * 32}, not in the catalog" in result.stdout
 
 
 def test_verify(file: Path) -> None:
@@ -209,7 +209,7 @@ def test_exit_codes(file: Path) -> None:
     done = vad("pack", "verify", file)
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr.startswith(f"Error: {file} is cut short or damaged: ")
+    assert done.stderr.startswith(f"Error: {file} is truncated or damaged: ")
     assert done.stderr.count("\n") == 1
 
     assert vad("pack", "info", file.with_name("none.h5")).returncode == 2

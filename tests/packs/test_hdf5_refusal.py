@@ -1,4 +1,7 @@
-"""Each command that reads packs refuses hostile ones: one line, exit code 1, nothing opened."""
+"""Each command that reads packs refuses hostile ones: one line, exit code 1, nothing opened.
+
+All kinds of hostile packs are tested in test_pack_reading.py, by `FeaturePack.open`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import vad_toolkit
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.models.registry import build_model
 from vad_toolkit.recipes.recipe import load_recipe
@@ -44,7 +48,7 @@ COMMANDS = {
 
 @pytest.fixture(scope="module")
 def real_inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A good manifest and a good checkpoint: the pack alone is what commands can stumble over."""
+    """A good manifest and a good checkpoint, so that only the pack is a reason to fail."""
     folder = tmp_path_factory.mktemp("inputs")
     manifest = folder / "test.jsonl"
     write_manifest(
@@ -71,6 +75,9 @@ def real_inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"MANIFEST": manifest, "CHECKPOINT": checkpoint}
 
 
+@pytest.mark.parametrize(
+    "hostile_pack", ["external_link_for_features", "virtual_dataset"], indirect=True
+)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_refuse_hostile_packs(
     hostile_pack: tuple[Path, str],
@@ -96,3 +103,10 @@ def test_commands_refuse_hostile_packs(
     assert re.search(match, err)
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_only_one_module_opens_hdf5_files() -> None:
+    root = Path(vad_toolkit.__file__).parent
+    calls = re.compile(r"^(import|from) h5py.*\b(h5py\.File|h5f\.open|h5f\.create)\(", re.M | re.S)
+    found = [path for path in root.rglob("*.py") if calls.search(path.read_text("utf-8"))]
+    assert [path.relative_to(root).as_posix() for path in found] == ["packs/hdf5.py"]

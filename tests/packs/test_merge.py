@@ -110,7 +110,7 @@ def test_other_features_of_one_video_are_refused(
     make_pack: MakePack, make_video: MakeVideo, recipe: Recipe, tmp_path: Path
 ) -> None:
     one, other = make_pack("p", {"a": 1, "b": 2}), make_pack("q", {"b": 3})
-    match = r"video 'b' is in .*p\.h5 and in .*q\.h5, with other rgb features"
+    match = r"video 'b' has different rgb features in .*p\.h5 and .*q\.h5; remove it"
     refused(PackError, match, [one, other], tmp_path / "out.h5")
 
     video = make_video(32, seed=2)
@@ -131,7 +131,7 @@ def test_recipes_that_differ_are_named(make_pack: MakePack, tmp_path: Path) -> N
     ten = make_pack("q", {"b": 1}, by=load_recipe("i3d-rgb-tencrop", {"tail": "drop"}))
     match = (
         r"q\.h5 has another recipe than .*p\.h5: crops 'ten', not 'center'; crop_order torchvision "
-        r"\(10 crops\), not center; tail 'drop', not 'loop'; only packs of one recipe"
+        r"\(10 crops\), not center; tail 'drop', not 'loop'; choose packs of one recipe"
     )
     refused(InputError, match, [ours, ten], tmp_path / "out.h5")
 
@@ -148,7 +148,10 @@ def test_imported_recipes_that_differ_are_named(
         paths.append(tmp_path / f"{rule}.h5")
         write_pack(paths[-1], recipe, [(rule, video)], dataset="x", license="y")
     refused(
-        InputError, "recipe than .*: rule 'deepmil', not 'rtfm'; only", paths, tmp_path / "o.h5"
+        InputError,
+        "recipe than .*: rule 'deepmil', not 'rtfm'; choose",
+        paths,
+        tmp_path / "o.h5",
     )
     refused(InputError, "kind only in one", [ours, paths[0]], tmp_path / "o.h5")
     same = tmp_path / "same.h5"
@@ -160,7 +163,7 @@ def test_imported_recipes_that_differ_are_named(
 
 def test_widths_that_differ_are_named(make_pack: MakePack, tmp_path: Path) -> None:
     packs = [make_pack("p", {"a": 1}), make_pack("q", {"b": 1}, width=9)]
-    match = r"q\.h5 has 9 numbers a crop in rgb, .*p\.h5 8: they cannot be in one pack"
+    match = r"q\.h5 has rgb features of dimension 9, .*p\.h5 of 8; they cannot be in one pack"
     refused(PackError, match, packs, tmp_path / "out.h5")
 
 
@@ -169,7 +172,7 @@ def test_texts_that_differ_have_to_be_chosen(
     make_pack: MakePack, tmp_path: Path, name: str
 ) -> None:
     packs = [make_pack("p", {"a": 1}), make_pack("q", {"b": 1}, **{name: "other"})]
-    match = rf"the packs state 2 {name}s: '.*' \(.*\), 'other' \(.*q\.h5\); choose with --{name}"
+    match = rf"the packs have 2 {name}s: '.*' \(.*\), 'other' \(.*q\.h5\); choose with --{name}"
     refused(InputError, match, packs, tmp_path / "out.h5")
     merge_packs(packs, tmp_path / "out.h5", **{name: "chosen"})  # type: ignore[arg-type]
     with FeaturePack.open(tmp_path / "out.h5") as pack:
@@ -180,10 +183,10 @@ def test_nothing_is_overwritten(make_pack: MakePack, tmp_path: Path) -> None:
     one, other = make_pack("p", {"a": 1}), make_pack("q", {"b": 1})
     before = one.read_bytes()
     for out in (one, other, tmp_path):
-        with pytest.raises(InputError, match="is there already, and is not overwritten"):
+        with pytest.raises(InputError, match=r"already exists; choose another --out \(packs"):
             merge_packs([one, other], out)
     (tmp_path / "link.h5").symlink_to(tmp_path / "nowhere.h5")
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="already exists"):
         merge_packs([one, other], tmp_path / "link.h5")
     assert one.read_bytes() == before
 
@@ -197,5 +200,5 @@ def test_a_damaged_video_stops_it(make_pack: MakePack, tmp_path: Path) -> None:
 
 
 def test_no_packs(tmp_path: Path) -> None:
-    refused(InputError, "no packs to merge: give at least one", [], tmp_path / "out.h5")
+    refused(InputError, "no packs to merge; give at least one", [], tmp_path / "out.h5")
     refused(PackError, r"no file .*none\.h5", [tmp_path / "none.h5"], tmp_path / "out.h5")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -15,10 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vad_toolkit.errors import PackError
-from vad_toolkit.packs import pack as pack_module
+from vad_toolkit.packs import write as write_module
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.packs.video import VideoFeatures, VideoMeta
 from vad_toolkit.packs.write import write_pack
+from vad_toolkit.recipes.imported import ImportedRecipe
 from vad_toolkit.recipes.recipe import Recipe, load_recipe
 
 MakeVideo = Callable[..., VideoFeatures]
@@ -65,6 +68,68 @@ def test_what_is_written_comes_back(tmp_path: Path, recipe: Recipe, make_video: 
             pack.features("b/two", start=1, stop=2), videos["b/two"].streams["rgb"][1:2]
         )
         assert pack.verify() == []
+
+
+def test_a_pack_is_a_mapping(good_pack: Path, make_video: MakeVideo) -> None:
+    with FeaturePack.open(str(good_pack)) as pack:
+        assert isinstance(pack, Mapping)
+        assert (len(pack), list(pack), "two" in pack, "three" in pack) == (
+            2,
+            [*pack.ids],
+            True,
+            False,
+        )
+        assert {id: array.shape for id, array in pack.items()} == {
+            "fight/one": (3, 1, 8),
+            "two": (1, 1, 8),
+        }
+        assert [array.dtype for array in pack.values()] == [np.float16] * 2
+        np.testing.assert_array_equal(pack["two"], make_video(7, seed=2).streams["rgb"])
+        assert os.fspath(pack) == str(good_pack)
+        with FeaturePack.open(pack) as again:  # the pack stands for its path
+            assert again != pack
+            assert len({again, pack}) == 2
+
+
+@pytest.mark.parametrize(
+    ("streams", "main"), [(("rgb", "flow"), "rgb"), (("flow", "rgb"), "rgb"), (("flow",), "flow")]
+)
+def test_the_main_modality(
+    tmp_path: Path, make_video: MakeVideo, streams: tuple[Any, ...], main: str
+) -> None:
+    recipe = ImportedRecipe(layout="rtfm", crop_order=("center",), streams=streams)
+    values = {"rgb": np.full((3, 1, 4), 1, np.float16), "flow": np.full((3, 1, 2), 2, np.float16)}
+    video = VideoFeatures(make_video().meta, {stream: values[stream] for stream in streams})
+    write_pack(tmp_path / "p.h5", recipe, [("a", video)], dataset="x")
+    with FeaturePack.open(tmp_path / "p.h5") as pack:
+        np.testing.assert_array_equal(pack["a"], values[main])
+        assert pack.shape("a") == values[main].shape
+        assert pack.digest("a") == pack.digest("a", main)
+        for stream in streams:
+            np.testing.assert_array_equal(pack.features("a", stream), values[stream])
+
+
+def test_the_table_of_a_pack(good_pack: Path) -> None:
+    with FeaturePack.open(good_pack) as pack:
+        one, two = pack.table()
+        assert (one["id"], two["id"]) == ("fight/one", "two")
+        assert two == {
+            "id": "two",
+            "snippets": 1,
+            "crops": 1,
+            "frames": 7,
+            "frames_reported": 8,
+            "frames_duplicated": 0,
+            "fps": 25.0,
+            "width": 320,
+            "height": 240,
+            "source_sha256": f"{2:064x}",
+            "decoder": "decord",
+            "decoder_version": "0.6.0",
+            "clips": (),
+            "rgb_dim": 8,
+            "rgb_sha256": pack.digest("two"),
+        }
 
 
 @settings(
@@ -154,7 +219,7 @@ def test_bytes_depend_on_nothing_but_content(
         def isoformat(self, timespec: str) -> str:
             return "2026-01-01T00:00:00+00:00"
 
-    monkeypatch.setattr(pack_module, "datetime", Clock)
+    monkeypatch.setattr(write_module, "datetime", Clock)
     videos = {"a/b": make_video(40, seed=1), "c": make_video(7, seed=2)}
     first, second = tmp_path / "1.h5", tmp_path / "2.h5"
     write_pack(first, recipe, videos.items(), dataset="x")
@@ -249,17 +314,17 @@ def test_many_clips(tmp_path: Path, recipe: Recipe, make_video: MakeVideo, count
 
 
 def test_pack_without_videos(tmp_path: Path, recipe: Recipe) -> None:
-    with pytest.raises(PackError, match="there is no video to write"):
+    with pytest.raises(PackError, match="would have no videos; give at least one"):
         write_pack(tmp_path / "p.h5", recipe, [], dataset="x")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_ids_that_cannot_go_together(tmp_path: Path, recipe: Recipe, make_video: MakeVideo) -> None:
     for ids, match in (
-        (("a", "a"), "'a' is there twice"),
+        (("a", "a"), "'a' occurs twice"),
         (("a", "a/rgb"), "'a' cannot be a video and a folder"),
         (("a/rgb", "a"), "'a' cannot be a video and a folder"),
-        (("../a",), "has to be a relative path"),
+        (("../a",), "must be a relative path"),
     ):
         with pytest.raises(PackError, match=match):
             write_pack(tmp_path / "p.h5", recipe, ((id, make_video()) for id in ids), dataset="x")
@@ -272,19 +337,23 @@ def test_features_that_do_not_fit_the_recipe(
     array = good.streams["rgb"]
     drop = load_recipe("i3d-rgb-center", {"tail": "drop"})
     for made_by, video, match in (
-        (recipe, VideoFeatures(good.meta, {"rgb": array[:2]}), "2 snippets, but 40 frames make 3"),
+        (
+            recipe,
+            VideoFeatures(good.meta, {"rgb": array[:2]}),
+            "3 snippets for 40 frames, got 2",
+        ),
         (
             recipe,
             VideoFeatures(good.meta, {"flow": array}),
-            "its streams are 'flow', the recipe's 'rgb'",
+            "it has modalities 'flow'; the recipe needs 'rgb'",
         ),
-        (recipe, VideoFeatures(good.meta, {}), "its streams are none, the recipe's 'rgb'"),
+        (recipe, VideoFeatures(good.meta, {}), "it has modalities none; the recipe needs 'rgb'"),
         (
             recipe,
             VideoFeatures(good.meta, {"rgb": array.repeat(5, 1)}),
-            "has 5 crops, the recipe 1",
+            "must have 1 crops as in the recipe, got 5",
         ),
-        (drop, make_video(15), "15 frames make no snippet by this recipe"),
+        (drop, make_video(15), r"15 frames are too few for one snippet of this recipe \(16\)"),
     ):
         with pytest.raises(PackError, match=f"video 'fight/x': .*{match}"):
             write_pack(tmp_path / "p.h5", made_by, [("fight/x", video)], dataset="x")
@@ -292,16 +361,18 @@ def test_features_that_do_not_fit_the_recipe(
 
 def test_videos_of_different_widths(tmp_path: Path, recipe: Recipe, make_video: MakeVideo) -> None:
     videos = [("a", make_video(width=8)), ("b", make_video(width=9))]
-    with pytest.raises(PackError, match="video 'b': rgb has 9 numbers a crop, other videos have 8"):
+    with pytest.raises(
+        PackError, match=r"video 'b': rgb must have dimension 8 as in other .*, got 9"
+    ):
         write_pack(tmp_path / "p.h5", recipe, videos, dataset="x")
 
 
 @pytest.mark.parametrize(
     ("array", "match"),
     [
-        (np.zeros((2, 1, 8), np.float32), r"float32 \(2, 1, 8\): they have to be float16"),
-        (np.zeros((2, 8), np.float16), r"float16 \(2, 8\): they have to be float16 \(snippets"),
-        (np.zeros((0, 1, 8), np.float16), r"none of them 0"),
+        (np.zeros((2, 1, 8), np.float32), r"must be float16 .* got float32 \(2, 1, 8\)"),
+        (np.zeros((2, 8), np.float16), r"must be float16 \(snippets, .* got float16 \(2, 8\)"),
+        (np.zeros((0, 1, 8), np.float16), r"each at least 1, got float16 \(0, 1, 8\)"),
         (np.full((2, 1, 8), np.nan, np.float16), r"NaN or infinity"),
         (np.full((2, 1, 8), -np.inf, np.float16), r"NaN or infinity"),
         (np.array([[[1, -np.nan]], [[0, 65504]]], np.float16)[:, :, ::-1], r"NaN or infinity"),
@@ -321,19 +392,19 @@ def test_largest_numbers_are_features() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "match"),
     [
-        ("frames", 0, "frames is 0: it has to be a whole number of at least 1"),
-        ("frames", 2.0, "frames is 2.0"),
-        ("frames", True, "frames is True"),
-        ("frames_reported", -1, "frames_reported is -1"),
-        ("frames_duplicated", "3", "frames_duplicated is '3'"),
-        ("fps", float("nan"), "fps is nan: it has to be a float of at least 0.0"),
-        ("fps", -1.0, "fps is -1.0"),
-        ("fps", 25, "fps is 25"),
-        ("width", -1, "width is -1"),
-        ("source_sha256", "abc", "source_sha256 is 'abc': it has to be 64 hex digits"),
-        ("source_sha256", "0" * 64 + "\n", "source_sha256 is"),
+        ("frames", 0, "frames must be an integer >= 1, got 0"),
+        ("frames", 2.0, "frames must be an integer >= 1, got 2.0"),
+        ("frames", True, "frames must be an integer >= 1, got True"),
+        ("frames_reported", -1, "frames_reported must be an integer >= 0, got -1"),
+        ("frames_duplicated", "3", "frames_duplicated must be an integer >= 0, got '3'"),
+        ("fps", float("nan"), "fps must be a float >= 0.0, got nan"),
+        ("fps", -1.0, "fps must be a float >= 0.0, got -1.0"),
+        ("fps", 25, "fps must be a float >= 0.0, got 25"),
+        ("width", -1, "width must be an integer >= 0, got -1"),
+        ("source_sha256", "abc", "source_sha256 must be 64 hex digits, got 'abc'"),
+        ("source_sha256", "0" * 64 + "\n", "source_sha256 must be 64 hex digits"),
         ("decoder", "a\nb", r"decoder 'a\\nb': control characters"),
-        ("clips", ["a"], r"clips is \['a'\]: it has to be a tuple"),
+        ("clips", ["a"], r"clips must be a tuple of video ids, got \['a'\]"),
         ("clips", ("/a",), "video id '/a'"),
     ],
 )

@@ -12,8 +12,8 @@ from pathlib import Path
 import h5py
 import pytest
 
+from vad_toolkit.core import locks
 from vad_toolkit.errors import InputError, PackCorrupt, PackError
-from vad_toolkit.packs import parts as parts_module
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.packs.parts import PartStore
 from vad_toolkit.packs.video import VideoFeatures
@@ -90,7 +90,7 @@ def test_run_that_is_broken_off_and_resumed(
     assert not out.exists()
     with store() as parts:
         assert set(parts.completed) == {"b"}
-        with pytest.raises(PackError, match="'b' is there twice"):
+        with pytest.raises(PackError, match="'b' occurs twice"):
             parts.add("b", videos["b"])
         for id in ("a/one", "a/two"):
             parts.add(id, videos[id])
@@ -107,7 +107,7 @@ def test_finished_pack_gets_more_videos(
         parts.finish()
     with store(dataset="more") as parts:
         assert set(parts.completed) == {"a/two"}
-        with pytest.raises(PackError, match="'a/two' is there twice"):
+        with pytest.raises(PackError, match="'a/two' occurs twice"):
             parts.add("a/two", videos["a/two"])
         with pytest.raises(PackError, match=r"cannot be a video and a folder of videos"):
             parts.add("a", videos["b"])
@@ -143,7 +143,7 @@ def test_features_that_do_not_fit_are_no_part(
 ) -> None:
     other = load_recipe("i3d-rgb-tencrop")
     with store() as parts:
-        with pytest.raises(PackError, match="video 'a': rgb has 10 crops, the recipe 1"):
+        with pytest.raises(PackError, match="video 'a': rgb must have 1 crops as in the"):
             parts.add("a", make_video(recipe=other))
         assert not parts.completed
         parts.add("a", make_video())
@@ -153,7 +153,7 @@ def test_features_that_do_not_fit_are_no_part(
 def test_second_run_is_refused(store: Store, out: Path, videos: Videos) -> None:
     with store() as parts:
         parts.add("b", videos["b"])
-        with pytest.raises(InputError, match=r"another run is writing to .*out\.h5\.parts: wait"):
+        with pytest.raises(InputError, match=r"another run is writing to .*out\.h5\.parts; wait"):
             store()
         parts.add("a/one", videos["a/one"])
         parts.finish()
@@ -165,7 +165,7 @@ def test_lock_that_another_run_removed_just_now(
     store: Store, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between opening and locking, the run before gives up the folder: the lock is taken anew."""
-    flock = parts_module.fcntl.flock
+    flock = locks.fcntl.flock
     rounds = []
 
     def late(descriptor: int, how: int) -> None:
@@ -175,7 +175,7 @@ def test_lock_that_another_run_removed_just_now(
             (out.parent / "out.h5.parts").rmdir()
         flock(descriptor, how)
 
-    monkeypatch.setattr(parts_module.fcntl, "flock", late)
+    monkeypatch.setattr(locks.fcntl, "flock", late)
     with store():
         assert len(rounds) == 2
         assert names(out) == ["out.h5.parts", "out.h5.parts/lock"]
@@ -200,7 +200,7 @@ def test_lock_that_does_not_stay(store: Store, out: Path) -> None:
     folder = out.parent / "out.h5.parts"
     folder.mkdir(parents=True)
     (folder / "lock").symlink_to(out.parent / "nowhere" / "lock")
-    with pytest.raises(InputError, match=r"cannot lock .*: it does not stay; give another --out"):
+    with pytest.raises(InputError, match=r"cannot lock .*: it does not stay; choose another --out"):
         store()
 
 
@@ -208,14 +208,16 @@ def test_file_system_without_locks(store: Store, monkeypatch: pytest.MonkeyPatch
     def refuse(descriptor: int, how: int) -> None:
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr(parts_module.fcntl, "flock", refuse)
-    with pytest.raises(InputError, match=r"cannot lock .*: Operation not supported; give an --out"):
+    monkeypatch.setattr(locks.fcntl, "flock", refuse)
+    with pytest.raises(
+        InputError, match=r"cannot create or lock .*: Operation not supported; choose"
+    ):
         store()
 
 
 def test_place_that_cannot_be_written(tmp_path: Path, recipe: Recipe) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot write to .*give another --out"):
+    with pytest.raises(InputError, match=r"cannot create or lock .*choose another --out"):
         PartStore(tmp_path / "file" / "out.h5", recipe, dataset="x")
 
 
@@ -225,7 +227,7 @@ def test_parts_of_another_recipe(store: Store, out: Path, videos: Videos, recipe
     before = names(out)
     other = load_recipe("i3d-rgb-center", {"precision": "bfloat16"})
     with pytest.raises(
-        InputError, match=r"give another --out, or delete .*out\.h5\.parts"
+        InputError, match=r"choose another --out, or delete .*out\.h5\.parts"
     ) as caught:
         store(other)
     assert recipe.sha256 in str(caught.value)
@@ -239,9 +241,7 @@ def test_pack_of_another_recipe(store: Store, out: Path, videos: Videos, recipe:
         parts.add("b", videos["b"])
         parts.finish()
     other = load_recipe("i3d-rgb-center", {"precision": "bfloat16"})
-    with pytest.raises(
-        InputError, match=rf"{recipe.sha256}, this run has {other.sha256}: give ano"
-    ):
+    with pytest.raises(InputError, match=rf"{recipe.sha256}, this run has {other.sha256}; choose"):
         store(other)
     assert names(out) == ["out.h5"]
 
@@ -250,7 +250,7 @@ def test_something_else_in_the_packs_place(store: Store, out: Path) -> None:
     out.parent.mkdir()
     out.write_text("my notes")
     with pytest.raises(
-        PackCorrupt, match=r"not an HDF5 file.*; move it away, or give another --out"
+        PackCorrupt, match=r"not an HDF5 file.*; move it away, or choose another --out"
     ):
         store()
     assert names(out) == ["out.h5"]
@@ -274,7 +274,7 @@ def test_damaged_part_is_made_again(
     with store() as parts:
         assert set(parts.completed) == {"a/one", "a/two"}
         assert len(parts.notes) == 1
-        assert parts.notes[0].startswith("dropped a part, its video is to be made again: ")
+        assert parts.notes[0].startswith("dropped a part, its video must be extracted again: ")
         assert str(damaged) in parts.notes[0]
         assert not damaged.exists()
         parts.add("b", videos["b"])
@@ -300,7 +300,7 @@ def test_part_of_a_later_version_is_not_thrown_away(
         path = parts._part_path("b")
     with h5py.File(path, "r+") as file:
         file.attrs["format_version"] = 2
-    with pytest.raises(InputError, match=r"format_version is 2.*or delete .*out\.h5\.parts"):
+    with pytest.raises(InputError, match=r"format_version must be 1.*or delete .*out\.h5\.parts"):
         store()
     assert path.exists()
 

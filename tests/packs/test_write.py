@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vad_toolkit.errors import PackCorrupt, PackError
-from vad_toolkit.packs import write as stream_module
+from vad_toolkit.packs import video as video_module
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.packs.video import SnippetBlocks, StreamedVideo, VideoFeatures, block_snippets
 from vad_toolkit.packs.write import write_pack
@@ -63,9 +63,9 @@ def test_chunks_hold_what_plain_hdf5_would_write(
 @pytest.mark.parametrize(
     ("sizes", "match"),
     [
-        ([16, 16], r"video 'one': rgb features came with 32 snippets, .* said to have 50"),
-        ([15, 35], r"begins at snippet 15: all blocks but the last .* a multiple of 16"),
-        ([], r"came with 0 snippets"),
+        ([16, 16], r"video 'one': the blocks of rgb features must have 50 snippets, got 32"),
+        ([15, 35], r"begins at snippet 15; all blocks but the last .* a multiple of 16"),
+        ([], r"must have 50 snippets, got 0"),
     ],
 )
 def test_blocks_that_do_not_make_up_the_shape(
@@ -79,9 +79,9 @@ def test_blocks_that_do_not_make_up_the_shape(
 @pytest.mark.parametrize(
     ("block", "match"),
     [
-        (np.zeros((2, 1, 8), np.float32), r"a block of float32 \(2, 1, 8\): it has to be float16"),
-        (np.zeros((2, 1, 7), np.float16), r"float16 \(2, 1, 7\): it has to be .* 1, 8\)"),
-        (np.zeros((3, 1, 8), np.float16), r"came with 3 snippets, they were said to have 2"),
+        (np.zeros((2, 1, 8), np.float32), r"must be float16 .*, got float32 \(2, 1, 8\)"),
+        (np.zeros((2, 1, 7), np.float16), r"must be float16 .* 1, 8\), got float16 \(2, 1, 7\)"),
+        (np.zeros((3, 1, 8), np.float16), r"must have 2 snippets, got 3"),
         (np.full((2, 1, 8), np.inf, np.float16), "hold NaN or infinity"),
     ],
 )
@@ -99,7 +99,7 @@ def test_a_streamed_video_has_to_fit_the_recipe(
 ) -> None:
     video = make_video(frames=32)
     meta = make_video(frames=64).meta
-    with pytest.raises(PackError, match="video 'one': rgb has 2 snippets, but 64 frames make 4"):
+    with pytest.raises(PackError, match="video 'one': rgb must have 4 snippets for 64 frames"):
         write(tmp_path / "p.h5", recipe, one=StreamedVideo(video.streamed().streams, lambda: meta))
 
 
@@ -125,5 +125,5 @@ def test_damage_is_not_copied(good_pack: Path, tmp_path: Path, recipe: Recipe) -
 def test_blocks_are_whole_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert block_snippets(10, 2048) == 96
     assert block_snippets(1, 8) % 16 == 0
-    monkeypatch.setattr(stream_module, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(video_module, "BLOCK_BYTES", 1)
     assert block_snippets(10, 2048) == 16

@@ -1,15 +1,15 @@
-"""The one place that opens HDF5 files, and that refuses unsafe ones before any data is read.
+"""Safe access to HDF5 files: unsafe ones are refused before any data is read.
 
-An HDF5 file can point elsewhere (external and soft links, external storage, virtual datasets), ask
-for code (filters that are plugins) and declare far more than it holds. A feature pack needs none of
-it: groups, plain arrays, plain attributes. `open_hdf5` walks a file link by link, follows a link
-only after it was seen to be a hard one, and looks at an object's layout, type, filters and sizes
-before its data. What the HDF5 library does with damaged metadata is its own affair: see
-docs/pack-format.md.
+An HDF5 file can lead elsewhere (external and soft links, external storage, virtual datasets), load
+code (filters that are plugins) and declare far more data than it holds. A feature pack needs only
+groups, plain arrays and plain attributes. `open_hdf5` walks a file link by link, follows only hard
+links, and checks the layout, type, filters and sizes of an object before its data. It does not
+protect against errors of the HDF5 library in parsing damaged metadata: see docs/pack-format.md.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from pathlib import Path
@@ -24,18 +24,18 @@ from vad_toolkit.errors import PackCorrupt, PackError, PackUnsafe
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
-# A shape bomb declares more than both: bytes, and bytes for each stored byte. Deflate reaches about
-# 1,000 at most.
+# A shape bomb declares more bytes than the first, and more per stored byte than the second. Deflate
+# reaches a ratio of about 1,000 at most.
 BOMB_BYTES = 4 << 30
 BOMB_RATIO = 1000
 MAX_CHUNK_BYTES = 256 << 20  # a chunk is read into memory whole
 MAX_ATTRIBUTE_BYTES = 1 << 20
-MAX_ATTRIBUTES = 64  # an object
+MAX_ATTRIBUTES = 64  # per object
 MAX_OBJECTS = 1_000_000
 MAX_DEPTH = 64  # groups in groups
 MAX_NAME_BYTES = 1024
 
-# The filters that are compiled into every HDF5 library; any other would be a plugin.
+# The filters that are part of every HDF5 library; any other would be a plugin.
 ALLOWED_FILTERS = {
     h5z.FILTER_DEFLATE: "deflate",
     h5z.FILTER_SHUFFLE: "shuffle",
@@ -45,29 +45,30 @@ NUMBERS = "STD_I64 IEEE_F64 IEEE_F16 IEEE_F32 STD_I32 STD_I16 STD_I8 STD_U64 STD
 NUMBER_TYPES = tuple(
     getattr(h5t, f"{name}{order}") for order in ("LE", "BE") for name in NUMBERS.split()
 )
-# What h5py raises where the HDF5 library reports an error.
+# The exceptions of h5py for errors of the HDF5 library.
 HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
 
 def open_hdf5(path: Path) -> h5py.File:
-    """Open an HDF5 file for reading, after everything in it was found to be harmless.
+    """Open an HDF5 file for reading after checking that everything in it is harmless.
 
     The file is not locked, so that packs on read-only media open too. The caller closes it.
 
     Raises:
-        PackUnsafe: it holds links to elsewhere, foreign storage, filters or types, or a bomb.
-        PackCorrupt: it is not an HDF5 file, cut short or damaged.
-        PackError: there is no such file.
+        PackUnsafe: If it has links to elsewhere, external storage, other filters or types, or
+            declares far more data than it holds.
+        PackCorrupt: If it is not an HDF5 file, truncated or damaged.
+        PackError: If there is no such file.
     """
     size, allocated = _check_plain_file(path)
     access = h5p.create(h5p.FILE_ACCESS)
-    access.set_fapl_sec2()  # not what HDF5_DRIVER says
+    access.set_fapl_sec2()  # the environment variable HDF5_DRIVER must not choose another
     access.set_fclose_degree(h5f.CLOSE_STRONG)
     access.set_file_locking(False, True)
     try:
         file_id = h5f.open(os.fsencode(path), h5f.ACC_RDONLY, access)
     except HDF5_ERRORS as error:
-        raise PackCorrupt(f"{path} is cut short or damaged: {one_line(error)}") from error
+        raise PackCorrupt(f"{path} is truncated or damaged: {one_line(error)}") from error
     try:
         _Inspection(path, size, allocated).file(file_id)
     except HDF5_ERRORS as error:
@@ -80,26 +81,26 @@ def open_hdf5(path: Path) -> h5py.File:
 
 
 def create_hdf5(path: Path) -> h5py.File:
-    """Create an HDF5 file, replacing what is there.
+    """Create an HDF5 file, or replace an existing one.
 
-    Every HDF5 library since 1.8 (2008) reads it; the format before has no checksums on metadata.
+    HDF5 libraries since 1.8 (2008) can read it. The older format has no checksums on metadata.
     """
     return h5py.File(path, "w", libver=("v108", "v108"), locking=False)
 
 
 def create_group(parent: h5py.Group, name: str) -> h5py.Group:
-    """Create a group whose bytes do not depend on the clock; `name` is one component."""
+    """Create a group without timestamps; `name` has no slashes."""
     properties = h5p.create(h5p.GROUP_CREATE)
     properties.set_obj_track_times(False)
-    properties.set_attr_phase_change(32, 16)  # up to 32 attributes in the header: small and quick
+    properties.set_attr_phase_change(32, 16)  # up to 32 attributes in the header: small and fast
     return h5py.Group(h5g.create(parent.id, name.encode("utf-8"), gcpl=properties))
 
 
 def read_attribute(owner: h5py.HLObject, name: str) -> str | int | float:
-    """The single text or number that an attribute holds; its type is checked before it is read.
+    """Return the single text or number of an attribute; its type is checked before it is read.
 
     Raises:
-        PackCorrupt: it is missing, not a single value, or not readable.
+        PackCorrupt: If it is missing, not a single value, or not readable.
     """
     key = name.encode("utf-8")
     try:
@@ -124,32 +125,32 @@ def _unusable(owner: h5py.HLObject, reason: str) -> NoReturn:
 
 
 def one_line(error: BaseException) -> str:
-    """An error's text on one line, safe to print: it may quote names out of a file."""
+    """Return the text of an error on one line, safe to print: it may quote names from a file."""
     text = " ".join(str(error).split())[:1000]
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _check_plain_file(path: Path) -> tuple[int, int]:
-    """Size and allocated bytes of a regular file that begins like an HDF5 file."""
+    """Return the size and allocated bytes of a regular file that begins like an HDF5 file."""
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # opening a FIFO would wait for ever
+        if not stat.S_ISREG(status.st_mode):  # opening a FIFO would block
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-            raise PackError(f"{path} is {kind}: give a feature pack (.h5)")
+            raise PackError(f"{path} is {kind}; give a feature pack (.h5)")
         with path.open("rb") as file:
             start = file.read(len(SIGNATURE))
     except FileNotFoundError as error:
-        raise PackError(f"there is no file {path}: give a feature pack (.h5)") from error
+        raise PackError(f"no file {path}; give a feature pack (.h5)") from error
     except OSError as error:
         raise PackError(f"{path} cannot be opened: {one_line(error)}") from error
     if start != SIGNATURE:
-        raise PackCorrupt(f"{path} is not an HDF5 file, or damaged: give a feature pack (.h5)")
+        raise PackCorrupt(f"{path} is not an HDF5 file, or damaged; give a feature pack (.h5)")
     # Blocks are 0 on file systems that do not count them.
     return status.st_size, status.st_blocks * 512 or status.st_size
 
 
 class _Inspection:
-    """One walk over one file; every method raises, or finds nothing to refuse."""
+    """One walk over a file. Every method raises an error, or finds nothing to refuse."""
 
     def __init__(self, path: Path, size: int, allocated: int) -> None:
         self.path = path
@@ -177,7 +178,7 @@ class _Inspection:
 
     def group(self, name: bytes, group: h5g.GroupID, depth: int) -> None:
         if depth > MAX_DEPTH:
-            self.refuse(name, f"lies more than {MAX_DEPTH} groups deep")
+            self.refuse(name, f"is more than {MAX_DEPTH} groups deep")
         room = MAX_OBJECTS - len(self.seen)
         links: list[bytes] = []
 
@@ -189,21 +190,21 @@ class _Inspection:
         if len(links) > room:
             self.refuse(name, f"takes the file over {MAX_OBJECTS:,} objects")
         if len(set(links)) != len(links):
-            self.refuse(name, "has two links of one name")
+            self.refuse(name, "has two links of the same name")
         for link in links:
             self.link(name.rstrip(b"/") + b"/" + link, group, link, depth)
 
     def link(self, name: bytes, group: h5g.GroupID, link: bytes, depth: int) -> None:
-        # A name with a slash would be followed as a path, past links that nobody looked at.
+        # A name with a slash would be followed as a path, past links that were not checked.
         if not link or link == b"." or b"/" in link or len(link) > MAX_NAME_BYTES:
-            self.refuse(name, "is not a name that a pack can have")
+            self.refuse(name, "is not a valid name")
         kind = group.links.get_info(link).type
         if kind != h5l.TYPE_HARD:
             kinds = {h5l.TYPE_SOFT: "a soft link", h5l.TYPE_EXTERNAL: "an external link"}
             self.refuse(name, f"is {kinds.get(kind, 'a user-defined link')}")
         info = h5o.get_info(group, link)
         if info.addr in self.seen:
-            self.refuse(name, "is a second link to one object")
+            self.refuse(name, "is a second link to the same object")
         self.seen.add(info.addr)
         if info.type == h5o.TYPE_GROUP:
             child = h5o.open(group, link)
@@ -228,10 +229,10 @@ class _Inspection:
             code = properties.get_filter(index)[0]
             if code not in ALLOWED_FILTERS:
                 allowed = ", ".join(ALLOWED_FILTERS.values())
-                self.refuse(name, f"uses filter {code}, allowed are {allowed}")
+                self.refuse(name, f"uses filter {code}; allowed: {allowed}")
         kind = dataset.get_type()
         if kind.committed() or not any(kind.equal(number) for number in NUMBER_TYPES):
-            self.refuse(name, f"holds {_type_name(kind)}, allowed are plain numbers")
+            self.refuse(name, f"holds {_type_name(kind)}; allowed: plain numbers")
         space = dataset.get_space()
         if space.get_simple_extent_type() not in (h5s.SIMPLE, h5s.SCALAR):
             self.refuse(name, "has no shape")
@@ -243,7 +244,7 @@ class _Inspection:
         if layout == h5d.CHUNKED:
             chunk = _product(properties.get_chunk()) * item
             if chunk > MAX_CHUNK_BYTES:
-                self.refuse(name, f"has chunks of {chunk:,} bytes, allowed are {MAX_CHUNK_BYTES:,}")
+                self.refuse(name, f"has chunks of {chunk:,} bytes; allowed: {MAX_CHUNK_BYTES:,}")
         if stored < declared and not properties.get_nfilters():
             self.corrupt(name, f"lacks data: {stored:,} of {declared:,} bytes are stored")
         self.declared += declared
@@ -255,7 +256,7 @@ class _Inspection:
     def attributes(self, name: bytes, owner: h5g.GroupID | h5d.DatasetID) -> None:
         count = h5a.get_num_attrs(owner)
         if count > MAX_ATTRIBUTES:
-            self.refuse(name, f"has {count:,} attributes, allowed are {MAX_ATTRIBUTES}")
+            self.refuse(name, f"has {count:,} attributes; allowed: {MAX_ATTRIBUTES}")
         for index in range(count):
             attribute = h5a.open(owner, index=index)
             problem = _attribute_problem(attribute)
@@ -264,17 +265,17 @@ class _Inspection:
 
 
 def _attribute_problem(attribute: h5a.AttrID) -> str:
-    """Why an attribute is refused, or nothing. Only its type, shape and size are looked at."""
+    """Return why an attribute is refused, or "". Only its type, shape and size are checked."""
     kind = attribute.get_type()
     is_text = isinstance(kind, h5t.TypeStringID)
     if kind.committed() or not (is_text or any(kind.equal(number) for number in NUMBER_TYPES)):
-        return f"holds {_type_name(kind)}, allowed are texts and plain numbers"
+        return f"holds {_type_name(kind)}; allowed: texts and plain numbers"
     space = attribute.get_space()
     if space.get_simple_extent_type() == h5s.NULL:
         return ""
     size = _product(space.get_simple_extent_dims()) * int(kind.get_size())
     if size > MAX_ATTRIBUTE_BYTES:
-        return f"takes {size:,} bytes, allowed are {MAX_ATTRIBUTE_BYTES:,}"
+        return f"takes {size:,} bytes; allowed: {MAX_ATTRIBUTE_BYTES:,}"
     return ""
 
 
@@ -298,13 +299,10 @@ def _type_name(kind: Any) -> str:
 
 def _bomb(declared: int, stored: int) -> str:
     return (
-        f"declares {declared:,} bytes and stores {stored:,}, "
-        f"allowed are {BOMB_RATIO:,} times the stored ones or 4 GiB"
+        f"declares {declared:,} bytes and stores {stored:,}; "
+        f"allowed: {BOMB_RATIO:,} times the stored ones or 4 GiB"
     )
 
 
 def _product(shape: tuple[int, ...]) -> int:
-    product = 1
-    for length in shape:
-        product *= int(length)
-    return product
+    return math.prod(map(int, shape))

@@ -1,60 +1,80 @@
-"""Merge packs of one recipe into one pack; nothing but what their digests vouch for is copied."""
+"""Merging packs of one recipe into one pack, with all digests compared on the way."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from vad_toolkit.core.crops import order_name
+from vad_toolkit.core.files import check_new_file
 from vad_toolkit.core.ids import check_ids
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.errors import InputError, PackError
 from vad_toolkit.packs.pack import FeaturePack
-from vad_toolkit.packs.video import StreamedVideo, VideoMeta
+from vad_toolkit.packs.video import StreamedVideo
 from vad_toolkit.packs.write import write_pack
 
 
 @dataclass(frozen=True)
-class Merged:
-    """A merged pack: how many videos it has, and the ids that stood in several packs, alike."""
+class Merged(os.PathLike[str]):
+    """A merged pack, which stands for its path wherever a path is accepted.
+
+    Attributes:
+        path: The new pack.
+        videos: The number of its videos.
+        taken_once: Ids that were in several packs, with equal features.
+    """
 
     path: Path
     videos: int
     taken_once: tuple[str, ...]
 
+    def __fspath__(self) -> str:
+        return str(self.path)
+
 
 def merge_packs(
-    packs: Sequence[Path],
-    out: Path,
+    packs: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
     *,
     dataset: str | None = None,
     license: str | None = None,
     progress: ProgressCallback = silent,
 ) -> Merged:
-    """Write the videos of all packs into the new pack `out`, in the order of their ids.
+    """Write the videos of several packs of one recipe into a new pack, sorted by id.
 
-    One block of snippets is in memory at a time. The order of the packs changes nothing. A video
-    that stands in several packs with the same features is taken once.
+    One block of snippets is in memory at a time. The order of the packs does not matter. A video
+    that is in several packs with the same features is taken once.
 
     Args:
-        packs: at least one; of one recipe. They are only read.
-        out: does not exist yet.
-        dataset, license: of the new pack; needed where those of the packs differ.
-        progress: called after each video.
+        packs: At least one pack.
+        out: The new pack (.h5), which must not exist.
+        dataset: A name that is stored in the new pack. If None, that of the packs,
+            which must agree.
+        license: The license of the new pack. If None, that of the packs, which must agree.
+        progress: Called after each video.
 
     Raises:
-        InputError: no packs, `out` is there, recipes, datasets or licences differ.
-        PackError: a video has other features in another pack, an id lies inside another, widths
-            differ. PackCorrupt: a video is damaged. In all cases `out` is not written.
+        InputError: If there are no packs, `out` exists, or recipes, datasets or licenses differ.
+        PackError: If a video has different features in two packs, an id lies inside another, or
+            dimensions differ.
+        PackCorrupt: If a video is damaged. After any error there is no `out`.
+
+    Example:
+        >>> import vad_toolkit as vad
+        >>> vad.merge_packs(["features.h5"], "merged.h5", license="CC-BY-4.0").videos
+        8
     """
     if not packs:
-        raise InputError("there are no packs to merge: give at least one")
-    refuse_existing(out)
+        raise InputError("no packs to merge; give at least one")
+    out = Path(out)
+    check_new_file(out, "packs")
     with ExitStack() as stack:
-        opened = [stack.enter_context(FeaturePack.open(path)) for path in packs]
+        opened = [stack.enter_context(FeaturePack.open(pack)) for pack in packs]
         check_alike(opened)
         dataset = agreed(opened, "dataset", dataset)
         license = agreed(opened, "license", license)
@@ -70,52 +90,44 @@ def merge_packs(
     return Merged(out, len(chosen), twice)
 
 
-def refuse_existing(out: Path) -> None:
-    """Raise InputError where something is at `out` already: packs are never overwritten."""
-    if out.exists() or out.is_symlink():
-        raise InputError(f"{out} is there already, and is not overwritten: give another --out")
-
-
 def check_alike(packs: Sequence[FeaturePack]) -> None:
-    """Whether the packs belong together: one recipe and, for each stream, one width.
+    """Check that packs have one recipe and, for each modality, one dimension.
 
     Raises:
-        InputError: the recipes differ; names the fields. PackError: the widths differ.
+        InputError: If the recipes differ; names the fields.
+        PackError: If the dimensions differ.
     """
     first = packs[0]
+    fields = first.recipe.model_dump(mode="json")
     for pack in packs[1:]:
         if pack.recipe_sha256 != first.recipe_sha256:
-            differing = _differences(_recipe_fields(first), _recipe_fields(pack))
+            differing = _differences(fields, pack.recipe.model_dump(mode="json"))
             raise InputError(
-                f"{pack.path} has another recipe than {first.path}: {differing}; "
-                "only packs of one recipe belong together"
+                f"{pack.path} has another recipe than {first.path}: {differing}; choose packs of "
+                "one recipe"
             )
         for stream in first.recipe.streams:
             widths = [one.shape(one.ids[0], stream)[2] for one in (first, pack)]
             if widths[0] != widths[1]:
                 raise PackError(
-                    f"{pack.path} has {widths[1]} numbers a crop in {stream}, "
-                    f"{first.path} {widths[0]}: they cannot be in one pack"
+                    f"{pack.path} has {stream} features of dimension {widths[1]}, {first.path} of "
+                    f"{widths[0]}; they cannot be in one pack"
                 )
 
 
-def _recipe_fields(pack: FeaturePack) -> Mapping[str, object]:
-    return pack.recipe.model_dump(mode="json")
-
-
 def _differences(one: Mapping[str, object], other: Mapping[str, object]) -> str:
-    """The fields that differ, with both values: "crops 'ten', not 'center'"."""
+    """Return the fields that differ, with both values: "crops 'ten', not 'center'"."""
     lines = []
     for name in dict.fromkeys([*one, *other]):
-        if name not in one or name not in other:  # our own features and imported ones
+        if name not in one or name not in other:  # extracted features and imported ones
             lines.append(f"{name} only in one")
         elif one[name] != other[name]:
-            lines.append(f"{name} {_shown(other[name])}, not {_shown(one[name])}")
+            lines.append(f"{name} {_described(other[name])}, not {_described(one[name])}")
     return "; ".join(lines)
 
 
-def _shown(value: object) -> str:
-    """A field's value; ten crops by the name of their order."""
+def _described(value: object) -> str:
+    """Return the value of a field as text; ten crops as the name of their order."""
     if isinstance(value, list):
         name = order_name(value)
         return f"{name} ({len(value)} crops)" if name else ", ".join(map(str, value))
@@ -123,22 +135,22 @@ def _shown(value: object) -> str:
 
 
 def agreed(packs: Sequence[FeaturePack], name: str, given: str | None) -> str:
-    """`given`, or else the one `name` ("dataset", "license") that all packs state.
+    """Return `given` if it is not None, or else the "dataset" or "license" of all packs.
 
     Raises:
-        InputError: they state several.
+        InputError: If the packs have several.
     """
     if given is not None:
         return given
     values = {str(getattr(pack, name)): pack.path for pack in reversed(packs)}
     if len(values) > 1:
-        told = ", ".join(f"{value!r} ({path})" for value, path in sorted(values.items()))
-        raise InputError(f"the packs state {len(values)} {name}s: {told}; choose with --{name}")
+        found = ", ".join(f"{value!r} ({path})" for value, path in sorted(values.items()))
+        raise InputError(f"the packs have {len(values)} {name}s: {found}; choose with --{name}")
     return next(iter(values))
 
 
 def _choose(packs: Sequence[FeaturePack]) -> tuple[dict[str, FeaturePack], tuple[str, ...]]:
-    """The pack that each video is taken from, and the ids that are in several packs."""
+    """Return the pack to take each video from, and the ids that are in several packs."""
     chosen: dict[str, FeaturePack] = {}
     twice = set()
     for pack in packs:
@@ -148,7 +160,8 @@ def _choose(packs: Sequence[FeaturePack]) -> tuple[dict[str, FeaturePack], tuple
                 continue
             _check_same(id, other, pack)
             twice.add(id)
-            chosen[id] = min(other, pack, key=lambda one: _order(one.meta(id)))
+            # Metadata may differ (another decoder): the choice must not depend on the order.
+            chosen[id] = min(other, pack, key=lambda one: dataclasses.astuple(one.meta(id)))
     return chosen, tuple(sorted(twice))
 
 
@@ -156,17 +169,12 @@ def _check_same(id: str, one: FeaturePack, other: FeaturePack) -> None:
     for stream in one.recipe.streams:
         if one.digest(id, stream) != other.digest(id, stream):
             raise PackError(
-                f"video {id!r} is in {one.path} and in {other.path}, with other {stream} features: "
+                f"video {id!r} has different {stream} features in {one.path} and {other.path}; "
                 "remove it from one of them"
             )
     frames = one.meta(id).frames, other.meta(id).frames
     if frames[0] != frames[1]:
         raise PackError(
-            f"video {id!r} has {frames[0]} frames in {one.path} and {frames[1]} in {other.path}: "
+            f"video {id!r} has {frames[0]} frames in {one.path} and {frames[1]} in {other.path}; "
             "remove it from one of them"
         )
-
-
-def _order(meta: VideoMeta) -> tuple[object, ...]:
-    """Features may be alike where metadata are not (another decoder): one of them by rule."""
-    return dataclasses.astuple(meta)

@@ -1,103 +1,99 @@
-"""Feature packs: where features live, in HDF5 (`vad-feature-pack` version 1, docs/pack-format.md).
-
-    /                 format, format_version, recipe, recipe_sha256, dataset, license, created,
-                      creator
-    /videos/<id>      what `VideoMeta` says, one attribute a field
-    /videos/<id>/rgb  float16 (N, C, D): N snippets, C crops, D numbers; attribute sha256
-
-Video ids contain slashes, so groups nest: a group is either a folder of others or a video.
-"""
+"""Feature packs opened for reading: HDF5 files in the format of docs/pack-format.md."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import json
-import re
+import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from vad_toolkit.core.crops import order_name
 from vad_toolkit.core.files import canonical_json, sha256_text
-from vad_toolkit.core.ids import check_id, check_text, shown
-from vad_toolkit.errors import InputError, PackCorrupt, PackError
+from vad_toolkit.errors import PackCorrupt, PackError, VideoNotFound
 from vad_toolkit.packs import hdf5
-from vad_toolkit.packs.verify import StoredFeatures, find_problems
+from vad_toolkit.packs.index import StoredFeatures, read_index
 from vad_toolkit.packs.video import (
-    PackFit,
     SnippetBlocks,
     StreamedVideo,
     VideoFeatures,
     VideoMeta,
+    all_finite,
     block_snippets,
     raw_bytes,
 )
-from vad_toolkit.recipes.recipe import AnyRecipe, parse_recipe
+from vad_toolkit.weights.catalogue import CATALOGUE, RandomSource, name_of
 
-FORMAT = "vad-feature-pack"
-FORMAT_VERSION = 1
 LICENSE_NOT_STATED = "not stated"
-JSON_ERRORS = (ValueError, RecursionError)  # the second for thousands of brackets
+VERIFY_THREADS = 4  # hash faster than the HDF5 library, which has one lock, can read
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """What the pack holds of one stream of one video."""
+class FeaturePack(Mapping[str, NDArray[np.float16]]):
+    """A pack opened for reading: a mapping of video ids, in order, to features.
 
-    shape: tuple[int, int, int]
-    sha256: str
+    `pack[id]` reads the features of a video, float16 (N, C, D): N snippets, C crops, D dimensions.
+    They are the RGB features if the recipe has RGB, else its only modality. `pack.features(id,
+    "flow")` reads the others. Metadata is in memory and was checked against the recipe when the
+    pack was opened. The features are compared with their digests by `verify`, `video` and
+    `streamed`.
 
+    The pack is a context manager and stands for its path wherever a path is accepted.
 
-class FeaturePack:
-    """A pack opened for reading; a context manager. `ids` are sorted; only metadata is in memory.
+    Attributes:
+        path: The file.
+        recipe: The settings that made the features.
+        recipe_sha256: The identity of the recipe.
+        dataset: A name that was chosen when the pack was written.
+        license: The license of the features, or "not stated".
+        created: The time of writing, UTC, ISO 8601.
+        creator: Versions of the software that wrote the pack.
+        ids: The video ids, sorted.
 
-    What it says of itself is checked when it is opened: format, recipe and its hash, and for each
-    video that metadata and shapes fit the recipe. The features' bytes are checked by `verify`.
+    Example:
+        >>> import vad_toolkit as vad
+        >>> with vad.open_pack("features.h5") as pack:
+        ...     shapes = {id: features.shape for id, features in pack.items()}
     """
 
     def __init__(self, path: Path, file: h5py.File) -> None:
         """Use `FeaturePack.open`."""
         self.path = path
         self._file = file
-        kind = hdf5.read_attribute(file, "format")
-        version = hdf5.read_attribute(file, "format_version")
-        if kind != FORMAT:
-            raise PackError(f"{path}: format is {kind!r}: this toolkit reads {FORMAT!r}")
-        if version != FORMAT_VERSION:
-            raise PackError(
-                f"{path}: format_version is {version!r}: this toolkit reads {FORMAT_VERSION}"
-            )
-        self.recipe = self._read_recipe()
+        index = read_index(path, file)
+        self.recipe = index.recipe
         self.recipe_sha256 = self.recipe.sha256
-        self.dataset = self._text("dataset")
-        self.license = self._text("license")
-        self.created = self._text("created")
-        self.creator = self._read_creator()
-        self._meta: dict[str, VideoMeta] = {}
-        self._stored: dict[str, dict[str, _Stored]] = {}
-        self._fit = PackFit(self.recipe)
-        self._read_videos()
-        self.ids: tuple[str, ...] = tuple(sorted(self._meta))
+        self.dataset = index.dataset
+        self.license = index.license
+        self.created = index.created
+        self.creator = index.creator
+        self._videos = index.videos
+        self.ids: tuple[str, ...] = tuple(index.videos)
+        streams = self.recipe.streams
+        self._main_stream = "rgb" if "rgb" in streams else streams[0]
 
     @classmethod
-    def open(cls, path: Path) -> FeaturePack:
-        """Open a pack.
+    def open(cls, pack: str | os.PathLike[str]) -> FeaturePack:
+        """Open a pack (.h5) for reading. Use it in a `with` block, or close it.
 
         Raises:
-            PackUnsafe: it holds what `hdf5.open_hdf5` refuses.
-            PackCorrupt: it is damaged, or does not fit its own recipe; names the video.
-            PackError: there is no such file, or it is not a pack of this version.
+            PackUnsafe: If it has contents that `hdf5.open_hdf5` refuses.
+            PackCorrupt: If it is damaged or does not fit its own recipe; names the video.
+            PackError: If there is no such file, or only another version can read it.
+
+        Example:
+            >>> import vad_toolkit as vad
+            >>> pack = vad.open_pack("features.h5")
+            >>> len(pack)
+            8
+            >>> pack.close()
         """
-        path = Path(path)
+        path = Path(pack)
         file = hdf5.open_hdf5(path)
         try:
             return cls(path, file)
@@ -115,11 +111,24 @@ class FeaturePack:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __getitem__(self, id: str) -> NDArray[np.float16]:
+        return self.features(id)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.ids)
+
     def __len__(self) -> int:
         return len(self.ids)
 
     def __contains__(self, id: object) -> bool:
-        return id in self._meta
+        return id in self._videos
+
+    # A mapping compares its items, which would read all features of both packs.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         return (
@@ -127,230 +136,235 @@ class FeaturePack:
         )
 
     def meta(self, id: str) -> VideoMeta:
-        """Metadata of a video. PackError where the pack does not have it."""
-        if id not in self._meta:
-            raise PackError(f"{self.path} has no video {id!r}; it has {len(self)} others")
-        return self._meta[id]
+        """Return the metadata of a video. Raises VideoNotFound if the pack does not have it."""
+        if id not in self._videos:
+            raise VideoNotFound(f"{self.path} has no video {id!r}; it has {len(self)} others")
+        return self._videos[id].meta
 
-    def shape(self, id: str, stream: str = "rgb") -> tuple[int, int, int]:
-        """(N, C, D) of a video's features, without reading them."""
+    def shape(self, id: str, stream: str | None = None) -> tuple[int, int, int]:
+        """Return (N, C, D) of a video without reading its features. Arguments as in `features`."""
         return self._find(id, stream).shape
 
-    def digest(self, id: str, stream: str = "rgb") -> str:
-        """The sha256 that the pack states for a video's features."""
+    def digest(self, id: str, stream: str | None = None) -> str:
+        """Return the stated sha256 of a video's features. Arguments as in `features`."""
         return self._find(id, stream).sha256
 
     def features(
         self,
         id: str,
-        stream: str = "rgb",
+        stream: str | None = None,
         start: int = 0,
         stop: int | None = None,
         crops: slice = np.s_[:],
     ) -> NDArray[np.float16]:
-        """Features of a video, float16 (N, C, D), or of its snippets in [start, stop) and `crops`.
+        """Read features of a video.
+
+        Args:
+            id: The video.
+            stream: The modality, "rgb" or "flow". If None, RGB if the recipe has it, else the only
+                modality.
+            start: The first snippet.
+            stop: The snippet after the last one. If None, read to the end.
+            crops: The crops to read.
+
+        Returns:
+            float16 (snippets, crops, D).
 
         Raises:
-            PackCorrupt: they cannot be read; names the video.
-            PackError: the pack does not have them.
+            PackCorrupt: If they cannot be read; names the video.
+            VideoNotFound: If the pack does not have the video.
+            PackError: If the pack does not have the modality.
         """
         self._find(id, stream)
+        stream = stream or self._main_stream
         try:
             array = self._file[f"videos/{id}/{stream}"][start:stop, crops]
         except hdf5.HDF5_ERRORS as error:
             raise self._unreadable(id, stream, error) from error
         return np.asarray(array, dtype=np.float16)
 
-    def read_into(self, id: str, stream: str, start: int, out: NDArray[np.float16]) -> None:
-        """Fill `out`, float16 (n, C, D) in C order, with the snippets [start, start + n).
-
-        Raises:
-            PackCorrupt: they cannot be read; names the video.
-            PackError: the pack does not have them.
-        """
-        self._find(id, stream)
-        try:
-            self._file[f"videos/{id}/{stream}"].read_direct(out, np.s_[start : start + len(out)])
-        except hdf5.HDF5_ERRORS as error:
-            raise self._unreadable(id, stream, error) from error
-
     def video(self, id: str) -> VideoFeatures:
-        """All of a video, its digests compared: what is copied from pack to pack is never damaged.
+        """Read a whole video and compare its digests, so that damage is never copied.
 
         Raises:
-            PackCorrupt: its bytes are not what its digests say.
-            PackError: the pack does not have it.
+            PackCorrupt: If the features differ from their digests.
+            VideoNotFound: If the pack does not have the video.
         """
         meta = self.meta(id)
         streams: dict[str, NDArray[np.float16]] = {}
-        for stream in self._stored[id]:
-            array = self.features(id, stream)
-            if hashlib.sha256(raw_bytes(array)).hexdigest() != self.digest(id, stream):
-                raise PackCorrupt(f"{self.path}: video {id!r}: {stream} features are damaged")
-            streams[stream] = array
+        for stream, stored in self._videos[id].streams.items():
+            streams[stream] = self.features(id, stream)
+            if hashlib.sha256(raw_bytes(streams[stream])).hexdigest() != stored.sha256:
+                raise self._damaged(id, stream)
         try:
             return VideoFeatures(meta, streams)
         except PackError as error:
             raise PackCorrupt(f"{self.path}: video {id!r}: {error}") from error
 
     def streamed(self, id: str) -> StreamedVideo:
-        """All of a video, in blocks; as in `video`, what is damaged is never handed on.
+        """Return a video in blocks; the digest is compared after the last block.
 
-        Raises, while the blocks are read and after the last:
-            PackCorrupt: they cannot be read, or are not what their digests say.
-        Raises at once:
-            PackError: the pack does not have it.
+        Raises:
+            VideoNotFound: If the pack does not have the video.
+            PackCorrupt: While the blocks are read and after the last one, if they cannot be read
+                or differ from their digest.
         """
         meta = self.meta(id)
         streams = {
             stream: SnippetBlocks(stored.shape, self._blocks(id, stream, stored))
-            for stream, stored in self._stored[id].items()
+            for stream, stored in self._videos[id].streams.items()
         }
         return StreamedVideo(streams, lambda: meta)
 
-    def _blocks(self, id: str, stream: str, stored: _Stored) -> Iterator[NDArray[np.float16]]:
+    def _blocks(
+        self, id: str, stream: str, stored: StoredFeatures
+    ) -> Iterator[NDArray[np.float16]]:
         rows = block_snippets(*stored.shape[1:])
         digest = hashlib.sha256()
-        with ThreadPoolExecutor(1) as hasher:  # hashes a block while it is used
+        with ThreadPoolExecutor(1) as hasher:  # hashes a block while the caller uses it
             for start in range(0, stored.shape[0], rows):
                 block = self.features(id, stream, start, start + rows)
                 hashed = hasher.submit(digest.update, raw_bytes(block))
                 yield block
                 hashed.result()
         if digest.hexdigest() != stored.sha256:
-            raise PackCorrupt(f"{self.path}: video {id!r}: {stream} features are damaged")
+            raise self._damaged(id, stream)
 
     @property
     def content_sha256(self) -> str:
-        """Digest over the recipe's hash and each (id, stream, sha256), sorted.
+        """The digest of the recipe's hash and each (id, modality, sha256), sorted.
 
-        Equal for packs with equal features, whenever and in whatever order they were written.
+        Packs with equal features have equal digests, in whatever order and parts they were written.
         """
         return content_sha256([self])
 
+    def table(self) -> list[dict[str, Any]]:
+        """Return the metadata of all videos, one row each, as for `pandas.DataFrame(pack.table())`.
+
+        Columns: `id`, `snippets` (N), `crops` (C); the fields of `VideoMeta`: `frames`,
+        `frames_reported`, `frames_duplicated`, `fps`, `width`, `height`, `source_sha256`,
+        `decoder`, `decoder_version`, `clips`; and per modality the dimension and the digest of the
+        features: `rgb_dim`, `rgb_sha256`, `flow_dim`, `flow_sha256`.
+        """
+        rows = []
+        for id, video in self._videos.items():
+            snippets, crops, _ = self.shape(id)
+            row: dict[str, Any] = {"id": id, "snippets": snippets, "crops": crops}
+            row |= vars(video.meta)
+            for stream, stored in video.streams.items():
+                row |= {f"{stream}_dim": stored.shape[2], f"{stream}_sha256": stored.sha256}
+            rows.append(row)
+        return rows
+
+    def summary(self) -> dict[str, Any]:
+        """Return totals, recipe and versions as JSON values, as `vad pack info --json` prints."""
+        rows = self.table()
+        first = self.ids[0]
+        return {
+            "pack": str(self.path),
+            "bytes": self.path.stat().st_size,
+            "dataset": self.dataset,
+            "license": self.license,
+            "created": self.created,
+            "videos": len(self),
+            **{
+                name: sum(row[name] for row in rows)
+                for name in ("snippets", "frames", "frames_duplicated")
+            },
+            "features": {
+                stream: list(self.shape(first, stream)[1:]) for stream in self.recipe.streams
+            },
+            "crop_order": order_name(self.recipe.crop_order),
+            "decoders": Counter(f"{row['decoder']} {row['decoder_version']}" for row in rows),
+            "weights": {
+                stream: _weights_name(sha256) for stream, sha256 in self.recipe.weights.items()
+            },
+            "recipe_sha256": self.recipe_sha256,
+            "content_sha256": self.content_sha256,
+            "recipe": self.recipe.model_dump(mode="json"),
+            "creator": dict(self.creator),
+        }
+
     def check(self, id: str) -> None:
-        """Read a video in blocks and compare its digests; the features are not kept.
+        """Read a video in blocks and compare its digests, without keeping the features.
 
         Raises:
-            PackCorrupt: its bytes are not what its digests say, or features are not finite.
-            PackError: the pack does not have it.
+            PackCorrupt: If the features differ from their digests or are not finite.
+            VideoNotFound: If the pack does not have the video.
         """
         self.meta(id)
-        for _, problem in find_problems(self._stored_features([id])):
-            raise PackCorrupt(f"{self.path}: video {id!r}: {problem}")
+        if found := self._problems(id):
+            raise PackCorrupt(f"{self.path}: video {id!r}: {'; '.join(found)}")
 
     def verify(self) -> list[str]:
-        """Read everything and compare digests; one line a problem, each naming the video."""
+        """Read all features and compare their digests; return one line per damaged video."""
         return list(self.damaged().values())
 
     def damaged(self) -> dict[str, str]:
-        """As `verify`: the ids of damaged videos, and what is wrong with each in one line."""
-        problems: dict[str, list[str]] = {}
-        for id, problem in find_problems(self._stored_features(self.ids)):
-            problems.setdefault(id, []).append(problem)
-        return {id: f"video {id!r}: {'; '.join(found)}" for id, found in problems.items()}
+        """Read all features and compare their digests, several videos at a time.
 
-    def _stored_features(self, ids: Iterable[str]) -> Iterator[StoredFeatures]:
-        for id in ids:
-            for stream, stored in self._stored[id].items():
-                read = partial(self.read_into, id, stream)
-                yield StoredFeatures(id, stream, stored.shape, stored.sha256, read)
+        Returns:
+            For each damaged video, a line that names it and its problems.
+        """
+        with ThreadPoolExecutor(min(VERIFY_THREADS, os.cpu_count() or 1)) as pool:
+            problems = zip(self.ids, pool.map(self._problems, self.ids), strict=True)
+            return {id: f"video {id!r}: {'; '.join(found)}" for id, found in problems if found}
 
-    def _find(self, id: str, stream: str) -> _Stored:
+    def _problems(self, id: str) -> list[str]:
+        """Read a video in blocks and return the problem of each damaged modality."""
+        problems = []
+        for stream, stored in self._videos[id].streams.items():
+            snippets, rows = stored.shape[0], block_snippets(*stored.shape[1:])
+            buffer = np.empty((min(rows, snippets), *stored.shape[1:]), np.float16)
+            digest, is_finite = hashlib.sha256(), True
+            try:
+                dataset = self._file[f"videos/{id}/{stream}"]
+                for start in range(0, snippets, rows):
+                    block = buffer[: min(rows, snippets - start)]
+                    dataset.read_direct(block, np.s_[start : start + rows])
+                    digest.update(block.data.cast("B"))
+                    is_finite = is_finite and all_finite(block)
+            except hdf5.HDF5_ERRORS as error:
+                problems.append(f"{stream} features cannot be read: {hdf5.one_line(error)}")
+                continue
+            if (found := digest.hexdigest()) != stored.sha256:
+                problems.append(
+                    f"{stream} features are damaged: sha256 {found}, stated {stored.sha256}"
+                )
+            elif not is_finite:
+                problems.append(f"{stream} features hold NaN or infinity")
+        return problems
+
+    def _find(self, id: str, stream: str | None) -> StoredFeatures:
         self.meta(id)
-        streams = self._stored[id]
-        if stream not in streams:
-            raise PackError(f"{self.path} has no stream {stream!r}; it has {', '.join(streams)}")
-        return streams[stream]
+        streams = self._videos[id].streams
+        if (name := stream or self._main_stream) not in streams:
+            raise PackError(f"{self.path} has no {name!r} features; it has {', '.join(streams)}")
+        return streams[name]
+
+    def _damaged(self, id: str, stream: str) -> PackCorrupt:
+        return PackCorrupt(f"{self.path}: video {id!r}: {stream} features are damaged")
 
     def _unreadable(self, id: str, stream: str, error: BaseException) -> PackCorrupt:
         return PackCorrupt(
             f"{self.path}: video {id!r}: {stream} features cannot be read: {hdf5.one_line(error)}"
         )
 
-    def _text(self, name: str) -> str:
-        value = hdf5.read_attribute(self._file, name)
-        try:
-            return check_text(name, value)
-        except PackError as error:
-            raise PackCorrupt(f"{self.path}: {error}") from error
 
-    def _read_recipe(self) -> AnyRecipe:
-        stated = self._text("recipe_sha256")
-        try:
-            recipe = parse_recipe(self._text("recipe"))
-        except (InputError, RecursionError) as error:
-            raise PackError(f"{self.path}: {hdf5.one_line(error)}") from error
-        if recipe.sha256 != stated:
-            raise PackCorrupt(
-                f"{self.path}: recipe_sha256 is {stated}, but the recipe's is {recipe.sha256}"
-            )
-        return recipe
+def _weights_name(sha256: str) -> str:
+    name = name_of(sha256)
+    if name is None:
+        return f"sha256 {sha256}, not in the catalog"
+    if isinstance(CATALOGUE[name].source, RandomSource):
+        return f"{name}: RANDOM WEIGHTS, these are not features"
+    return name
 
-    def _read_creator(self) -> Mapping[str, str]:
-        with suppress(*JSON_ERRORS, PackError):
-            creator = json.loads(str(hdf5.read_attribute(self._file, "creator")))
-            if isinstance(creator, dict):
-                for text in (*creator, *creator.values()):
-                    check_text("creator", text)
-                return MappingProxyType(creator)
-        raise PackCorrupt(f"{self.path}: creator has to be a JSON object of texts")
 
-    def _read_videos(self) -> None:
-        videos = self._file.get("videos")
-        if not isinstance(videos, h5py.Group) or not len(videos):
-            raise PackCorrupt(f"{self.path}: there is no video in it")
-        try:
-            self._read_folder("", videos)
-        except hdf5.HDF5_ERRORS as error:
-            raise PackCorrupt(f"{self.path} is damaged: {hdf5.one_line(error)}") from error
-
-    def _read_folder(self, prefix: str, folder: h5py.Group) -> None:
-        for name, child in folder.items():
-            id = f"{prefix}{name}"
-            if not isinstance(child, h5py.Group):
-                raise PackCorrupt(f"{self.path}: {shown(id)} lies outside of a video")
-            members = dict(child.items())
-            if any(isinstance(member, h5py.Dataset) for member in members.values()):
-                try:
-                    self._read_video(check_id(id), child, members)
-                except PackCorrupt:
-                    raise
-                except PackError as error:
-                    raise PackCorrupt(f"{self.path}: video {shown(id)}: {error}") from error
-            elif members:
-                self._read_folder(f"{id}/", child)
-            else:
-                raise PackCorrupt(f"{self.path}: {shown(id)} is empty")
-
-    def _read_video(self, id: str, group: h5py.Group, members: Mapping[str, Any]) -> None:
-        values: dict[str, Any] = {
-            field.name: hdf5.read_attribute(group, field.name)
-            for field in dataclasses.fields(VideoMeta)
-            if field.name != "clips"
-        }
-        if "clips" in group.attrs:
-            values["clips"] = _parse_clips(hdf5.read_attribute(group, "clips"))
-        meta = VideoMeta(**values)
-        streams = {}
-        for stream, member in members.items():
-            if (
-                not isinstance(member, h5py.Dataset)
-                or member.dtype != np.dtype("<f2")
-                or member.ndim != 3
-            ):
-                raise PackError(f"{stream!r} has to be float16 (snippets, crops, numbers)")
-            sha256 = hdf5.read_attribute(member, "sha256")
-            if not re.fullmatch(r"[0-9a-f]{64}", str(sha256)):
-                raise PackError(f"sha256 of {stream!r} has to be 64 hex digits")
-            streams[stream] = _Stored(member.shape, str(sha256))
-        self._fit.check(meta, {stream: stored.shape for stream, stored in streams.items()})
-        self._meta[id] = meta
-        self._stored[id] = {stream: streams[stream] for stream in self.recipe.streams}
+open_pack = FeaturePack.open
 
 
 def content_sha256(packs: Iterable[FeaturePack]) -> str:
-    """The content digest of the pack that these packs, of one recipe, would be merged into."""
+    """Return the content digest of the pack that packs of one recipe would be merged into."""
     digests: set[tuple[str, str, str]] = set()
     recipe = ""
     for pack in packs:
@@ -361,11 +375,3 @@ def content_sha256(packs: Iterable[FeaturePack]) -> str:
             for stream in pack.recipe.streams
         }
     return sha256_text(canonical_json({"recipe": recipe, "features": sorted(digests)}))
-
-
-def _parse_clips(text: object) -> tuple[str, ...]:
-    with suppress(*JSON_ERRORS):
-        clips = json.loads(str(text))
-        if isinstance(clips, list) and all(isinstance(clip, str) for clip in clips):
-            return tuple(clips)
-    raise PackError("clips has to be a JSON list of video ids")

@@ -1,9 +1,9 @@
-"""Parts: how a pack is made so that a killed run loses nothing but the video in hand.
+"""Packs in progress: a killed run loses only the video that it was working on.
 
-Plain HDF5 writing loses a whole file when it is killed. So each finished video becomes a small pack
-of its own in `<pack>.parts/` (written aside, fsynced, renamed), and at the end the parts become the
-pack, the same way. One run at a time holds the folder's lock. Whatever a killed run leaves behind,
-the next one finds it, uses what is whole and removes the rest:
+Plain HDF5 writing loses the whole file when the process is killed. So each finished video becomes a
+small pack of its own in `<pack>.parts/`, and at the end the parts become the pack. Every file is
+written under a temporary name, fsynced and renamed. One run at a time holds the lock of the folder.
+The next run finds whatever a killed run left, uses what is whole and removes the rest:
 
     <pack>.parts/lock          held by the run that writes
     <pack>.parts/<hash>.h5     one finished video; the name is a hash of its id
@@ -12,7 +12,6 @@ the next one finds it, uses what is whole and removes the rest:
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Mapping
@@ -20,8 +19,9 @@ from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
-from vad_toolkit.core.files import TEMPORARY_MARK, fsync_folder, is_open_file
+from vad_toolkit.core.files import TEMPORARY_MARK, fsync_folder
 from vad_toolkit.core.ids import IdSet
+from vad_toolkit.core.locks import acquire_lock, remove_temporaries
 from vad_toolkit.errors import InputError, PackCorrupt, PackError, PackUnsafe
 from vad_toolkit.packs.pack import LICENSE_NOT_STATED, FeaturePack
 from vad_toolkit.packs.video import VideoFeatures, VideoMeta
@@ -29,20 +29,25 @@ from vad_toolkit.packs.write import write_pack
 from vad_toolkit.recipes.recipe import Recipe
 
 LOCK = "lock"
-LOCK_TRIES = 100  # each fails only when another run ends just then
+LOCK_TRIES = 100  # each fails only when another run ends at that moment
 
 
 class PartStore:
-    """The videos of one pack in the making. A context manager; one process uses it.
+    """The finished videos of a pack in progress; a context manager, used by one process.
 
-    What earlier runs finished counts as `completed`: their parts, and the videos of the pack `out`
-    where that exists with the same recipe. All of it is read and compared with its digests first;
-    what is damaged is dropped and told in `notes`, to be made again. The new pack has the union of
-    all, and `dataset` and `license` of this run (an old licence stays where this run states none).
+    Videos of earlier runs are `completed`: their parts, and the videos of an existing pack `out` of
+    the same recipe. All of them are compared with their digests first. Damaged ones are dropped,
+    with a line in `notes`, and must be extracted again. The new pack holds the union.
+
+    Args:
+        out: The pack.
+        recipe: The settings that make the features.
+        dataset: A name that is stored in the pack.
+        license: The license of the features. If it is not stated, that of an existing pack is kept.
 
     Raises:
-        InputError: another run writes the same pack, or `out` or its parts have another recipe.
-        PackError: `out` is there and is not a pack.
+        InputError: If another run writes the same pack, or `out` or its parts have another recipe.
+        PackError: If `out` exists and is not a pack.
     """
 
     def __init__(
@@ -57,7 +62,7 @@ class PartStore:
         self._completed: dict[str, VideoMeta] = {}
         self._parts: dict[str, Path] = {}
         self._old: FeaturePack | None = None
-        self._carried: set[str] = set()  # ids in the old pack that are whole
+        self._carried: set[str] = set()  # ids of whole videos in the old pack
         self._ids = IdSet()
         self._lock: int | None = _lock(self.folder)
         try:
@@ -70,14 +75,14 @@ class PartStore:
 
     @property
     def completed(self) -> Mapping[str, VideoMeta]:
-        """Videos that are finished, whole, and need not be made again."""
+        """The metadata of all finished, whole videos by id."""
         return MappingProxyType(self._completed)
 
     def add(self, id: str, features: VideoFeatures) -> None:
-        """Keep a finished video; when this returns, it outlives a kill or a power cut.
+        """Store a finished video; afterwards it survives a kill or a power cut.
 
         Raises:
-            PackError: the id is not valid, is completed already or lies inside another, or the
+            PackError: If the id is not valid, is completed already or lies inside another, or the
                 features do not fit the recipe.
         """
         self._ids.check(id)
@@ -88,9 +93,10 @@ class PartStore:
         self._complete(id, features.meta)
 
     def finish(self) -> Path | None:
-        """Make the pack of all completed videos, then remove the parts.
+        """Write the pack of all completed videos and remove the parts.
 
-        Where nothing is new the pack stays as it is. None where no video is completed at all.
+        Returns:
+            The pack, which stays as it is if there are no new videos; None if there are no videos.
         """
         if self._parts:
             videos = ((id, self._read(id)) for id in sorted(self._completed))
@@ -103,7 +109,7 @@ class PartStore:
         return done
 
     def close(self) -> None:
-        """Give up the lock; the folder goes when it holds no part. Closing twice is fine."""
+        """Release the lock, and remove the folder if it has no parts. Closing twice is fine."""
         if self._old is not None:
             self._old.close()
             self._old = None
@@ -122,11 +128,9 @@ class PartStore:
 
     def _remove_temporaries(self) -> None:
         """Remove what killed runs of this pack were writing; the lock says that none is alive."""
-        for path in self.folder.iterdir():
-            if TEMPORARY_MARK in path.name and path.is_file():
-                path.unlink()
+        remove_temporaries(self.folder)
         start = f"{self.out.name}{TEMPORARY_MARK}"
-        for path in self.out.parent.iterdir():
+        for path in self.out.parent.iterdir():  # which also has files of other packs
             if path.name.startswith(start) and path.name.removeprefix(start).isdigit():
                 path.unlink()
 
@@ -136,20 +140,20 @@ class PartStore:
         try:
             self._old = FeaturePack.open(self.out)
         except PackError as error:
-            raise type(error)(f"{error}; move it away, or give another --out") from error
-        _check_recipe(self._old, self.recipe, "give another --out")
+            raise type(error)(f"{error}; move it away, or choose another --out") from error
+        _check_recipe(self._old, self.recipe, "choose another --out")
         if self.license == LICENSE_NOT_STATED:
             self.license = self._old.license
         damaged = self._old.damaged()
         for id in self._old.ids:
             if id in damaged:
-                self.notes.append(f"{self.out}: {damaged[id]}; not kept, to be made again")
+                self.notes.append(f"{self.out}: {damaged[id]}; dropped, extract it again")
             else:
                 self._carried.add(id)
                 self._complete(id, self._old.meta(id))
 
     def _read_parts(self) -> None:
-        advice = f"give another --out, or delete {self.folder}"
+        advice = f"choose another --out, or delete {self.folder}"
         for path in sorted(self.folder.glob("*.h5")):
             try:
                 with FeaturePack.open(path) as part:
@@ -159,10 +163,10 @@ class PartStore:
                         raise PackCorrupt(f"{path}: {' '.join(problems) or 'not a part'}")
                     id, meta = part.ids[0], part.meta(part.ids[0])
             except (PackCorrupt, PackUnsafe) as error:
-                self.notes.append(f"dropped a part, its video is to be made again: {error}")
+                self.notes.append(f"dropped a part, its video must be extracted again: {error}")
                 path.unlink()
                 continue
-            except PackError as error:  # perhaps of a later version: not ours to throw away
+            except PackError as error:  # perhaps of a later version, so it is not deleted
                 raise InputError(f"{error}; {advice}") from error
             if id in self._carried:  # killed after the pack was made, before its parts were removed
                 path.unlink()
@@ -183,21 +187,22 @@ class PartStore:
 
 
 def finished_ids(out: Path, recipe: Recipe) -> set[str]:
-    """The videos that a run for the pack `out` would find finished, if none of them is damaged.
+    """Return the ids of the videos that a run for the pack `out` would not extract again.
 
-    Only looks: nothing is locked, removed or compared with its digest.
+    Nothing is locked or removed, and digests are not compared.
 
     Raises:
-        InputError: `out` or its parts have another recipe. PackError: `out` is there and no pack.
+        InputError: If `out` or its parts have another recipe.
+        PackError: If `out` exists and is not a pack.
     """
     found: set[str] = set()
     if out.exists():
         with FeaturePack.open(out) as pack:
-            _check_recipe(pack, recipe, "give another --out")
+            _check_recipe(pack, recipe, "choose another --out")
             found.update(pack.ids)
     for path in _folder(out).glob("*.h5"):
         with suppress(PackError), FeaturePack.open(path) as part:
-            _check_recipe(part, recipe, f"give another --out, or delete {path.parent}")
+            _check_recipe(part, recipe, f"choose another --out, or delete {path.parent}")
             found.update(part.ids)
     return found
 
@@ -209,44 +214,31 @@ def _folder(out: Path) -> Path:
 def _check_recipe(pack: FeaturePack, recipe: Recipe, advice: str) -> None:
     if pack.recipe_sha256 != recipe.sha256:
         raise InputError(
-            f"{pack.path} has recipe {pack.recipe_sha256}, this run has {recipe.sha256}: {advice}"
+            f"{pack.path} has recipe {pack.recipe_sha256}, this run has {recipe.sha256}; {advice}"
         )
 
 
 def _lock(folder: Path) -> int:
-    """Make the folder and hold its lock. Raises InputError where another process holds it."""
+    """Create the folder and hold its lock. Raises InputError if another process holds it."""
+    busy = f"another run is writing to {folder}; wait for its end, or choose another --out"
     for _ in range(LOCK_TRIES):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except FileNotFoundError:  # another run finished and removed the folder just now
+            return acquire_lock(folder / LOCK, wait_seconds=0, busy=busy)
+        except FileNotFoundError:  # another run finished and removed the folder at this moment
             continue
         except OSError as error:
             raise InputError(
-                f"cannot write to {folder}: {error.strerror}; give another --out"
+                f"cannot create or lock {folder / LOCK}: {error.strerror}; choose another --out, "
+                "on a local disk"
             ) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if is_open_file(descriptor, folder / LOCK):
-                return descriptor
-            os.close(descriptor)  # a lock on a file that another run has removed holds nobody off
-        except BlockingIOError:
-            os.close(descriptor)
-            raise InputError(
-                f"another run is writing to {folder}: wait for its end, or give another --out"
-            ) from None
-        except OSError as error:
-            os.close(descriptor)
-            raise InputError(
-                f"cannot lock {folder / LOCK}: {error.strerror}; give an --out on a local disk"
-            ) from error
-    raise InputError(f"cannot lock {folder / LOCK}: it does not stay; give another --out")
+    raise InputError(f"cannot lock {folder / LOCK}: it does not stay; choose another --out")
 
 
 def _unlock(folder: Path, descriptor: int) -> None:
-    """Give up the lock; remove it with its folder where nothing else is there.
+    """Release the lock, and remove it with its folder if nothing else is there.
 
-    The lock file goes while it is still held, so that nobody locks a file that is about to go.
+    The file is removed while it is still locked, so that nobody locks a file that is about to go.
     """
     try:
         if all(path.name == LOCK for path in folder.iterdir()):
@@ -254,6 +246,6 @@ def _unlock(folder: Path, descriptor: int) -> None:
             folder.rmdir()
             fsync_folder(folder.parent)
     except OSError:
-        pass  # another run came in between and has the folder now, or somebody removed it
+        pass  # another run has the folder now, or somebody removed it
     finally:
         os.close(descriptor)

@@ -1,18 +1,19 @@
-"""Split a pack into parts of limited size, each a whole pack of its own."""
+"""Splitting a pack into parts of limited size, each a complete pack."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vad_toolkit.core.files import TEMPORARY_MARK, canonical_json, fsync_folder
+from vad_toolkit.core.files import TEMPORARY_MARK, canonical_json, check_new_file, fsync_folder
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.errors import InputError, PackError
 from vad_toolkit.packs.pack import FeaturePack
-from vad_toolkit.packs.video import CHUNK_SNIPPETS, StreamedVideo
+from vad_toolkit.packs.video import CHUNK_SNIPPETS, StreamedVideo, stored_snippets
 from vad_toolkit.packs.write import write_pack
 
 UNITS = {
@@ -22,8 +23,9 @@ UNITS = {
 }
 _UNIT_BY_CASE = {unit.lower(): size for unit, size in UNITS.items()}
 
-# What HDF5 takes beside the features, at most: measured on packs of 1 to 1,000 videos, ids of up to
-# 32 parts, and up to 10,000 chunks a video, and rounded up. A part's real size is checked as well.
+# Upper bounds of the bytes that HDF5 needs besides the features: measured on packs of 1 to 1,000
+# videos with ids of up to 32 parts and up to 10,000 chunks per video, and rounded up. The real size
+# of a part is checked as well.
 FILE_BYTES = 16 << 10
 VIDEO_BYTES = 4 << 10
 STREAM_BYTES = 3 << 10
@@ -32,84 +34,90 @@ CHUNK_BYTES = 128
 
 
 def parse_size(text: str) -> int:
-    """Bytes of a size as people write it: "500MB", "2 GB", "1.5GiB".
+    """Return the bytes of a size such as "500MB", "2 GB" or "1.5GiB".
 
     Raises:
-        InputError: not a number with a unit, or less than one byte.
+        InputError: If it is not a number with a unit, or less than one byte.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", text, re.ASCII)
     unit = _UNIT_BY_CASE.get(match[2].lower()) if match else None
     size = int(float(match[1]) * unit) if match and unit else 0
     if size < 1:
         raise InputError(
-            f"size {text!r}: has to be a number with a unit ({', '.join(UNITS)}), as in 500MB"
+            f"size must be a number with a unit ({', '.join(UNITS)}), as in 500MB, got {text!r}"
         )
     return size
 
 
 def split_pack(
-    path: Path, out_dir: Path, max_bytes: int, *, progress: ProgressCallback = silent
+    pack: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    max_size: int | str,
+    *,
+    progress: ProgressCallback = silent,
 ) -> list[Path]:
-    """Write a pack's videos into `<name>-001-of-003.h5` and so on: none larger than `max_bytes`.
+    """Write the videos of a pack into parts, `<name>-001-of-003.h5` and so on.
 
-    Videos keep the order of their ids; each part has as many as fit. Merging the parts gives a pack
-    of the same content digest. One block of snippets is in memory at a time. All parts appear, or
-    none does.
+    Videos stay in the order of their ids, and each part has as many as fit. Merging the parts gives
+    a pack of the same content digest. One block of snippets is in memory at a time. Either all
+    parts appear or none.
 
     Args:
-        path: the pack; it is only read.
-        out_dir: the folder for the parts, made where it is missing.
-        max_bytes: of a part's file.
-        progress: called after each video.
+        pack: The pack.
+        out: The folder for the parts, created if it is missing.
+        max_size: The largest size of a file, in bytes or as text ("2GB").
+        progress: Called after each video.
+
+    Returns:
+        The parts.
 
     Raises:
-        InputError: a video does not fit into a part alone (told before anything is written), or
-            parts of a pack of this name are in `out_dir`.
-        PackCorrupt: a video is damaged.
+        InputError: If a video alone is larger than `max_size` (before anything is written), or
+            `out` has parts of a pack of this name.
+        PackCorrupt: If a video is damaged.
+
+    Example:
+        >>> import vad_toolkit as vad
+        >>> [part.name for part in vad.split_pack("features.h5", "parts", "2GB")]
+        ['features-001-of-001.h5']
     """
+    path, folder = Path(pack), Path(out)
+    max_bytes = parse_size(max_size) if isinstance(max_size, str) else max_size
     name = path.stem
-    for other in sorted(out_dir.glob("*.h5")) if out_dir.is_dir() else ():
+    for other in sorted(folder.glob("*.h5")) if folder.is_dir() else ():
         if re.fullmatch(re.escape(name) + r"-\d+-of-\d+", other.stem):
-            raise InputError(
-                f"{other} is there already: give another --out-dir, or remove the old parts"
-            )
-    with FeaturePack.open(path) as pack:
-        sizes = {id: estimated_bytes(pack, id) for id in pack.ids}
+            check_new_file(other, "parts", "--out-dir")
+    with FeaturePack.open(path) as opened:
+        sizes = {id: estimated_bytes(opened, id) for id in opened.ids}
         for id, size in sizes.items():
             if FILE_BYTES + size > max_bytes:
                 raise InputError(
-                    f"video {id!r} needs {FILE_BYTES + size:,} bytes, a part may have "
-                    f"{max_bytes:,}: give a larger --max-size"
+                    f"--max-size must be at least {FILE_BYTES + size:,} bytes for video {id!r}, "
+                    f"got {max_bytes:,}"
                 )
-        _make_folder(out_dir)
-        scratch = Path(tempfile.mkdtemp(prefix=f"{name}{TEMPORARY_MARK}", dir=out_dir))
         try:
-            parts = _write_parts(pack, sizes, max_bytes, scratch, progress)
-            return _publish(parts, out_dir, name)
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"--out-dir {folder}: {error.strerror}; choose another folder"
+            ) from error
+        scratch = Path(tempfile.mkdtemp(prefix=f"{name}{TEMPORARY_MARK}", dir=folder))
+        try:
+            parts = _write_parts(opened, sizes, max_bytes, scratch, progress)
+            return _publish(parts, folder, name)
         finally:
             shutil.rmtree(scratch)
 
 
 def estimated_bytes(pack: FeaturePack, id: str) -> int:
-    """What a video takes in a pack's file, features in whole chunks and HDF5's own data; at most.
-
-    A file has FILE_BYTES beside its videos.
-    """
+    """Return an upper bound of the bytes that a video needs in a file, besides FILE_BYTES."""
     size = VIDEO_BYTES + (id.count("/") + 1) * FOLDER_BYTES + 2 * len(id.encode("utf-8"))
     size += 2 * len(canonical_json(list(pack.meta(id).clips)).encode("utf-8"))
     for stream in pack.recipe.streams:
         snippets, crops, width = pack.shape(id, stream)
-        rows = min(CHUNK_SNIPPETS, snippets)
-        chunks = -(-snippets // rows)
-        size += STREAM_BYTES + chunks * (rows * crops * width * 2 + CHUNK_BYTES)
+        size += STREAM_BYTES + stored_snippets(snippets) * crops * width * 2
+        size += -(-snippets // CHUNK_SNIPPETS) * CHUNK_BYTES
     return size
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out-dir {folder}: {error.strerror}; give another folder") from error
 
 
 def _write_parts(
@@ -121,30 +129,29 @@ def _write_parts(
 ) -> list[Path]:
     parts: list[Path] = []
     done = 0
+
+    def videos(ids: Sequence[str]) -> Iterator[tuple[str, StreamedVideo]]:
+        nonlocal done
+        for id in ids:
+            yield id, pack.streamed(id)
+            done += 1
+            progress(ProgressEvent("split", done, len(sizes), "videos", id))
+
     for ids in _groups(sizes, max_bytes):
-
-        def videos(
-            ids: Sequence[str] = ids, base: int = done
-        ) -> Iterator[tuple[str, StreamedVideo]]:
-            for count, id in enumerate(ids, start=base + 1):
-                yield id, pack.streamed(id)
-                progress(ProgressEvent("split", count, len(sizes), "videos", id))
-
         part = folder / f"{len(parts) + 1}.h5"
-        write_pack(part, pack.recipe, videos(), dataset=pack.dataset, license=pack.license)
+        write_pack(part, pack.recipe, videos(ids), dataset=pack.dataset, license=pack.license)
         size = part.stat().st_size
-        if size > max_bytes:  # no bound on HDF5's own data is promised by anyone
+        if size > max_bytes:  # the bounds on HDF5's own data are measured, not promised
             raise PackError(
-                f"the part from {ids[0]!r} to {ids[-1]!r} came out at {size:,} bytes, not at most "
-                f"{max_bytes:,}: give a smaller or a larger --max-size"
+                f"the part from {ids[0]!r} to {ids[-1]!r} has {size:,} bytes, more than "
+                f"{max_bytes:,}; give a smaller or a larger --max-size"
             )
         parts.append(part)
-        done += len(ids)
     return parts
 
 
 def _groups(sizes: dict[str, int], max_bytes: int) -> Iterator[list[str]]:
-    """Ids in order, cut where the next one would not fit."""
+    """Yield the ids of each part, in order; a part ends when the next video would not fit."""
     group: list[str] = []
     room = 0
     for id, size in sizes.items():
@@ -158,18 +165,18 @@ def _groups(sizes: dict[str, int], max_bytes: int) -> Iterator[list[str]]:
     yield group
 
 
-def _publish(parts: Sequence[Path], out_dir: Path, name: str) -> list[Path]:
-    """Give the parts their names; takes them back where one of them cannot have its name."""
+def _publish(parts: Sequence[Path], out: Path, name: str) -> list[Path]:
+    """Rename all parts to their final names, or none if one of the names cannot be used."""
     digits = max(3, len(str(len(parts))))
     named: list[Path] = []
     try:
         for index, part in enumerate(parts, start=1):
-            target = out_dir / f"{name}-{index:0{digits}d}-of-{len(parts):0{digits}d}.h5"
+            target = out / f"{name}-{index:0{digits}d}-of-{len(parts):0{digits}d}.h5"
             part.rename(target)
             named.append(target)
     except OSError as error:
         for target in named:
             target.unlink()
-        raise PackError(f"{out_dir} cannot be written: {error.strerror}") from error
-    fsync_folder(out_dir)
+        raise PackError(f"{out} cannot be written: {error.strerror}") from error
+    fsync_folder(out)
     return named

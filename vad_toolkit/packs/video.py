@@ -1,4 +1,4 @@
-"""One video of a pack: metadata and features, and what all videos of a pack have to agree on."""
+"""One video of a pack: its metadata, its features in memory or in blocks, and their checks."""
 
 from __future__ import annotations
 
@@ -14,50 +14,61 @@ from vad_toolkit.core.ids import check_id, check_text, shown
 from vad_toolkit.errors import InputError, PackError
 from vad_toolkit.recipes.recipe import AnyRecipe
 
+CHUNK_SNIPPETS = 16
+BLOCK_BYTES = 4 << 20  # of float16, about: the part of a video that is in memory at a time
+
 
 @dataclass(frozen=True)
 class VideoMeta:
-    """What a pack says of a video beside its features. Checks itself; raises PackError."""
+    """The metadata of a video in a pack. Checks itself; raises PackError.
 
-    frames: int  # decoded: the frames that the features cover, at least 1
-    frames_reported: int  # what the container says; 0 where it says nothing
-    frames_duplicated: int  # frames that the decoder filled in with copies
-    fps: float  # frames per second; 0 where not known
-    width: int  # pixels, as displayed; 0 where not known
+    A field that a later version adds needs a default: packs without it can then still be read.
+
+    Attributes:
+        frames: Decoded frames, which the features cover, at least 1.
+        frames_reported: Frames according to the container; 0 if it does not say.
+        frames_duplicated: Copies that the decoder inserted for lost frames.
+        fps: Frames per second; 0 if not known.
+        width: Pixels, as displayed; 0 if not known.
+        height: Pixels, as displayed; 0 if not known.
+        source_sha256: Digest of the video file, or of the sources of a composed video.
+        decoder: The name of the decoder.
+        decoder_version: Its version.
+        clips: Ids of the clips that a composed video consists of, in order.
+    """
+
+    frames: int
+    frames_reported: int
+    frames_duplicated: int
+    fps: float
+    width: int
     height: int
-    source_sha256: str  # of the video file, or of what a composed video was joined from
+    source_sha256: str
     decoder: str
     decoder_version: str
-    clips: tuple[str, ...] = ()  # ids of the clips that a composed video was joined from, in order
+    clips: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("frames", 1),
-            ("frames_reported", 0),
-            ("frames_duplicated", 0),
-            ("width", 0),
-            ("height", 0),
-        ):
+        least = {"frames": 1, "frames_reported": 0, "frames_duplicated": 0, "width": 0, "height": 0}
+        for name, low in least.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise PackError(
-                    f"{name} is {value!r}: it has to be a whole number of at least {least}"
-                )
+            if not isinstance(value, int) or isinstance(value, bool) or value < low:
+                raise PackError(f"{name} must be an integer >= {low}, got {value!r}")
         if not isinstance(self.fps, float) or not math.isfinite(self.fps) or self.fps < 0:
-            raise PackError(f"fps is {self.fps!r}: it has to be a float of at least 0.0")
+            raise PackError(f"fps must be a float >= 0.0, got {self.fps!r}")
         if not re.fullmatch(r"[0-9a-f]{64}", str(self.source_sha256)):
-            raise PackError(f"source_sha256 is {self.source_sha256!r}: it has to be 64 hex digits")
+            raise PackError(f"source_sha256 must be 64 hex digits, got {self.source_sha256!r}")
         for name in ("decoder", "decoder_version"):
             check_text(name, getattr(self, name))
         if not isinstance(self.clips, tuple):
-            raise PackError(f"clips is {self.clips!r}: it has to be a tuple of video ids")
+            raise PackError(f"clips must be a tuple of video ids, got {self.clips!r}")
         for clip in self.clips:
             check_id(clip)
 
 
 @dataclass(frozen=True)
 class VideoFeatures:
-    """The features of one video: for each stream float16 (N, C, D), finite, none of the three 0.
+    """The features of one video, by modality: float16 (N, C, D), finite, N, C and D at least 1.
 
     Checks itself; raises PackError.
     """
@@ -69,65 +80,30 @@ class VideoFeatures:
         for stream, array in self.streams.items():
             if array.ndim != 3 or array.dtype != np.float16 or 0 in array.shape:
                 raise PackError(
-                    f"{stream} features are {array.dtype} {array.shape}: "
-                    "they have to be float16 (snippets, crops, numbers), none of them 0"
+                    f"{stream} features must be float16 (snippets, crops, dimensions), each at "
+                    f"least 1, got {array.dtype} {array.shape}"
                 )
             if not all_finite(array):
-                raise PackError(f"{stream} features hold NaN or infinity: they have to be finite")
+                raise PackError(f"{stream} features hold NaN or infinity; they must be finite")
 
     def __repr__(self) -> str:
         shapes = {stream: array.shape for stream, array in self.streams.items()}
         return f"VideoFeatures({self.meta}, {shapes})"
 
     def streamed(self) -> StreamedVideo:
-        """The same, as it is written."""
+        """Return the video in blocks, as it is written."""
         streams = {name: array_blocks(array) for name, array in self.streams.items()}
         return StreamedVideo(streams, lambda: self.meta)
 
 
-class PackFit:
-    """What the videos of one pack have to agree on: the recipe, and D of each stream."""
-
-    def __init__(self, recipe: AnyRecipe) -> None:
-        self.recipe = recipe
-        self.widths: dict[str, int] = {}
-
-    def check(self, meta: VideoMeta, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Compare streams and shapes (N, C, D) with what the recipe makes. Raises PackError."""
-        if set(shapes) != set(self.recipe.streams):
-            found = ", ".join(map(shown, sorted(shapes))) or "none"
-            wanted = ", ".join(map(repr, self.recipe.streams))
-            raise PackError(f"its streams are {found}, the recipe's {wanted}")
-        try:
-            snippets = self.recipe.snippet_count(meta.frames, meta.fps)
-        except InputError as error:
-            raise PackError(str(error)) from error
-        if snippets is None:  # published features: whatever they have, but all streams the same
-            snippets = next(iter(shapes.values()))[0]
-        if not snippets:
-            raise PackError(f"{meta.frames} frames make no snippet by this recipe")
-        for stream, (count, crops, width) in shapes.items():
-            if count != snippets:
-                raise PackError(
-                    f"{stream} has {count} snippets, but {meta.frames} frames make {snippets}"
-                )
-            if crops != self.recipe.crop_count:
-                raise PackError(f"{stream} has {crops} crops, the recipe {self.recipe.crop_count}")
-            if width == 0 or self.widths.setdefault(stream, width) != width:
-                usual = self.widths[stream] if width else "at least 1"
-                raise PackError(f"{stream} has {width} numbers a crop, other videos have {usual}")
-
-
-CHUNK_SNIPPETS = 16
-BLOCK_BYTES = 4 << 20  # of float16, about: what is in memory at a time
-
-
 @dataclass(frozen=True)
 class SnippetBlocks:
-    """One stream of a video: `shape` (N, C, D), and float16 blocks (n, C, D) that make it up.
+    """One modality of a video in blocks, so that a long video is never in memory as a whole.
 
-    Each block has a multiple of 16 snippets, but for the last. Blocks are asked for once, in order,
-    and keep their values: the next one is made while one is written.
+    Attributes:
+        shape: (N, C, D) of the whole.
+        blocks: float16 (n, C, D), in order; n is a multiple of 16, except in the last one. They are
+            iterated once. A block must keep its values while the next one is made.
     """
 
     shape: tuple[int, int, int]
@@ -136,29 +112,71 @@ class SnippetBlocks:
 
 @dataclass(frozen=True)
 class StreamedVideo:
-    """A video whose features are not in memory; `write_pack` takes it like `VideoFeatures`.
+    """A video in blocks, which `write_pack` accepts like `VideoFeatures`.
 
-    `meta` is called once all blocks were read: a source's digest is known only then.
+    Attributes:
+        streams: The blocks by modality.
+        meta: Returns the metadata. It is called after all blocks were read, since the digest of a
+            source is known only then.
     """
 
     streams: Mapping[str, SnippetBlocks]
     meta: Callable[[], VideoMeta]
 
 
+class PackFit:
+    """The checks that all videos of one pack fit the recipe and have equal dimensions."""
+
+    def __init__(self, recipe: AnyRecipe) -> None:
+        self.recipe = recipe
+        self.widths: dict[str, int] = {}
+
+    def check(self, meta: VideoMeta, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Compare modalities and shapes (N, C, D) with those of the recipe. Raises PackError."""
+        if set(shapes) != set(self.recipe.streams):
+            found = ", ".join(map(shown, sorted(shapes))) or "none"
+            wanted = ", ".join(map(repr, self.recipe.streams))
+            raise PackError(f"it has modalities {found}; the recipe needs {wanted}")
+        try:
+            snippets = self.recipe.snippet_count(meta.frames, meta.fps)
+        except InputError as error:
+            raise PackError(str(error)) from error
+        if snippets is None:  # imported features: any number, but equal in all modalities
+            snippets = next(iter(shapes.values()))[0]
+        if not snippets:
+            raise PackError(
+                f"{meta.frames} frames are too few for one snippet of this recipe "
+                f"({self.recipe.snippet_frames})"
+            )
+        for stream, (count, crops, width) in shapes.items():
+            if count != snippets:
+                raise PackError(
+                    f"{stream} must have {snippets} snippets for {meta.frames} frames, got {count}"
+                )
+            if crops != self.recipe.crop_count:
+                raise PackError(
+                    f"{stream} must have {self.recipe.crop_count} crops as in the recipe, got "
+                    f"{crops}"
+                )
+            if width == 0 or self.widths.setdefault(stream, width) != width:
+                usual = f"{self.widths[stream]} as in other videos" if width else "at least 1"
+                raise PackError(f"{stream} must have dimension {usual}, got {width}")
+
+
 def block_snippets(crops: int, width: int) -> int:
-    """How many snippets a block has for C crops and D numbers: whole chunks, about 4 MiB."""
+    """Return the number of snippets per block for C crops and dimension D: whole chunks, ~4 MiB."""
     chunk = CHUNK_SNIPPETS * crops * width * 2
     return max(1, BLOCK_BYTES // chunk) * CHUNK_SNIPPETS
 
 
 def stored_snippets(snippets: int) -> int:
-    """How many snippets a file has room for where a video has N: the last chunk is whole."""
+    """Return the number of snippets that a file has room for: the last chunk is stored whole."""
     chunk = max(1, min(snippets, CHUNK_SNIPPETS))
     return -(-snippets // chunk) * chunk
 
 
 def array_blocks(array: NDArray[np.float16]) -> SnippetBlocks:
-    """Features that are in memory, (N, C, D), as blocks."""
+    """Return features that are in memory, (N, C, D), as blocks."""
     snippets, crops, width = array.shape
     rows = block_snippets(crops, width)
     return SnippetBlocks(
@@ -168,10 +186,10 @@ def array_blocks(array: NDArray[np.float16]) -> SnippetBlocks:
 
 
 def all_finite(array: NDArray[np.float16]) -> bool:
-    """As `np.isfinite(array).all()`, but quicker: NaN and infinity have all exponent bits set."""
+    """Return `np.isfinite(array).all()`, but faster: NaN and infinity have all exponent bits."""
     return int((array.view(np.uint16) & 0x7FFF).max()) < 0x7C00
 
 
 def raw_bytes(array: NDArray[np.float16]) -> memoryview:
-    """The bytes that digests are taken of: C order, little-endian."""
+    """Return the bytes that digests are computed from: C order, little-endian."""
     return np.ascontiguousarray(array, dtype="<f2").data.cast("B")

@@ -1,14 +1,11 @@
-"""Features that pass through in blocks of snippets: a video of 976,503 frames never is in memory.
-
-`SnippetBlocks` are one stream of a video on its way into a pack; `write_stream` checks, hashes and
-writes them in one pass.
-"""
+"""Writing packs: videos in blocks, each checked, hashed and written in one pass."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import math
+import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -18,7 +15,6 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -29,7 +25,8 @@ from vad_toolkit.core.files import EarlySync, atomic_path, canonical_json
 from vad_toolkit.core.ids import IdSet, check_text
 from vad_toolkit.errors import PackCorrupt, PackError
 from vad_toolkit.packs import hdf5
-from vad_toolkit.packs.pack import FORMAT, FORMAT_VERSION, LICENSE_NOT_STATED
+from vad_toolkit.packs.index import FORMAT, FORMAT_VERSION
+from vad_toolkit.packs.pack import LICENSE_NOT_STATED
 from vad_toolkit.packs.video import (
     CHUNK_SNIPPETS,
     PackFit,
@@ -42,19 +39,98 @@ from vad_toolkit.packs.video import (
 )
 from vad_toolkit.recipes.recipe import AnyRecipe
 
-if TYPE_CHECKING:
-    from vad_toolkit.packs.video import VideoMeta
 
-
-def write_stream(group: h5py.Group, name: str, stream: SnippetBlocks, writer: Executor) -> None:
-    """Write blocks as the dataset `name` with its `sha256`.
+def write_pack(
+    out: str | os.PathLike[str],
+    recipe: AnyRecipe,
+    videos: Iterable[tuple[str, VideoFeatures | StreamedVideo]],
+    *,
+    dataset: str,
+    license: str = LICENSE_NOT_STATED,
+) -> None:
+    """Write a pack; it appears when it is complete, and replaces an older file.
 
     Args:
-        writer: its one thread hashes and writes a block while the next one is made here.
+        out: The file (.h5).
+        recipe: The settings that made the features.
+        videos: Ids and videos, in the order they are stored in. One video is in memory at a time,
+            and one block of a `StreamedVideo`.
+        dataset: A name that is stored in the pack.
+        license: The license of the features.
 
     Raises:
-        PackError: the blocks are not float16, do not make up the shape, or hold NaN or infinity.
+        PackError: If there are no videos, an id occurs twice or lies inside another, features do
+            not fit the recipe (names the video), or the file cannot be written.
+
+    Example:
+        >>> import vad_toolkit as vad
+        >>> with vad.open_pack("features.h5") as pack:
+        ...     first = [(id, pack.video(id)) for id in pack.ids[:2]]
+        ...     vad.write_pack("first.h5", pack.recipe, first, dataset="first two")
     """
+    root = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "recipe": recipe.canonical_json(),
+        "recipe_sha256": recipe.sha256,
+        "dataset": check_text("dataset", dataset),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "creator": canonical_json(dict(creator_versions())),
+        "license": check_text("license", license),
+    }
+    path = Path(out)
+    ids, fit = IdSet(), PackFit(recipe)
+    try:
+        with (
+            ThreadPoolExecutor(1) as writer,
+            atomic_path(path) as temporary,
+            EarlySync(temporary) as sync,
+            hdf5.create_hdf5(temporary) as file,
+        ):
+            file.attrs.update(root)
+            group = hdf5.create_group(file, "videos")
+            for id, video in videos:
+                ids.add(id)
+                try:
+                    sync.wrote(_write_video(group, id, video, fit, writer))
+                except PackCorrupt:  # of the pack that is copied; names it and the video
+                    raise
+                except PackError as error:
+                    raise PackError(f"video {id!r}: {error}") from error
+            if not len(ids):
+                raise PackError(f"{path} would have no videos; give at least one")
+    except OSError as error:
+        raise PackError(f"{path} cannot be written: {hdf5.one_line(error)}") from error
+
+
+def _write_video(
+    videos: h5py.Group,
+    id: str,
+    video: VideoFeatures | StreamedVideo,
+    fit: PackFit,
+    writer: Executor,
+) -> int:
+    """Write a video, and return the bytes of its features."""
+    if isinstance(video, VideoFeatures):
+        video = video.streamed()
+    group = videos
+    for part in id.split("/"):
+        group = group[part] if part in group else hdf5.create_group(group, part)
+    for name, stream in video.streams.items():
+        _write_stream(group, name, stream, writer)
+    meta = video.meta()
+    fit.check(meta, {name: stream.shape for name, stream in video.streams.items()})
+    for field in dataclasses.fields(VideoMeta):
+        value = getattr(meta, field.name)
+        if value != field.default:
+            group.attrs[field.name] = (
+                canonical_json(list(value)) if field.name == "clips" else value
+            )
+    return sum(2 * math.prod(stream.shape) for stream in video.streams.values())
+
+
+def _write_stream(group: h5py.Group, name: str, stream: SnippetBlocks, writer: Executor) -> None:
+    """Write blocks as a dataset with its sha256; `writer` stores one while the next one is made."""
     snippets, crops, width = stream.shape
     chunk = min(CHUNK_SNIPPETS, snippets)
     stored = group.create_dataset(
@@ -81,13 +157,13 @@ def _checked(name: str, stream: SnippetBlocks) -> Iterator[NDArray[np.float16]]:
     for block in stream.blocks:
         if block.dtype != np.float16 or block.shape[1:] != stream.shape[1:] or not len(block):
             raise PackError(
-                f"{name} features came as a block of {block.dtype} {block.shape}: it has to be "
-                f"float16 (snippets, {stream.shape[1]}, {stream.shape[2]})"
+                f"a block of {name} features must be float16 (snippets, {stream.shape[1]}, "
+                f"{stream.shape[2]}), got {block.dtype} {block.shape}"
             )
         if done % CHUNK_SNIPPETS:
             raise PackError(
-                f"{name} features came in a block that begins at snippet {done}: all blocks but "
-                f"the last have to have a multiple of {CHUNK_SNIPPETS}"
+                f"a block of {name} features begins at snippet {done}; all blocks but the last "
+                f"must have a multiple of {CHUNK_SNIPPETS} snippets"
             )
         done += len(block)
         if done > stream.shape[0]:
@@ -95,104 +171,28 @@ def _checked(name: str, stream: SnippetBlocks) -> Iterator[NDArray[np.float16]]:
         yield block
     if done != stream.shape[0]:
         raise PackError(
-            f"{name} features came with {done} snippets, they were said to have {stream.shape[0]}"
+            f"the blocks of {name} features must have {stream.shape[0]} snippets, got {done}"
         )
 
 
 def _store(
     dataset: h5py.Dataset, name: str, digest: hashlib._Hash, start: int, data: NDArray[np.float16]
 ) -> None:
-    """Hash a block and write it, in whole chunks, past HDF5's own machinery."""
+    """Hash a block and write it in whole chunks, which bypasses HDF5's slower way."""
     if not all_finite(data):
-        raise PackError(f"{name} features hold NaN or infinity: they have to be finite")
+        raise PackError(f"{name} features hold NaN or infinity; they must be finite")
     digest.update(raw_bytes(data))
     chunk = dataset.chunks[0]
     for offset in range(0, len(data), chunk):
         part = data[offset : offset + chunk]
-        if len(part) < chunk:  # the last one is stored whole too, padded with zeros
+        if len(part) < chunk:  # the last chunk is stored whole too, padded with zeros
             part = np.concatenate([part, np.zeros((chunk - len(part), *part.shape[1:]), "<f2")])
         dataset.id.write_direct_chunk((start + offset, 0, 0), part)
 
 
-def write_pack(
-    path: Path,
-    recipe: AnyRecipe,
-    videos: Iterable[tuple[str, VideoFeatures | StreamedVideo]],
-    *,
-    dataset: str,
-    license: str = LICENSE_NOT_STATED,
-) -> None:
-    """Write a pack, whole or not at all, in the order given.
-
-    One video is in memory at a time, and of a `StreamedVideo` one block of snippets.
-
-    Raises:
-        PackError: no videos, an id twice or inside another, features that do not fit the recipe
-            (each naming the video), or a file that cannot be written.
-    """
-    root = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "recipe": recipe.canonical_json(),
-        "recipe_sha256": recipe.sha256,
-        "dataset": check_text("dataset", dataset),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "creator": canonical_json(dict(creator_versions())),
-        "license": check_text("license", license),
-    }
-    ids, fit = IdSet(), PackFit(recipe)
-    try:
-        with (
-            ThreadPoolExecutor(1) as writer,
-            atomic_path(Path(path)) as temporary,
-            EarlySync(temporary) as sync,
-            hdf5.create_hdf5(temporary) as file,
-        ):
-            file.attrs.update(root)
-            group = hdf5.create_group(file, "videos")
-            for id, video in videos:
-                ids.add(id)
-                try:
-                    sync.wrote(_write_video(group, id, video, fit, writer))
-                except PackCorrupt:  # of the pack that is copied; names it and the video
-                    raise
-                except PackError as error:
-                    raise PackError(f"video {id!r}: {error}") from error
-            if not len(ids):
-                raise PackError(f"there is no video to write into {path}")
-    except OSError as error:
-        raise PackError(f"{path} cannot be written: {hdf5.one_line(error)}") from error
-
-
-def _write_video(
-    videos: h5py.Group,
-    id: str,
-    video: VideoFeatures | StreamedVideo,
-    fit: PackFit,
-    writer: Executor,
-) -> int:
-    """Write a video; gives the bytes of its features."""
-    if isinstance(video, VideoFeatures):
-        video = video.streamed()
-    group = videos
-    for part in id.split("/"):
-        group = group[part] if part in group else hdf5.create_group(group, part)
-    for name, stream in video.streams.items():
-        write_stream(group, name, stream, writer)
-    meta = video.meta()
-    fit.check(meta, {name: stream.shape for name, stream in video.streams.items()})
-    for field in dataclasses.fields(VideoMeta):
-        value = getattr(meta, field.name)
-        if field.name != "clips":
-            group.attrs[field.name] = value
-        elif value:
-            group.attrs["clips"] = canonical_json(list(value))
-    return sum(2 * math.prod(stream.shape) for stream in video.streams.values())
-
-
 @cache
 def creator_versions() -> Mapping[str, str]:
-    """Versions of what decides a feature's value or a pack's bytes; nothing heavy is imported."""
+    """Return the versions that decide features or the bytes of a pack, without heavy imports."""
     versions = {
         "vad-toolkit": vad_toolkit.__version__,
         "python": platform.python_version(),

@@ -1,0 +1,181 @@
+"""Pack metadata: everything but the features, read and checked when a pack is opened."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import h5py
+import numpy as np
+
+from vad_toolkit import __version__
+from vad_toolkit.core.ids import check_id, check_text, shown
+from vad_toolkit.errors import InputError, PackCorrupt, PackError
+from vad_toolkit.packs import hdf5
+from vad_toolkit.packs.video import PackFit, VideoMeta
+from vad_toolkit.recipes.recipe import AnyRecipe, parse_recipe
+
+FORMAT = "vad-feature-pack"
+FORMAT_VERSION = 1
+JSON_ERRORS = (ValueError, RecursionError)  # the second for thousands of brackets
+
+
+@dataclass(frozen=True)
+class StoredFeatures:
+    """The shape (N, C, D) of stored features, and the sha256 that the pack states for them."""
+
+    shape: tuple[int, int, int]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class StoredVideo:
+    """The metadata of a video in a pack, and its stored features by modality."""
+
+    meta: VideoMeta
+    streams: Mapping[str, StoredFeatures]
+
+
+@dataclass(frozen=True)
+class PackIndex:
+    """The metadata of a pack; `videos` are in the order of their ids."""
+
+    recipe: AnyRecipe
+    dataset: str
+    license: str
+    created: str
+    creator: Mapping[str, str]
+    videos: Mapping[str, StoredVideo]
+
+
+def read_index(path: Path, file: h5py.File) -> PackIndex:
+    """Read the metadata of an open pack and check that it fits the recipe.
+
+    Attributes that this version does not know are ignored: a change that old versions must not
+    ignore gets a new `format_version`.
+
+    Raises:
+        PackCorrupt: If the pack is damaged or does not fit its own recipe; names the video.
+        PackError: If it is not a pack, or only a later version can read it.
+    """
+    kind = hdf5.read_attribute(file, "format")
+    version = hdf5.read_attribute(file, "format_version")
+    if kind != FORMAT:
+        raise PackError(f"{path}: format must be {FORMAT!r}, got {kind!r}")
+    if version != FORMAT_VERSION:
+        raise PackError(
+            f"{path}: format_version must be {FORMAT_VERSION} for vad-toolkit {__version__}, got "
+            f"{version!r}; install a newer version"
+        )
+    creator = _read_creator(path, file)
+    recipe = _read_recipe(path, file, creator.get("vad-toolkit"))
+    return PackIndex(
+        recipe=recipe,
+        dataset=_read_text(path, file, "dataset"),
+        license=_read_text(path, file, "license"),
+        created=_read_text(path, file, "created"),
+        creator=creator,
+        videos=_VideoReader(path, recipe).read(file),
+    )
+
+
+def _read_text(path: Path, file: h5py.File, name: str) -> str:
+    try:
+        return check_text(name, hdf5.read_attribute(file, name))
+    except PackCorrupt:
+        raise
+    except PackError as error:
+        raise PackCorrupt(f"{path}: {error}") from error
+
+
+def _read_creator(path: Path, file: h5py.File) -> Mapping[str, str]:
+    with suppress(*JSON_ERRORS, PackError):
+        creator = json.loads(str(hdf5.read_attribute(file, "creator")))
+        if isinstance(creator, dict):
+            for text in (*creator, *creator.values()):
+                check_text("creator", text)
+            return MappingProxyType(creator)
+    raise PackCorrupt(f"{path}: creator must be a JSON object of texts")
+
+
+def _read_recipe(path: Path, file: h5py.File, written_by: str | None) -> AnyRecipe:
+    stated = _read_text(path, file, "recipe_sha256")
+    try:
+        recipe = parse_recipe(_read_text(path, file, "recipe"), written_by)
+    except (InputError, RecursionError) as error:
+        raise PackError(f"{path}: {hdf5.one_line(error)}") from error
+    if recipe.sha256 != stated:
+        raise PackCorrupt(f"{path}: recipe_sha256 is {stated}, but the recipe's is {recipe.sha256}")
+    return recipe
+
+
+class _VideoReader:
+    """One walk over the groups of a pack, which nest because ids contain slashes."""
+
+    def __init__(self, path: Path, recipe: AnyRecipe) -> None:
+        self.path = path
+        self.recipe = recipe
+        self.fit = PackFit(recipe)
+        self.found: dict[str, StoredVideo] = {}
+
+    def read(self, file: h5py.File) -> Mapping[str, StoredVideo]:
+        videos = file.get("videos")
+        if not isinstance(videos, h5py.Group) or not len(videos):
+            raise PackCorrupt(f"{self.path}: it has no videos")
+        try:
+            self.read_folder("", videos)
+        except hdf5.HDF5_ERRORS as error:
+            raise PackCorrupt(f"{self.path} is damaged: {hdf5.one_line(error)}") from error
+        return MappingProxyType(dict(sorted(self.found.items())))
+
+    def read_folder(self, prefix: str, folder: h5py.Group) -> None:
+        for name, child in folder.items():
+            id = f"{prefix}{name}"
+            if not isinstance(child, h5py.Group):
+                raise PackCorrupt(f"{self.path}: {shown(id)} is outside of a video")
+            members = dict(child.items())
+            if any(isinstance(member, h5py.Dataset) for member in members.values()):
+                try:
+                    self.found[check_id(id)] = self.read_video(child, members)
+                except PackCorrupt:
+                    raise
+                except PackError as error:
+                    raise PackCorrupt(f"{self.path}: video {shown(id)}: {error}") from error
+            elif members:
+                self.read_folder(f"{id}/", child)
+            else:
+                raise PackCorrupt(f"{self.path}: {shown(id)} is empty")
+
+    def read_video(self, group: h5py.Group, members: Mapping[str, Any]) -> StoredVideo:
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(VideoMeta):
+            if field.default is dataclasses.MISSING or field.name in group.attrs:
+                value = hdf5.read_attribute(group, field.name)
+                values[field.name] = _parse_clips(value) if field.name == "clips" else value
+        meta = VideoMeta(**values)
+        streams = {}
+        for stream, member in members.items():
+            is_array = isinstance(member, h5py.Dataset) and member.ndim == 3
+            if not is_array or member.dtype != np.dtype("<f2"):
+                raise PackError(f"{stream!r} must be float16 (snippets, crops, dimensions)")
+            sha256 = str(hdf5.read_attribute(member, "sha256"))
+            if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+                raise PackError(f"sha256 of {stream!r} must be 64 hex digits")
+            streams[stream] = StoredFeatures(member.shape, sha256)
+        self.fit.check(meta, {stream: stored.shape for stream, stored in streams.items()})
+        return StoredVideo(meta, {stream: streams[stream] for stream in self.recipe.streams})
+
+
+def _parse_clips(text: object) -> tuple[str, ...]:
+    with suppress(*JSON_ERRORS):
+        clips = json.loads(str(text))
+        if isinstance(clips, list) and all(isinstance(clip, str) for clip in clips):
+            return tuple(clips)
+    raise PackError("clips must be a JSON list of video ids")
