@@ -1,15 +1,15 @@
-"""How fast frames come out of files, and what the decoder's own process costs.
+"""Speed of decoding, and the cost of decoding in a separate process.
 
     python benchmarks/decode.py [--rounds 7] [--out benchmarks/results]
 
-Rendered H.264 videos of 320x240 and 1280x720, ways taking turns:
+Rendered H.264 videos of 320x240 and 1280x720 are read in several ways, which take turns:
 
-- decord, pyav: read in this process, frames as numpy arrays;
-- process: the same through `DecodeWorker`, decoder `auto`, as extraction reads;
-- two processes: `DecodeAhead` with two jobs over two copies of the file;
-- jpeg: what popular scripts do first: each frame written as a JPEG and read again, once.
+- decord, pyav: in this process, frames as numpy arrays;
+- process: through `DecodeWorker` with decoder `auto`, as extraction does;
+- two processes: `DecodeAhead` with two jobs on two copies of the file;
+- jpeg: as popular scripts do, each frame is written as a JPEG and read again, once.
 
-`cpu_us` is the processor time of this process a frame, in microseconds: what is left for it to do.
+`cpu_us` is the processor time of this process per frame, in microseconds.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CHUNK = 16
 
 
 def video(path: Path, height: int, width: int, frames: int) -> Path:
-    """Moving noise blocks: more to decode than most surveillance has."""
+    """Write a video of moving noise blocks, which are harder to decode than most surveillance."""
     generator = np.random.default_rng(0)
     shape = (height // 8 + 20, width // 8 + 20, 3)
     texture = generator.integers(0, 256, shape, np.uint8).repeat(8, 0).repeat(8, 1)
@@ -70,7 +70,7 @@ def read_jpegs(path: Path, scratch: Path) -> int:
 
 
 def measure(name: str, rounds: int, folder: Path) -> dict[str, dict[str, float]]:
-    """A row a way: frames a second, and processor time of this process."""
+    """Return a row per way: frames per second, and processor time of this process."""
     height, width, count = SIZES[name]
     path = video(folder / f"{name}.mp4", height, width, count)
     copy = folder / f"{name} copy.mp4"
@@ -89,7 +89,7 @@ def measure(name: str, rounds: int, folder: Path) -> dict[str, dict[str, float]]
                 start, spent = time.perf_counter(), time.process_time()
                 frames = read()
                 seconds = (time.perf_counter() - start) / frames
-                if round_number:  # the first warms up
+                if round_number:  # the first round warms up
                     found[way].append((seconds, (time.process_time() - spent) / frames))
     return {
         f"{name} {way}": {

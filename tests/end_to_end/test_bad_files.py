@@ -1,4 +1,4 @@
-"""A folder of real trouble: the run goes on, tells each reason, keeps what is good."""
+"""A folder with damaged files: the run continues, reports each reason and keeps the good videos."""
 
 from __future__ import annotations
 

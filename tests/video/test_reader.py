@@ -111,6 +111,19 @@ def test_a_cut_by_stream_copy_gives_what_a_player_shows(make_video, copy_packets
         read(cut, "decord")
 
 
+def test_an_edit_list_that_hides_frames_sends_a_file_to_pyav(
+    make_numbered, copy_packets, numbers_of
+) -> None:
+    options = {"deadline": "realtime", "g": "10"}
+    source = make_numbered("source.mp4", codec="libvpx-vp9", codec_options=options)
+    whole, cut = probe(source), probe(copy_packets(source, "cut.mp4", 2, Fraction(1, 2)))
+    assert (whole.cut, choose_decoder(whole)) == (False, "decord")
+    assert (cut.cut, cut.samples, choose_decoder(cut)) == (True, 27, "pyav")
+    frames, info = read(cut.path, "auto")
+    assert info.decoder == "pyav"
+    assert numbers_of(frames) == list(range(13, 40))  # from 0.5 s on, at 25 frames per second
+
+
 def test_pictures_of_another_size_are_scaled_to_the_first(make_video) -> None:
     options = {"bf": "0", "x264-params": "repeat-headers=1"}
     path = make_video("s.ts", frames=5, sizes=[(96, 64), (64, 48)], codec_options=options)
