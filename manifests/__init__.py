@@ -1,1 +1,1 @@
-"""Official splits, labels and events in the manifest format, one folder a dataset."""
+"""Official splits, labels and events in the manifest format, one folder per dataset."""

@@ -1,4 +1,4 @@
-"""`python -m vad_manifests.official DATASET ANNOTATIONS_DIR OUT_DIR`."""
+"""Command line: `python -m vad_manifests.official DATASET ANNOTATIONS_DIR OUT_DIR`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from vad_toolkit.errors import VadError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the manifests, and name the files on stdout; 1 after an error, which is one line."""
+    """Write the manifests and print their paths. Returns 1 after an error, which is one line."""
     parser = argparse.ArgumentParser(
-        prog="python -m vad_manifests.official", description=write_official.__doc__
+        prog="python -m vad_manifests.official",
+        description="Make a benchmark's manifests from its published files.",
     )
     parser.add_argument("dataset", choices=list(BUILDERS))
-    parser.add_argument("annotations", type=Path, help="folder of the published files")
+    parser.add_argument(
+        "annotations",
+        type=Path,
+        help="folder of the published files (docs/benchmarks.md lists them)",
+    )
     parser.add_argument("out", type=Path, help="folder to write the manifests into")
     options = parser.parse_args(arguments)
     try:

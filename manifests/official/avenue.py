@@ -1,14 +1,14 @@
 """CUHK Avenue (Lu, Shi, Jia: Abnormal Event Detection at 150 FPS in Matlab, ICCV 2013).
 
-16 normal training videos and 21 test videos, all of which have abnormal frames. The owners publish
-masks of pixels. The events here are those of the array of frame labels that MSAD's code evaluates
-with (`avenue__msad_repo.npz`, key `gt`). It has 16 * floor(n / 16) labels of each video of n
-frames: the labels of a video's last n mod 16 frames are not in it, and count as normal here.
+There are 16 normal training videos and 21 test videos, all of which have abnormal frames. The
+owners publish pixel masks, but the events here are those of the array of frame labels in MSAD's
+code (`avenue__msad_repo.npz`, key `gt`). It has 16 * floor(n / 16) labels for a video of n frames;
+the labels of its last n mod 16 frames are not known and count as normal here.
 
-No weakly-supervised split is published. Ours divides all 37 videos in two halves by the rule of
-`split_by_source`: half of the abnormal videos move to the training side, as every such split needs
-them, and half of the normal ones to the test, which would have no normal video otherwise, and so no
-false-alarm rate and no video-level AUC.
+No weakly-supervised split is published. The split made here divides all 37 videos in two halves by
+the rule of `split_by_source`. Half of the abnormal videos move to training, as weak supervision
+requires. Half of the normal videos move to test, which otherwise would have none, and so neither a
+false-alarm rate nor a video-level AUC.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from vad_toolkit.datasets.source_split import split_by_source
 from vad_toolkit.errors import ManifestError
 
 ARRAY = "avenue__msad_repo.npz"
-UNIT = 16  # labels of the array a snippet
+UNIT = 16  # labels per snippet of the array
 TRAIN_VIDEOS = 16
-# Decoded frames of testing_videos/01.avi to 21.avi, as code of the field has had them for years.
+# Decoded frames of testing_videos/01.avi to 21.avi, the counts used in published code.
 TEST_FRAMES = (
     *(1439, 1211, 923, 947, 1007, 1283, 605, 36, 1175, 841, 472),
     *(1271, 549, 507, 1001, 740, 426, 294, 248, 273, 76),
@@ -38,16 +38,16 @@ WEAK_SEED = 0
 
 
 def build(folder: Path) -> OfficialSplit:
-    """The official sides, with events out of the array in `folder`.
+    """Build the official split, with events from the array in `folder`.
 
     Raises:
-        ManifestError: the array is missing, or of another length.
+        ManifestError: If the array is missing or has another length.
     """
     path = folder / ARRAY
     labels = _labels(path)
     kept = [frames // UNIT * UNIT for frames in TEST_FRAMES]
     if labels.shape != (sum(kept),):
-        raise ManifestError(f"{path}: shape {labels.shape}; ({sum(kept)},) is needed")
+        raise ManifestError(f"{path}: shape must be ({sum(kept)},), got {labels.shape}")
     pieces = np.split(labels, np.cumsum(kept)[:-1])
     train = tuple(
         _entry(str(path), f"training_videos/{number:02d}", {"label": 0})
@@ -65,10 +65,10 @@ def build(folder: Path) -> OfficialSplit:
 
 
 def build_weak(folder: Path) -> OfficialSplit:
-    """The same videos in our own weakly-supervised split.
+    """Build the toolkit's own weakly-supervised split of the same videos.
 
     Raises:
-        ManifestError: as of `build`.
+        ManifestError: Like `build`.
     """
     official = build(folder)
     videos = (*official.train, *official.test)
@@ -81,7 +81,7 @@ def _labels(path: Path) -> NDArray[np.float64]:
             labels: NDArray[np.float64] = arrays["gt"]
             return labels
     except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        raise ManifestError(f"{path}: no .npz file with an array gt ({error})") from error
+        raise ManifestError(f"{path}: not an .npz file with an array gt ({error})") from error
 
 
 def _entry(where: str, id: str, fields: dict[str, object]) -> Entry:

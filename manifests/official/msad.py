@@ -1,7 +1,7 @@
 """MSAD, Multi-Scenario Anomaly Detection (Zhu et al., NeurIPS 2024), evaluation protocol ii.
 
-`msad-i3d.list` and `msad-i3d-test.list` are the lists of features that its authors train and test
-with. Videos are named by class and number, `Traffic_accident_12`, normal ones `MSAD_normal_...`.
+`msad-i3d.list` and `msad-i3d-test.list` are the authors' lists of training and test features.
+Videos are named by class and number, `Traffic_accident_12`, and normal ones `MSAD_normal_...`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _NUMBER = re.compile(r"_[0-9]+$")
 
 
 def build(folder: Path) -> OfficialSplit:
-    """Entries out of the two lists in `folder`.
+    """Build the split from the two lists in `folder`.
 
     Raises:
-        ManifestError: a file is missing or a line is wrong; names both.
+        ManifestError: If a file is missing or a line is wrong; the message names both.
     """
     return OfficialSplit(_side(folder / TRAIN), _side(folder / TEST))
 
@@ -46,7 +46,7 @@ def _side(path: Path) -> tuple[Entry, ...]:
 
 
 def _name(row: Row) -> str:
-    """The video's name out of a feature's path."""
+    """Return the video's name in the path of its features."""
     return row.name.rpartition("/")[2].removesuffix("_i3d.npy")
 
 
@@ -56,7 +56,7 @@ def _entry(name: str, row: Row) -> Entry:
         kind = _NUMBER.sub("", name)
         if kind not in CLASSES:
             raise row.error(
-                f"{name!r} has to be {NORMAL}... or a number after {', '.join(CLASSES)}"
+                f"{name!r} must be {NORMAL}... or one of {', '.join(CLASSES)} with a number"
             )
         fields |= {"label": 1, "classes": (kind,)}
     return make_entry(row.where, fields)

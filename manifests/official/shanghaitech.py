@@ -1,10 +1,10 @@
 """ShanghaiTech Campus (Luo, Liu, Gao, ICCV 2017) in the weakly-supervised split of Zhong et al.
 
-The split (Graph Convolutional Label Noise Cleaner, CVPR 2019) moves abnormal test videos to the
-training side and normal training videos to the test: `SH_Train_new.txt` (video, label) and
-`SH_Test_NEW.txt` (video, label, frames of normal videos). `test_videos.tsv` has the order of
-published arrays, decoded frames, and how many labels RTFM's array has for each video.
-`test_frame_mask/VIDEO.npy` are the owners' labels of each frame of the 107 abnormal videos.
+The split (Graph Convolutional Label Noise Cleaner, CVPR 2019) moves abnormal test videos to
+training and normal training videos to test: `SH_Train_new.txt` (video, label) and `SH_Test_NEW.txt`
+(video, label, frames of normal videos). `test_videos.tsv` has the order of published arrays, the
+decoded frames, and the number of labels of each video in RTFM's array.
+`test_frame_mask/VIDEO.npy` are the owners' frame labels of the 107 abnormal videos.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ RTFM = "rtfm"
 
 
 def build(folder: Path) -> OfficialSplit:
-    """Entries out of the three lists and the masks in `folder`.
+    """Build the split from the three lists and the masks in `folder`.
 
     Raises:
-        ManifestError: a file is missing or a line is wrong; names both.
+        ManifestError: If a file is missing or a line is wrong; the message names both.
     """
     train = by_name(read_rows(folder / TRAIN, 2, ","))
     listed = by_name(read_rows(folder / TEST, 3, ","))
@@ -41,7 +41,7 @@ def build(folder: Path) -> OfficialSplit:
     for row in ordered.values():
         label = require(listed, row.name, row, TEST).number(1)
         if row.number(1) != label:
-            raise row.error(f"label {row.number(1)}, and {label} in {TEST}")
+            raise row.error(f"label {row.number(1)} here, but {label} in {TEST}")
     for name, row in listed.items():
         require(ordered, name, row, TEST_ORDER)
     abnormal = [row.name for row in (*train.values(), *ordered.values()) if row.number(1) == 1]
@@ -64,20 +64,20 @@ def _masks(folder: Path, abnormal: list[str]) -> Mapping[str, NDArray[np.bool_]]
 
 
 def _entry(row: Row, masks: Mapping[str, NDArray[np.bool_]], frames: int | None = None) -> Entry:
-    """`frames` is what the list says; the mask of an abnormal video has to have as many."""
+    """Return the entry of a row; the mask of an abnormal video must have `frames`, if given."""
     name, label = row.name, row.number(1)
     camera, _, number = name.partition("_")
     if not (camera.isdigit() and number.isdigit() and len(number) in (3, 4)):
-        raise row.error(f"{name!r} is no video of ShanghaiTech; such as 01_001 or 01_0014")
-    # Videos that were made for training have three digits and are files; the others are folders.
+        raise row.error(f"{name!r} must be a name such as 01_001 or 01_0014")
+    # The owners' training videos have three digits and are files; their test videos are folders.
     path = f"training/videos/{name}.avi" if len(number) == 3 else f"testing/frames/{name}"
     fields: dict[str, object] = {"id": name, "path": path, "label": label}
     if label == 1:
         if name not in masks:
-            raise row.error(f"{name!r} is abnormal, and {MASKS} holds no mask of it")
+            raise row.error(f"{name!r} is abnormal, but {MASKS} has no mask of it")
         mask = masks[name]
         if frames is not None and len(mask) != frames:
-            raise row.error(f"{frames} frames, and {len(mask)} in the mask of {name!r}")
+            raise row.error(f"{frames} frames here, but {len(mask)} in the mask of {name!r}")
         frames = len(mask)
         fields["events"] = mask_events(mask)
     if frames is not None:

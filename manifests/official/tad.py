@@ -1,8 +1,8 @@
 """TAD, the Traffic Anomaly Dataset (Lv et al.: Localizing Anomalies from Weakly-Labeled Videos).
 
 `TAD_train.txt` has `PATH 0 FRAMES CLASS` and `TAD_test.txt` has `PATH FRAMES CLASS START END`.
-CLASS is a number, 0 for normal; its name stands in the file's name. A normal test video carries an
-event of its whole length, which is none.
+CLASS is a number, 0 for normal; the class name is part of the file's name. The list gives a normal
+test video an event of its whole length, which is ignored.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ NORMAL = "Normal"
 
 
 def build(folder: Path) -> OfficialSplit:
-    """Entries out of the two lists in `folder`.
+    """Build the split from the two lists in `folder`.
 
     Raises:
-        ManifestError: a file is missing or a line is wrong; names both.
+        ManifestError: If a file is missing or a line is wrong; the message names both.
     """
     return OfficialSplit(
         train=tuple(
@@ -47,10 +47,10 @@ def build(folder: Path) -> OfficialSplit:
 
 def _entry(row: Row, frames: int, code: int, event: tuple[int, int] | None = None) -> Entry:
     if code not in (0, *CLASSES):
-        raise row.error(f"class {code}; has to be 0 (normal) to {max(CLASSES)}")
+        raise row.error(f"class must be 0 (normal) to {max(CLASSES)}, got {code}")
     wanted = CLASSES.get(code, NORMAL)
     if wanted not in row.name.rpartition("/")[2].split("_"):
-        raise row.error(f"class {code} is {wanted}, which {row.name!r} does not say")
+        raise row.error(f"class {code} is {wanted}, but the name is {row.name!r}")
     fields: dict[str, object] = {
         "id": row.name.removesuffix(".mp4"),
         "path": row.name,

@@ -1,8 +1,8 @@
 """UBnormal (Acsintoae et al.: New Benchmark for Supervised Open-Set Video Anomaly Detection, 2022).
 
-Six lists of names, `normal_training_video_names.txt` and so on, of which each side has a normal and
-an abnormal one. The number of a video's scene, which is its folder, stands in its name. Events are
-published as maps of each frame's pixels, beside the videos.
+Each of the three sides has a list of normal and a list of abnormal names,
+`normal_training_video_names.txt` and so on. A video's name has the number of its scene, which is
+its folder. Events are published as pixel maps of each frame, next to the videos.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _NAME = re.compile(r"(normal|abnormal)_scene_([0-9]+)_")
 
 
 def build(folder: Path) -> OfficialSplit:
-    """Entries out of the six lists in `folder`: of each side first the normal videos.
+    """Build the split from the six lists in `folder`, with the normal videos of a side first.
 
     Raises:
-        ManifestError: a file is missing or a line is wrong; names both.
+        ManifestError: If a file is missing or a line is wrong; the message names both.
     """
     return OfficialSplit(
         train=_side(folder, "training"),
@@ -41,6 +41,6 @@ def _side(folder: Path, side: str) -> tuple[Entry, ...]:
 def _entry(row: Row, kind: str) -> Entry:
     match = _NAME.match(row.name)
     if match is None or match[1] != kind:
-        raise row.error(f"{row.name!r} has to begin with {kind}_scene_ and a number")
+        raise row.error(f"{row.name!r} must begin with {kind}_scene_ and a number")
     id = f"Scene{match[2]}/{row.name}"
     return make_entry(row.where, {"id": id, "path": f"{id}.mp4", "label": int(kind == "abnormal")})

@@ -1,10 +1,9 @@
 """UCF-Crime (Sultani, Chen, Shah: Real-world Anomaly Detection in Surveillance Videos, CVPR 2018).
 
-Published by its authors: `Anomaly_Train.txt`, `Anomaly_Test.txt` and
-`Temporal_Anomaly_Annotation.txt` (video, class, up to two events, -1 where there is none). Counted
-from the videos: `frame_counts_train.txt` (video, decoded frames) and `test_videos.tsv` (video,
-decoded frames, the container's number of frames as OpenCV gives it), whose order is that of every
-published array of frame labels.
+The authors publish `Anomaly_Train.txt`, `Anomaly_Test.txt` and `Temporal_Anomaly_Annotation.txt`
+(video, class, up to two events, -1 for none). `frame_counts_train.txt` (video, decoded frames) and
+`test_videos.tsv` (video, decoded frames, the container's frames according to OpenCV) were counted
+from the videos; the latter has the order of all published arrays of frame labels.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ NORMAL_FOLDERS = ("Training_Normal_Videos_Anomaly", "Testing_Normal_Videos_Anoma
 
 
 def build(folder: Path) -> OfficialSplit:
-    """Entries out of the five files in `folder`.
+    """Build the split from the five files in `folder`.
 
     Raises:
-        ManifestError: a file is missing or a line is wrong; names both.
+        ManifestError: If a file is missing or a line is wrong; the message names both.
     """
     counts = by_name(read_rows(folder / TRAIN_COUNTS, 2))
     train = tuple(
@@ -65,7 +64,7 @@ def _test(folder: Path) -> tuple[Entry, ...]:
 def _entry(row: Row, path: str, fields: dict[str, object]) -> Entry:
     group, slash, _ = path.partition("/")
     if not slash:
-        raise row.error(f"{path!r} is in no folder; it has to be CLASS/VIDEO.mp4")
+        raise row.error(f"{path!r} must be CLASS/VIDEO.mp4")
     is_normal = group in NORMAL_FOLDERS
     classes = () if is_normal else (group,)
     return make_entry(
@@ -75,7 +74,7 @@ def _entry(row: Row, path: str, fields: dict[str, object]) -> Entry:
 
 
 def _events(row: Row) -> tuple[Event, ...]:
-    """Both intervals as they stand: also where one ends after the video."""
+    """Return the intervals as annotated, even if one ends after the video."""
     pairs = ((row.number(2), row.number(3)), (row.number(4), row.number(5)))
     return tuple(pair for pair in pairs if pair != (-1, -1))
 

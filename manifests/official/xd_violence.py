@@ -2,8 +2,8 @@
 
 `xdv_flist_train.txt` and `published_test_order.txt` list the videos, whose names end in their
 label: `_label_A` normal, `_label_B1-0-0` fighting, `_label_G-B2-B6` three classes.
-`xdv_tframes.txt` has `NAME@FRAMES` of the test videos, decoded; `annotations.txt` the events of the
-violent ones, and `annotations_multiclasses.txt` the same with the class of each.
+`xdv_tframes.txt` has the decoded frames of the test videos (`NAME@FRAMES`), `annotations.txt` the
+events of the violent ones, and `annotations_multiclasses.txt` these events with their classes.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ CLASSES = {
     "G": "explosion",
 }
 NORMAL = "A"
-NO_CLASS = "0"  # fills up labels of fewer than three classes
+NO_CLASS = "0"  # pads labels with fewer than three classes
 
 
 def build(folder: Path) -> OfficialSplit:
-    """Entries out of the five files in `folder`.
+    """Build the split from the five files in `folder`.
 
     Raises:
-        ManifestError: a file is missing or a line is wrong; names both.
+        ManifestError: If a file is missing or a line is wrong; the message names both.
     """
     train = tuple(_entry(row, {}) for row in by_name(read_rows(folder / TRAIN)).values())
     counts = by_name(read_rows(folder / COUNTS, 2, "@"))
@@ -76,11 +76,11 @@ def _entry(row: Row, fields: Mapping[str, object]) -> Entry:
 
 
 def _classes(row: Row) -> tuple[str, ...]:
-    """The classes that a name ends in, in its order; none of a normal video."""
+    """Return the classes at the end of a name, in its order; none for a normal video."""
     _, mark, label = row.name.rpartition("_label_")
     codes = [code for code in label.split("-") if code != NO_CLASS]
     if not mark or not codes:
-        raise row.error(f"{row.name!r} does not end in _label_ and classes")
+        raise row.error(f"{row.name!r} must end with _label_ and classes")
     if codes == [NORMAL]:
         return ()
     for code in codes:
@@ -90,7 +90,7 @@ def _classes(row: Row) -> tuple[str, ...]:
 
 def _events(row: Row) -> tuple[Event, ...]:
     if len(row.cells) % 2 == 0:
-        raise row.error("an event without end")
+        raise row.error("an event has no end")
     return tuple(
         (row.number(column), row.number(column + 1)) for column in range(1, len(row.cells), 2)
     )
@@ -98,7 +98,7 @@ def _events(row: Row) -> tuple[Event, ...]:
 
 def _class_events(row: Row) -> dict[str, tuple[Event, ...]]:
     if len(row.cells) % 3 != 1:
-        raise row.error("every event has to be CLASS START END")
+        raise row.error("every event must be CLASS START END")
     events: dict[str, list[Event]] = {}
     for column in range(1, len(row.cells), 3):
         code = row.cells[column]
@@ -111,4 +111,4 @@ def _class_events(row: Row) -> dict[str, tuple[Event, ...]]:
 
 def _check_class(row: Row, code: str) -> None:
     if code not in CLASSES:
-        raise row.error(f"class {code!r}; has to be one of {', '.join(CLASSES)}")
+        raise row.error(f"unknown class {code!r}; available: {', '.join(CLASSES)}")

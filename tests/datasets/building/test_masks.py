@@ -146,7 +146,7 @@ def test_matlab_files_that_are_no_masks(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"a MATLAB 7\.3 file; save it with -v7"):
         read_masks(tmp_path, ["01"])
     path.write_bytes(b"nothing of the kind")
-    with pytest.raises(ManifestError, match="not a MATLAB file that can be read"):
+    with pytest.raises(ManifestError, match="not a readable MATLAB file"):
         read_masks(tmp_path, ["01"])
 
 
@@ -158,7 +158,7 @@ def test_folders_that_hold_no_masks(tmp_path: Path) -> None:
     write_npy(tmp_path, "01", [1])
     write_mat(tmp_path, "01", [1])
     with pytest.raises(
-        ManifestError, match=r"01.npy and .*1_label.mat are both masks of '01'; remove"
+        ManifestError, match=r"01.npy and .*1_label.mat are both masks of video '01'; remove"
     ):
         read_masks(tmp_path, ["01"])
 
