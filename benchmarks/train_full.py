@@ -167,13 +167,22 @@ def measure(
         os.environ["VAD_HOME"] = folder  # where segments are cached
         set_cache([pack], "cold")
         watch = Stopwatch()
-        train(pack, manifest, Path(folder, "run"), config, 0, str(device), watch, threads=threads)
+        train(
+            pack,
+            manifest,
+            Path(folder, "run"),
+            config=config,
+            threads=threads,
+            device=str(device),
+            progress=watch,
+        )
         rows["run"] = watch.row(time.perf_counter() - watch.start)
         if device.type == "cuda":
             rows["run"]["device_mb"] = round(torch.cuda.max_memory_allocated(device) / 2**20)
             short = config.model_copy(update={"steps": PROFILED[1], "log_every": 10})
             busy = BusyWatch()
-            train(pack, manifest, Path(folder, "profiled"), short, 0, str(device), busy)
+            out = Path(folder, "profiled")
+            train(pack, manifest, out, config=short, device=str(device), progress=busy)
             rows["device"] = busy.row()
     return rows
 

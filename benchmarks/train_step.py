@@ -29,7 +29,7 @@ import torch
 from machine import RESULTS, memory_mb, processor, slug, write_result
 
 from vad_toolkit.core.device import pick_device
-from vad_toolkit.models.registry import METHOD_CONFIGS, build_model
+from vad_toolkit.models.registry import METHODS, build_model
 from vad_toolkit.training.data import VideoTensors
 from vad_toolkit.training.load_config import load_config
 from vad_toolkit.training.step import TrainingStep
@@ -82,7 +82,7 @@ def measure_peaks(device: str, threads: int) -> dict[str, float]:
     """`peak_mb` of each method, each in a new process."""
     context = multiprocessing.get_context("spawn")
     peaks = {}
-    for method in METHOD_CONFIGS:
+    for method in METHODS:
         with context.Pool(1) as pool:
             peaks[method] = pool.apply(peak_mb, (method, device, threads))
     return peaks
@@ -111,7 +111,7 @@ def loaders(device: torch.device, folder: Path) -> dict[str, Callable[[], object
 def measure(device: torch.device, rounds: int, folder: Path) -> dict[str, dict[str, Any]]:
     """A row a method, with medians and quartiles, and one of the loader."""
     x = make_batch(device)
-    steps = {method: make_step(method, device) for method in METHOD_CONFIGS}
+    steps = {method: make_step(method, device) for method in METHODS}
     loads = loaders(device, folder)
     calls: dict[str, Callable[[], object]] = {
         **{method: (lambda step=step: step(x, None)) for method, step in steps.items()},
@@ -125,7 +125,7 @@ def measure(device: torch.device, rounds: int, folder: Path) -> dict[str, dict[s
             seconds[name].append(timed(call, device))
 
     rows: dict[str, dict[str, Any]] = {}
-    for method in METHOD_CONFIGS:
+    for method in METHODS:
         low, middle, high = statistics.quantiles((wall for wall, _ in seconds[method]), n=4)
         rows[method] = {
             "seconds_median": round(middle, 4),
@@ -142,7 +142,7 @@ def measure(device: torch.device, rounds: int, folder: Path) -> dict[str, dict[s
         middle = statistics.median(wall for wall, _ in seconds[name])
         loader[f"{name}_seconds_median"] = round(middle, 4)
         loader[f"{name}_share_of_step"] = {
-            method: round(middle / rows[method]["seconds_median"], 4) for method in METHOD_CONFIGS
+            method: round(middle / rows[method]["seconds_median"], 4) for method in METHODS
         }
     return {**rows, "loader": loader}
 

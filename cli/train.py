@@ -18,6 +18,21 @@ from .common import (
     settings_option,
 )
 
+COLUMNS = (
+    *("run", "method", "seed", "training_videos", "validation_videos", "steps", "best_step"),
+    *("best_auc", "last_auc"),
+)
+
+
+class ConfigOption(click.Option):
+    """An option whose help lists the configs, also those of plugins, when it is shown."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        from vad_toolkit.training.load_config import config_names
+
+        self.help = f"{', '.join(config_names())}, or a .toml or .json file.  [default: clav-como]"
+        return super().get_help_record(ctx)
+
 
 @click.command("train")
 @click.option("--pack", type=EXISTING_FILE, required=True, help="Feature pack (vad extract).")
@@ -25,30 +40,27 @@ from .common import (
     "--manifest",
     metavar="DATASET-or-FILE",
     required=True,
-    help="Training videos and labels: a file, or a shipped dataset.",
+    help="Training videos and labels: a file, or the name of a dataset.",
 )
 @click.option(
-    "--out", type=ANY_PATH, required=True, help="Run folder: new, or of this very run, to go on."
+    "--out", type=ANY_PATH, required=True, help="Run folder: new, or of this run, to resume it."
 )
-@click.option(
-    "--config",
-    metavar="NAME-or-FILE",
-    help="clav-como (the default), clav-como-small, ucf-crime, shanghaitech, xd-violence, "
-    "avenue-weak, context-motion, sultani, rtfm, ur-dmu, mgfn, or a .toml or .json file.",
-)
+@click.option("--config", cls=ConfigOption, metavar="NAME-or-FILE")
 @settings_option("A config key, as in head.activate=gate or steps=500; may be repeated.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the run.  [default: 0]")
 @click.option("--seeds", type=click.IntRange(min=1), help="Train seeds 0 to N-1 into OUT/seed-N.")
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    help="Seeds trained side by side, each in a process of its own.  [default: 1]",
+    default=1,
+    show_default=True,
+    help="Seeds that are trained in parallel, each in its own process.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
-    help="CPU threads of each run; they decide a result's last bits.  [default: all, divided by "
-    "--jobs]",
+    help="CPU threads of each run, which decide the last bits of a result.  [default: all, divided "
+    "by --jobs]",
 )
 @device_option
 @json_option
@@ -60,18 +72,18 @@ def train(
     settings: tuple[str, ...],
     seed: int | None,
     seeds: int | None,
-    jobs: int | None,
+    jobs: int,
     threads: int | None,
     device: str,
     as_json: bool,
 ) -> None:
     """Train a head on a pack's features and a manifest's video labels.
 
-    The run folder gets best.safetensors (chosen on videos held out from training, never on test
-    data), last.safetensors, the config and the logs. Config keys: docs/training.md.
+    The run folder gets best.safetensors (chosen on held-out training videos, never on test data),
+    last.safetensors, the config and the logs. Config keys: docs/training.md.
 
-    After a kill, the same command goes on where the run stopped, and gives the same bytes as one
-    that was not killed. Finished runs and seeds are kept.
+    The same command resumes a run that was stopped, and gives the same bytes as a run that was not.
+    Finished runs and seeds are kept.
 
     \b
     Example:
@@ -80,56 +92,29 @@ def train(
                 --jobs 2 --set head.activate=gate
       vad train --pack ucf-train.h5 --manifest ucf-crime --out runs/ucf --config ucf-crime
     """
-    from vad_toolkit.datasets.registry import manifest_file
-    from vad_toolkit.errors import InputError
-    from vad_toolkit.training.load_config import load_config
-    from vad_toolkit.training.train import train as train_one
-    from vad_toolkit.training.train import train_seeds
+    from vad_toolkit.training.train import train as train_runs
 
-    if seed is not None and seeds is not None:
-        raise InputError("--seed names one run, --seeds N many: give one of them")
-    if jobs is not None and seeds is None:
-        raise InputError("--jobs is for several seeds: give --seeds N too")
-    resolved = load_config(config, parse_settings(settings))
-    listed = manifest_file(manifest, "train")
     with progress_reporter() as progress:
-        if seeds is None:
-            one = train_one(
-                pack, listed, out, resolved, seed or 0, device, progress, threads=threads
-            )
-            results = [one]
-        else:
-            results = train_seeds(
-                pack,
-                listed,
-                out,
-                resolved,
-                range(seeds),
-                device,
-                progress,
-                jobs=jobs or 1,
-                threads=threads,
-            )
-    kept = [str(result.run) for result in results if result.reused]
+        result = train_runs(
+            pack,
+            manifest,
+            out,
+            config=config,
+            overrides=parse_settings(settings),
+            seed=seed,
+            seeds=seeds,
+            jobs=jobs,
+            threads=threads,
+            device=device,
+            progress=progress,
+        )
+    kept = [str(run.run) for run in result.runs if run.reused]
     if kept:
-        click.echo(f"Note: finished before, and kept as they are: {', '.join(kept)}", err=True)
-    for notice in dict.fromkeys(result.notice for result in results if result.notice):
+        click.echo(f"Note: already finished, and kept: {', '.join(kept)}", err=True)
+    for notice in dict.fromkeys(run.notice for run in result.runs if run.notice):
         click.echo(f"Note: {notice}", err=True)
-    rows = [
-        {
-            "run": str(result.run),
-            "method": result.method,
-            "seed": result.seed,
-            "training_videos": result.training_videos,
-            "validation_videos": result.validation_videos,
-            "steps": result.steps,
-            "best_step": result.best_step,
-            "best_auc": result.best_auc,
-            "last_auc": result.last_auc,
-        }
-        for result in results
-    ]
+    rows = [{**vars(run), "run": str(run.run)} for run in result.runs]
     if as_json:
-        print_json(rows)
+        print_json([{name: row[name] for name in COLUMNS} for row in rows])
     else:
-        print_table(rows)
+        print_table(rows, COLUMNS)

@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from vad_cli.main import vad
-from vad_cli.train import train
 
-from vad_toolkit.datasets.manifest import Entry, write_manifest
+from vad_toolkit.datasets.manifest import Entry, read_manifest, write_manifest
 from vad_toolkit.errors import InputError, ManifestError
 from vad_toolkit.packs.video import VideoFeatures, VideoMeta
 from vad_toolkit.packs.write import write_pack
 from vad_toolkit.recipes.recipe import load_recipe
-from vad_toolkit.training.load_config import PRESETS
+from vad_toolkit.training.load_config import config_names
 
-QUICK = ["steps=2", "pairs=2", "data.segments=4", "tensorboard=false", "head.hidden=[4, 2]"]
+QUICK = ("steps=2", "pairs=2", "data.segments=4", "tensorboard=false")
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +41,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(data: Path, *arguments: str) -> Result:
-    settings = [part for setting in QUICK for part in ("--set", setting)]
+def run(data: Path, *arguments: str, head: tuple[str, ...] = ("head.hidden=[4, 2]",)) -> Result:
+    settings = [part for setting in (*QUICK, *head) for part in ("--set", setting)]
     command = ["train", "--pack", str(data / "pack.h5"), "--manifest", str(data / "train.jsonl")]
     return CliRunner().invoke(
         vad, [*command, "--config", "sultani", "--device", "cpu", *settings, *arguments]
@@ -67,21 +66,33 @@ def test_seeds_as_json(data: Path, tmp_path: Path) -> None:
     assert all(0 <= row["best_auc"] <= 1 for row in rows)
 
 
-def test_seeds_side_by_side(data: Path, tmp_path: Path) -> None:
-    arguments = ("--seeds", "2", "--threads", "1")
-    after = run(data, "--out", str(tmp_path / "after"), *arguments)
-    beside = run(data, "--out", str(tmp_path / "beside"), *arguments, "--jobs", "2")
-    assert after.exit_code == beside.exit_code == 0, beside.output
-    for name in ("seed-0/best.safetensors", "seed-1/last.safetensors", "seed-1/log.jsonl"):
-        one, other = (tmp_path / folder / name for folder in ("after", "beside"))
-        assert one.read_bytes() == other.read_bytes()
+def test_a_plugins_method_in_two_processes(
+    data: Path, tmp_path: Path, plugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAD_PLUGINS", str(plugin.file))
+    assert "linear-mil" in CliRunner().invoke(vad, ["train", "--help"]).output
+    options = ["--config", "linear-mil", "--seeds", "2", "--jobs", "2", "--threads", "1"]
+    runs = tmp_path / "runs"
+    result = run(data, "--out", str(runs), *options, head=())
+    assert result.exit_code == 0, result.output
+    assert [line.split()[1] for line in result.stdout.splitlines()[1:]] == ["linear-mil"] * 2
+    events = [
+        entry.model_copy(update={"events": ((0, 32),) if entry.label else ()})
+        for entry in read_manifest(data / "train.jsonl")
+    ]
+    write_manifest(tmp_path / "test.jsonl", events)
+    files = ["--pack", str(data / "pack.h5"), "--manifest", str(tmp_path / "test.jsonl")]
+    evaluated = CliRunner().invoke(
+        vad, ["eval", str(runs), *files, "--device", "cpu", "--no-plots"]
+    )
+    assert evaluated.exit_code == 0, evaluated.output
 
 
 def test_the_same_command_again_keeps_what_is_finished(data: Path, tmp_path: Path) -> None:
     first = run(data, "--out", str(tmp_path / "run"))
     again = run(data, "--out", str(tmp_path / "run"))
     assert again.stdout == first.stdout
-    note = f"Note: finished before, and kept as they are: {tmp_path / 'run'}"
+    note = f"Note: already finished, and kept: {tmp_path / 'run'}"
     assert note in again.stderr
     assert note not in first.stderr
     other = run(data, "--out", str(tmp_path / "run"), "--set", "head.dropout=0.5")
@@ -99,21 +110,27 @@ def test_a_note_where_validation_is_not_what_it_should_be(data: Path, tmp_path: 
     few = [Entry(id=f"v{i}", path=f"v{i}", label=int(i == 5)) for i in range(6)]
     write_manifest(tmp_path / "few.jsonl", few)
     result = run(data, "--out", str(tmp_path / "run"), "--manifest", str(tmp_path / "few.jsonl"))
-    assert "Note: no validation, best is last" in result.stderr
+    assert "Note: no validation, so that best is last" in result.stderr
     assert "Note" not in result.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--seed", "1", "--seeds", "2"], "--seed names one run, --seeds N many"),
-        (["--jobs", "2"], "--jobs is for several seeds: give --seeds N too"),
-        (["--set", "head.activate=gate"], "config key head.activate: unknown; there are hidden"),
+        (
+            ["--seed", "1", "--seeds", "2"],
+            "seed is for one run and seeds for several; give only one of them",
+        ),
+        (["--jobs", "2"], "jobs is for several seeds, got jobs 2 for one; give seeds too"),
+        (["--set", "head.activate=gate"], "config key head.activate: unknown; available: hidden"),
         (["--set", "steps"], "has to be KEY=VALUE"),
-        (["--config", "nothing.toml"], "no config 'nothing.toml'"),
+        (
+            ["--config", "nothing.toml"],
+            "unknown config 'nothing.toml'; give a file (.toml, .json) or one of clav-como",
+        ),
         (["--device", "tpu"], "device 'tpu'"),
-        (["--manifest", "nothing"], "no manifest 'nothing': give a file (.jsonl) or one of "),
-        (["--manifest", "avenue"], "holds no abnormal videos: training needs both kinds"),
+        (["--manifest", "nothing"], "no manifest 'nothing'; give a file (.jsonl) or a dataset: "),
+        (["--manifest", "avenue"], "has no abnormal videos; training needs both labels"),
     ],
 )
 def test_wrong_options(data: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -124,8 +141,8 @@ def test_wrong_options(data: Path, tmp_path: Path, arguments: list[str], message
 
 
 def test_the_help_names_every_preset() -> None:
-    (text,) = (option.help for option in train.params if option.name == "config")
-    assert set(PRESETS) <= set(text.replace(",", "").split())
+    text = CliRunner().invoke(vad, ["train", "--help"]).output
+    assert set(config_names()) <= set(text.replace(",", "").split())
 
 
 def test_a_manifest_of_other_videos(data: Path, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_pack_with_nan(data: Path, tmp_path: Path, honest: bool) -> None:
 def test_a_manifest_of_one_class(data: Path, tmp_path: Path, label: int, missing: str) -> None:
     listed = [Entry(id=f"v{i}", path=f"v{i}", label=label) for i in range(10)]
     write_manifest(data / "train.jsonl", listed)
-    message = f"train.jsonl holds no {missing} videos: training needs both kinds"
+    message = f"train.jsonl has no {missing} videos; training needs both labels"
     check_refusal(train(data, tmp_path / "run"), message)
     assert not (tmp_path / "run").exists()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from vad_toolkit.models.config import ModelConfig
+from vad_toolkit.models.config import TrainConfig
 from vad_toolkit.models.mgfn import MgfnConfig
 from vad_toolkit.models.registry import build_model
 from vad_toolkit.models.rtfm import RtfmConfig
@@ -26,7 +26,7 @@ BASELINES = ["rtfm", "ur-dmu", "mgfn"]
     ],
 )
 def test_sizes_are_those_of_the_published_networks(
-    config: ModelConfig, width: int, parameters: int
+    config: TrainConfig, width: int, parameters: int
 ) -> None:
     with torch.device("meta"):
         model = build_model(config, width)

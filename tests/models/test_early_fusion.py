@@ -18,7 +18,7 @@ from vad_toolkit.packs.write import write_pack
 from vad_toolkit.recipes.imported import ImportedRecipe
 from vad_toolkit.scoring.snippet_scores import score_snippets
 from vad_toolkit.training.checkpoint import load_checkpoint
-from vad_toolkit.training.data import load_training_set
+from vad_toolkit.training.data import open_training_source, read_training_set
 from vad_toolkit.training.load_config import load_config
 from vad_toolkit.training.train import train
 
@@ -76,7 +76,8 @@ def test_parts_are_read_from_the_pack(two_streams: Path, streams: Streams) -> No
 @pytest.mark.parametrize(("streams", "width"), [("rgb", RGB), ("flow", FLOW), ("both", RGB + FLOW)])
 def test_a_set_of_each(two_streams: Path, streams: str, width: int) -> None:
     config = DataConfig.model_validate({"segments": SNIPPETS, "streams": streams})
-    data = load_training_set(two_streams / "pack.h5", two_streams / "train.jsonl", config)
+    listed = read_manifest(two_streams / "train.jsonl")
+    data = read_training_set(open_training_source(two_streams / "pack.h5", listed, config))
     assert data.source.width == data.videos.width == width
     with FeaturePack.open(two_streams / "pack.h5") as pack:
         expected = join(pack.video("v7").streams, config.streams)
@@ -86,7 +87,9 @@ def test_a_set_of_each(two_streams: Path, streams: str, width: int) -> None:
 
 def test_a_head_on_both(two_streams: Path, tmp_path: Path) -> None:
     config = load_config("sultani", {"steps": 2, "tensorboard": False, "data.streams": "both"})
-    train(two_streams / "pack.h5", two_streams / "train.jsonl", tmp_path, config, device="cpu")
+    train(
+        two_streams / "pack.h5", two_streams / "train.jsonl", tmp_path, config=config, device="cpu"
+    )
     assert load_checkpoint(tmp_path).input_dim == RGB + FLOW
 
 
@@ -98,7 +101,9 @@ def test_a_head_is_evaluated_on_the_streams_it_was_trained_on(
     for streams in ("rgb", "flow", "both"):
         config = load_config("sultani", {"steps": 2, "tensorboard": False, "data.streams": streams})
         run, test = tmp_path / streams, tmp_path / "test.jsonl"
-        train(two_streams / "pack.h5", two_streams / "train.jsonl", run, config, device="cpu")
+        train(
+            two_streams / "pack.h5", two_streams / "train.jsonl", run, config=config, device="cpu"
+        )
         if not test.exists():
             entries = read_manifest(two_streams / "train.jsonl")
             write_manifest(

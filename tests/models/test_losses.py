@@ -61,7 +61,7 @@ def test_cross_entropy_is_finite_at_the_ends_and_lets_nan_through() -> None:
 
 def test_pairs_are_even() -> None:
     assert pair_labels(scores(4, 2)).tolist() == [0, 0, 1, 1]
-    with pytest.raises(ValueError, match="a batch of pairs is even"):
+    with pytest.raises(ValueError, match="a batch of pairs must be even"):
         pair_labels(scores(3, 2))
 
 

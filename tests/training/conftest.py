@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from vad_toolkit.datasets.manifest import Entry, write_manifest
-from vad_toolkit.models.config import TrainConfig
+from vad_toolkit.core.progress import ProgressCallback, silent
+from vad_toolkit.datasets.manifest import Entry, read_manifest, write_manifest
+from vad_toolkit.models.config import DataConfig, TrainConfig
 from vad_toolkit.packs.video import VideoFeatures, VideoMeta
 from vad_toolkit.packs.write import write_pack
 from vad_toolkit.recipes.recipe import Recipe, load_recipe
+from vad_toolkit.training.data import TrainingSet, open_training_source, read_training_set
 from vad_toolkit.training.load_config import load_config
+from vad_toolkit.training.run_folder import RunResult
+from vad_toolkit.training.train import train
 
 DIM = 8
 SMALL = {
@@ -40,10 +45,24 @@ def recipe() -> Recipe:
 
 @dataclass(frozen=True)
 class Files:
-    """Where a pack and a manifest lie."""
+    """A pack and its manifest."""
 
     pack: Path
     manifest: Path
+
+    def train(self, out: Path, config: TrainConfig, **options: Any) -> tuple[RunResult, ...]:
+        """Train on the CPU, unless a device is given, and return the result of each run."""
+        return train(
+            self.pack, self.manifest, out, config=config, **{"device": "cpu", **options}
+        ).runs
+
+    def load(
+        self, data: DataConfig, progress: ProgressCallback = silent, **changes: Path
+    ) -> TrainingSet:
+        """Read the training set; `pack` or `manifest` may be another one."""
+        files = {**vars(self), **changes}
+        source = open_training_source(files["pack"], read_manifest(files["manifest"]), data)
+        return read_training_set(source, progress)
 
 
 def entries(normal: int, abnormal: int) -> list[Entry]:

@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from vad_toolkit.core.files import canonical_json
-from vad_toolkit.errors import InputError, WeightsError
-from vad_toolkit.models.registry import build_model
+from vad_toolkit.core.registry import load_plugin
+from vad_toolkit.errors import InputError, VadError, WeightsError
+from vad_toolkit.models.registry import METHODS, build_model
 from vad_toolkit.training.checkpoint import (
     METADATA_KEY,
     describe_checkpoint,
@@ -18,6 +19,7 @@ from vad_toolkit.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from vad_toolkit.training.load_config import load_config
 
 
 @pytest.fixture
@@ -39,6 +41,23 @@ def saved(tmp_path: Path, recipe, small_config) -> Path:
     path = tmp_path / "run" / "best.safetensors"
     save_checkpoint(path, model, info)
     return path
+
+
+def save_plugin_checkpoint(path: Path, recipe, plugin) -> None:
+    load_plugin(plugin.name)
+    config = load_config("linear-mil")
+    info = describe_checkpoint(
+        config,
+        recipe,
+        pack_sha256="1" * 64,
+        manifest_sha256="2" * 64,
+        input_dim=8,
+        step=5,
+        seed=3,
+        metric=None,
+        validation_loss=None,
+    )
+    save_checkpoint(path, build_model(config, 8), info)
 
 
 def rewrite(path: Path, **changes: object) -> None:
@@ -95,13 +114,13 @@ def test_runs_are_found(saved: Path, tmp_path: Path) -> None:
         (many / f"seed-{seed}" / "best.safetensors").write_bytes(saved.read_bytes())
     (many / "seed-7").mkdir()  # a run that did not come as far as a checkpoint
     assert [p.name for p in find_runs(many)] == ["seed-0", "seed-2", "seed-10"]
-    with pytest.raises(InputError, match=r"holds runs of 3 seeds: name one, as in .*seed-0"):
+    with pytest.raises(InputError, match=r"holds runs of 3 seeds; name one, as in .*seed-0"):
         load_checkpoint(many)
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("nothing", "no checkpoint .* give a .safetensors file or a run folder"), ("", "not a run")],
+    [("nothing", "no checkpoint .*; give a .safetensors file or a run folder"), ("", "not a run")],
 )
 def test_no_checkpoint_there(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
@@ -128,26 +147,26 @@ def test_a_text_is_no_checkpoint(tmp_path: Path) -> None:
 def test_somebody_elses_tensors_are_no_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_file({"weight": torch.zeros(3)}, path)
-    with pytest.raises(InputError, match="no checkpoint of this toolkit: train one by vad train"):
+    with pytest.raises(InputError, match="not a checkpoint of this toolkit"):
         load_checkpoint(path)
 
 
 @pytest.mark.parametrize(
     ("changes", "kind", "message"),
     [
-        ({"format_version": 2}, InputError, "version 2: this version reads"),
+        ({"format_version": 2}, InputError, "version 2; this version of vad-toolkit reads"),
         ({"format": "other"}, InputError, "has format 'other'"),
-        ({"step": "five"}, WeightsError, "is damaged: step: Input should be a valid integer"),
-        ({"extra": 1}, WeightsError, "is damaged: extra: Extra inputs are not permitted"),
-        ({"recipe_sha256": "0" * 64}, WeightsError, "its method or recipe is not the one it names"),
-        ({"method": "sultani"}, WeightsError, "its method or recipe is not the one it names"),
-        ({"config": {"method": "x"}}, InputError, "made by another version: method 'x'"),
-        ({"recipe": {"crops": "six"}}, InputError, "made by another version: recipe field"),
+        ({"step": "five"}, WeightsError, "metadata field step: Input should be a valid integer"),
+        ({"extra": 1}, WeightsError, "metadata field extra: unknown; available: format"),
+        ({"recipe_sha256": "0" * 64}, WeightsError, "recipe differs from its metadata"),
+        ({"method": "sultani"}, WeightsError, "its method or recipe differs from its metadata"),
+        ({"config": {"method": "x"}}, InputError, "best.safetensors: unknown method 'x'; avail"),
+        ({"recipe": {"crops": "six"}}, InputError, "best.safetensors: recipe field"),
         ({"input_dim": 9}, WeightsError, "does not fit its config: como.streams.context"),
         ({"input_dim": 999_999}, WeightsError, "does not fit its config: como.streams.context"),
         ({"without": ["embed.bias"]}, WeightsError, "embed.bias is missing"),
-        ({"tensors": {"more": torch.zeros(1)}}, WeightsError, "more has no place in the model"),
-        ({"tensors": {"embed.bias": torch.zeros(8).half()}}, WeightsError, "torch.float16 (8,)"),
+        ({"tensors": {"more": torch.zeros(1)}}, WeightsError, "the model has no more"),
+        ({"tensors": {"embed.bias": torch.zeros(8).half()}}, WeightsError, "got torch.float16"),
         ({"tensors": {"embed.bias": torch.full((8,), torch.nan)}}, WeightsError, "not finite"),
     ],
 )  # fmt: skip
@@ -156,3 +175,53 @@ def test_a_checkpoint_that_does_not_fit_is_refused(saved, changes, kind, message
     with pytest.raises(kind, match=re.escape(message)) as caught:
         load_checkpoint(saved)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["config", "metadata"])
+def test_a_field_of_a_newer_version_names_the_version(saved: Path, place: str) -> None:
+    stored = json.loads(saved.with_suffix(".json").read_text())
+    versions = {**stored["versions"], "vad-toolkit": "99.1"}
+    head = {**stored["config"]["head"], "deeper": 2}
+    config = {**stored["config"], "head": head}
+    changes = {"config": config} if place == "config" else {"newer": 1}
+    rewrite(saved, versions=versions, **changes)
+    field = "config key head.deeper" if place == "config" else "metadata field newer"
+    message = rf"{field}: not known to .*by version 99\.1: install vad-toolkit>=99\.1"
+    with pytest.raises(VadError, match=message):
+        load_checkpoint(saved)
+
+
+def test_an_older_checkpoint_gets_the_defaults_of_later_fields(saved: Path) -> None:
+    config = json.loads(saved.with_suffix(".json").read_text())["config"]
+    del config["head"]["embed_dropout"], config["precision"]
+    rewrite(saved, config=config)
+    loaded = load_checkpoint(saved).config
+    assert (loaded.precision, loaded.head.embed_dropout) == ("float32", 0.6)
+
+
+def test_a_built_in_method_names_no_plugin(saved: Path) -> None:
+    assert "plugin" not in json.loads(saved.with_suffix(".json").read_text())
+
+
+def test_the_plugin_of_a_method_is_recorded_and_imported(tmp_path, recipe, plugin) -> None:
+    path = tmp_path / "best.safetensors"
+    save_plugin_checkpoint(path, recipe, plugin)
+    assert json.loads(path.with_suffix(".json").read_text())["plugin"] == plugin.name
+    plugin.forget()
+    assert "linear-mil" not in METHODS
+    assert load_checkpoint(path).method == "linear-mil"
+    assert "linear-mil" in METHODS
+
+
+@pytest.mark.parametrize("named", ["linear_mil", "../linear_mil.py", "linear_mil.py", "not one"])
+def test_a_missing_plugin_is_named_and_no_file_is_run(tmp_path, recipe, plugin, named) -> None:
+    path = tmp_path / "best.safetensors"
+    save_plugin_checkpoint(path, recipe, plugin)
+    rewrite(path, plugin=named)
+    plugin.forget()
+    if named == "linear_mil":
+        plugin.file.unlink()
+    message = f"needs method 'linear-mil' from plugin {named!r}: install it or give --plugin "
+    with pytest.raises(InputError, match=re.escape(message)):
+        load_checkpoint(path)
+    assert "linear-mil" not in METHODS

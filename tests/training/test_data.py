@@ -11,7 +11,7 @@ from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.errors import ManifestError, PackError
 from vad_toolkit.models.config import DataConfig
 from vad_toolkit.packs.pack import FeaturePack
-from vad_toolkit.training.data import load_training_set, segment_means
+from vad_toolkit.training.data import segment_means
 
 
 def manifest(path: Path, *videos: tuple[str, int]) -> Path:
@@ -21,7 +21,7 @@ def manifest(path: Path, *videos: tuple[str, int]) -> Path:
 
 def test_all_videos_in_the_manifests_order(dataset) -> None:
     events: list[ProgressEvent] = []
-    data = load_training_set(dataset.pack, dataset.manifest, DataConfig(segments=5), events.append)
+    data = dataset.load(DataConfig(segments=5), events.append)
     assert data.videos.even.shape == (20, 1, 5, 8)
     assert data.videos.flat.dtype == torch.float16
     assert data.source.labels.tolist() == [0] * 10 + [1] * 10
@@ -36,7 +36,7 @@ def test_all_videos_in_the_manifests_order(dataset) -> None:
 
 def test_float32_storage_rounds_nothing(dataset) -> None:
     config = DataConfig(segments=5, storage="float32")
-    data = load_training_set(dataset.pack, dataset.manifest, config)
+    data = dataset.load(config)
     with FeaturePack.open(dataset.pack) as pack:
         expected = segment_means(pack.features("normal/n0"), 5)
     assert torch.equal(data.videos.video(0)[0], torch.from_numpy(expected[:, 0]))
@@ -46,9 +46,9 @@ def test_float32_storage_rounds_nothing(dataset) -> None:
 def test_both_kinds_are_needed(dataset, tmp_path, label, missing) -> None:
     id = "normal/n0"
     with pytest.raises(
-        ManifestError, match=f"holds no {missing} videos: training needs both kinds"
+        ManifestError, match=f"m.jsonl has no {missing} videos; training needs both labels"
     ):
-        load_training_set(dataset.pack, manifest(tmp_path / "m.jsonl", (id, label)), DataConfig())
+        dataset.load(DataConfig(), manifest=manifest(tmp_path / "m.jsonl", (id, label)))
 
 
 def test_a_video_that_the_pack_lacks(dataset, tmp_path) -> None:
@@ -56,7 +56,7 @@ def test_a_video_that_the_pack_lacks(dataset, tmp_path) -> None:
     with pytest.raises(
         ManifestError, match=r"'gone/a': in the manifest, but not .* \(and 1 more\)"
     ):
-        load_training_set(dataset.pack, path, DataConfig())
+        dataset.load(DataConfig(), manifest=path)
 
 
 def test_a_damaged_video_is_not_trained_on(dataset, tmp_path) -> None:
@@ -65,12 +65,12 @@ def test_a_damaged_video_is_not_trained_on(dataset, tmp_path) -> None:
     with File(damaged, "r+") as file:
         file["videos/normal/n1/rgb"][0, 0, 0] = 5.0
     with pytest.raises(PackError, match="'normal/n1'"):
-        load_training_set(damaged, dataset.manifest, DataConfig())
+        dataset.load(DataConfig(), pack=damaged)
 
 
 @pytest.mark.parametrize("streams", ["flow", "both"])
 def test_a_pack_without_the_stream(dataset, streams: str) -> None:
     config = DataConfig.model_validate({"streams": streams})
-    message = f"has no stream 'flow', which data.streams={streams} takes; it has rgb$"
+    message = f"has no modality 'flow', which data.streams={streams} needs; it has rgb$"
     with pytest.raises(PackError, match=message):
-        load_training_set(dataset.pack, dataset.manifest, config)
+        dataset.load(config)

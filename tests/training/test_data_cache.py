@@ -9,7 +9,6 @@ import torch
 
 from vad_toolkit.models.config import DataConfig
 from vad_toolkit.training import data as data_module
-from vad_toolkit.training.data import load_training_set, open_training_source
 
 
 @pytest.fixture
@@ -24,12 +23,12 @@ def test_a_large_set_is_mapped_and_equal(
     dataset, folder: Path, monkeypatch: pytest.MonkeyPatch, segments: int | str
 ) -> None:
     config = DataConfig.model_validate({"segments": segments})
-    small = load_training_set(dataset.pack, dataset.manifest, config)
+    small = dataset.load(config)
     assert not folder.exists()
     monkeypatch.setattr(data_module, "CACHE_FROM_BYTES", 1)
     events: list[object] = []
     for _ in range(2):
-        large = load_training_set(dataset.pack, dataset.manifest, config, events.append)
+        large = dataset.load(config, events.append)
         assert large.mapped
         assert torch.equal(large.videos.flat, small.videos.flat)
     assert len(events) == 20  # the pack was read once
@@ -43,7 +42,6 @@ def test_what_decides_the_segments_decides_the_name(dataset) -> None:
         DataConfig(segments="all"),
         DataConfig(storage="float32"),
     ]
-    sources = [open_training_source(dataset.pack, dataset.manifest, c) for c in configs]
-    assert len({source.cache_key for source in sources}) == 4
-    same = open_training_source(dataset.pack, dataset.manifest, DataConfig(standardise=False))
-    assert same.cache_key == sources[0].cache_key
+    keys = [dataset.load(config).source.cache_key for config in configs]
+    assert len(set(keys)) == 4
+    assert dataset.load(DataConfig(standardise=False)).source.cache_key == keys[0]

@@ -16,10 +16,9 @@ from vad_toolkit.models.config import TrainConfig
 from vad_toolkit.training import run as run_module
 from vad_toolkit.training import train as plan_module
 from vad_toolkit.training.load_config import load_config
-from vad_toolkit.training.run_folder import TrainResult
+from vad_toolkit.training.run_folder import RunResult
 from vad_toolkit.training.state import STATE
 from vad_toolkit.training.step import TrainingStep
-from vad_toolkit.training.train import train, train_seeds
 
 METHODS = {
     "clav-como": {"head.width": 8, "head.stream_width": 4, "head.activate_hidden": 4},
@@ -70,16 +69,16 @@ def contents(run: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("segments", [6, "all"])
 def test_stopped_anywhere(dataset, tmp_path, method, segments) -> None:
     config = config_of(method, **{"data.segments": segments})
-    whole = train(dataset.pack, dataset.manifest, tmp_path / "whole", config, 3, "cpu")
+    (whole,) = dataset.train(tmp_path / "whole", config, seed=3)
     expected = contents(whole.run)
     assert not (whole.run / STATE).exists()
     for step in (0, 4, 5, 6, 9, 11):
         out = tmp_path / f"stopped at {step}"
         with stopped(step):
-            train(dataset.pack, dataset.manifest, out, config, 3, "cpu")
+            dataset.train(out, config, seed=3)
         assert (out / STATE).exists() == (step >= 5)
         torch.rand(3)
-        result = train(dataset.pack, dataset.manifest, out, config, 3, "cpu")
+        (result,) = dataset.train(out, config, seed=3)
         assert contents(out) == expected
         assert (result.best_step, result.last_auc) == (whole.best_step, whole.last_auc)
 
@@ -87,42 +86,42 @@ def test_stopped_anywhere(dataset, tmp_path, method, segments) -> None:
 @pytest.mark.parametrize("optimiser", [{}, {"name": "adamw", "ema": 0.9}])
 def test_stopped_again_and_again(dataset, tmp_path, optimiser) -> None:
     config = config_of(**{f"optimiser.{name}": value for name, value in optimiser.items()})
-    whole = train(dataset.pack, dataset.manifest, tmp_path / "whole", config, 0, "cpu")
+    (whole,) = dataset.train(tmp_path / "whole", config)
     out = tmp_path / "stopped"
     for _ in range(2):  # the second one goes on from step 5 and reaches step 11
         with stopped(6):
-            train(dataset.pack, dataset.manifest, out, config, 0, "cpu")
-    train(dataset.pack, dataset.manifest, out, config, 0, "cpu")
+            dataset.train(out, config)
+    dataset.train(out, config)
     assert contents(out) == contents(whole.run)
 
 
 def test_a_stop_after_the_last_checkpoint(dataset, tmp_path, monkeypatch) -> None:
-    whole = train(dataset.pack, dataset.manifest, tmp_path / "whole", config_of(), 0, "cpu")
+    (whole,) = dataset.train(tmp_path / "whole", config_of())
 
     def stop(self: object) -> None:
         raise Stopped
 
-    monkeypatch.setattr(TrainResult, "write", stop)
+    monkeypatch.setattr(RunResult, "write", stop)
     with pytest.raises(Stopped):
-        train(dataset.pack, dataset.manifest, tmp_path / "stopped", config_of(), 0, "cpu")
+        dataset.train(tmp_path / "stopped", config_of())
     monkeypatch.undo()
     assert (tmp_path / "stopped" / "last.safetensors").exists()
-    train(dataset.pack, dataset.manifest, tmp_path / "stopped", config_of(), 0, "cpu")
+    dataset.train(tmp_path / "stopped", config_of())
     assert contents(tmp_path / "stopped") == contents(whole.run)
 
 
 def test_a_stop_before_the_state_is_removed(dataset, tmp_path, monkeypatch) -> None:
-    whole = train(dataset.pack, dataset.manifest, tmp_path / "whole", config_of(), 0, "cpu")
+    (whole,) = dataset.train(tmp_path / "whole", config_of())
 
     def stop(out: Path) -> None:
         raise Stopped
 
     monkeypatch.setattr(plan_module, "remove_state", stop)
     with pytest.raises(Stopped):
-        train(dataset.pack, dataset.manifest, tmp_path / "stopped", config_of(), 0, "cpu")
+        dataset.train(tmp_path / "stopped", config_of())
     monkeypatch.undo()
     assert (tmp_path / "stopped" / STATE).exists()
-    train(dataset.pack, dataset.manifest, tmp_path / "stopped", config_of(), 0, "cpu")
+    dataset.train(tmp_path / "stopped", config_of())
     assert contents(tmp_path / "stopped") == contents(whole.run)
 
 
@@ -130,11 +129,11 @@ def test_a_best_step_that_came_after_the_state_is_taken_back(dataset, tmp_path) 
     """Its steps are made again; on a device that is not exact they may go another way."""
     out = tmp_path / "run"
     with stopped(7):
-        train(dataset.pack, dataset.manifest, out, config_of(), 0, "cpu")
+        dataset.train(out, config_of())
     best = (out / "best.safetensors").read_bytes()
     (out / "best.safetensors").write_bytes(b"of a later step")
     with stopped(0):
-        train(dataset.pack, dataset.manifest, out, config_of(), 0, "cpu")
+        dataset.train(out, config_of())
     assert (out / "best.safetensors").read_bytes() == best
 
 
@@ -143,15 +142,15 @@ def test_what_a_killed_process_was_writing_is_removed(dataset, tmp_path) -> None
     out.mkdir()
     (out / "run.json.tmp-4711").write_text("{")
     (out / "log.jsonl").touch()
-    train(dataset.pack, dataset.manifest, out, config_of(), 0, "cpu")
+    dataset.train(out, config_of())
     assert not list(out.glob("*.tmp-*"))
 
 
 def test_a_finished_run_is_kept(dataset, tmp_path, monkeypatch) -> None:
-    first = train(dataset.pack, dataset.manifest, tmp_path / "run", config_of(), 0, "cpu")
+    (first,) = dataset.train(tmp_path / "run", config_of())
     before = {path: path.stat().st_mtime_ns for path in first.run.iterdir()}
     monkeypatch.setattr(run_module, "build_model", None)  # nothing is built for it
-    again = train(dataset.pack, dataset.manifest, tmp_path / "run", config_of(), 0, "cpu")
+    (again,) = dataset.train(tmp_path / "run", config_of())
     assert again == type(first)(**{**vars(first), "reused": True})
     assert {path: path.stat().st_mtime_ns for path in first.run.iterdir()} == before
 
@@ -169,49 +168,41 @@ def test_a_run_of_other_settings_is_refused(
     dataset, tmp_path, changes, seed, threads, message
 ) -> None:
     with stopped(6):
-        train(dataset.pack, dataset.manifest, tmp_path, config_of(), 0, "cpu", threads=1)
+        dataset.train(tmp_path, config_of(), threads=1)
     before = contents(tmp_path)
-    with pytest.raises(InputError, match=f"holds another run {message}: a run never overwrites"):
-        train(
-            dataset.pack,
-            dataset.manifest,
-            tmp_path,
-            config_of(**changes),
-            seed,
-            "cpu",
-            threads=threads,
-        )
+    with pytest.raises(InputError, match=f"holds another run {message}; choose another --out"):
+        dataset.train(tmp_path, config_of(**changes), seed=seed, threads=threads)
     assert contents(tmp_path) == before
 
 
 def test_a_damaged_state_is_told(dataset, tmp_path) -> None:
     with stopped(6):
-        train(dataset.pack, dataset.manifest, tmp_path, config_of(), 0, "cpu")
+        dataset.train(tmp_path, config_of())
     state = tmp_path / STATE
     state.write_bytes(state.read_bytes()[:-100])
-    with pytest.raises(VadError, match="is damaged: remove it to train this run from its begin"):
-        train(dataset.pack, dataset.manifest, tmp_path, config_of(), 0, "cpu")
+    with pytest.raises(VadError, match="is damaged; remove it to train this run from the begin"):
+        dataset.train(tmp_path, config_of())
 
 
 def test_finished_seeds_are_kept_and_others_go_on(dataset, tmp_path) -> None:
     whole, out = tmp_path / "whole", tmp_path / "stopped"
-    train_seeds(dataset.pack, dataset.manifest, whole, config_of(), range(3), "cpu")
+    dataset.train(whole, config_of(), seeds=range(3))
     with stopped(12 + 7):
-        train_seeds(dataset.pack, dataset.manifest, out, config_of(), range(3), "cpu")
+        dataset.train(out, config_of(), seeds=range(3))
     assert json.loads((out / "seed-0" / "result.json").read_text())["steps"] == 12
-    results = train_seeds(dataset.pack, dataset.manifest, out, config_of(), range(3), "cpu")
+    results = dataset.train(out, config_of(), seeds=range(3))
     assert [result.reused for result in results] == [True, False, False]
     for seed in range(3):
         assert contents(out / f"seed-{seed}") == contents(whole / f"seed-{seed}")
 
 
 def test_more_seeds_come_beside_those_that_are_there(dataset, tmp_path) -> None:
-    train_seeds(dataset.pack, dataset.manifest, tmp_path, config_of(), [0], "cpu")
-    results = train_seeds(dataset.pack, dataset.manifest, tmp_path, config_of(), [0, 1], "cpu")
+    dataset.train(tmp_path, config_of(), seeds=[0])
+    results = dataset.train(tmp_path, config_of(), seeds=[0, 1])
     assert [result.reused for result in results] == [True, False]
-    with pytest.raises(InputError, match="holds a run of one seed: name another folder"):
-        train_seeds(dataset.pack, dataset.manifest, tmp_path / "seed-0", config_of(), [0, 1], "cpu")
+    with pytest.raises(InputError, match="holds a run of one seed; choose another --out"):
+        dataset.train(tmp_path / "seed-0", config_of(), seeds=[0, 1])
     shutil.rmtree(tmp_path / "seed-1")
     with pytest.raises(InputError, match=r"seed-0' holds another run \(config.steps"):
-        train_seeds(dataset.pack, dataset.manifest, tmp_path, config_of(steps=9), [0, 1], "cpu")
+        dataset.train(tmp_path, config_of(steps=9), seeds=[0, 1])
     assert not (tmp_path / "seed-1").exists()  # all is looked at before anything begins

@@ -23,7 +23,7 @@ def test_a_new_or_empty_folder_is_fine(tmp_path: Path) -> None:
 def test_what_exists_is_not_overwritten(tmp_path: Path, name: str) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
-    message = f"{str(tmp_path / name)!r} exists and is not empty: a run never overwrites"
+    message = f"{tmp_path / name} already exists and is not an empty folder; choose another --out"
     for check in (check_run_folder, check_seeds_folder):
         with pytest.raises(InputError, match=re.escape(message)):
             check(tmp_path / name)
@@ -58,7 +58,7 @@ def test_the_first_difference_is_told(tmp_path: Path, changes: dict, message: st
 
 def test_a_description_that_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(InputError, match=r"run.json cannot be read \(.*\): name another folder"):
+    with pytest.raises(InputError, match=r"run.json cannot be read \(.*\); choose another --out"):
         check_run_folder(tmp_path, RUN)
 
 
@@ -67,7 +67,7 @@ def test_one_process_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with (tmp_path / "log.jsonl").open("ab") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with (
-            pytest.raises(InputError, match="another process trains there"),
+            pytest.raises(InputError, match=r"another process trains in .* choose another --out"),
             claimed(tmp_path, RUN),
         ):
             pass

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vad_toolkit.models.config import TrainConfig
-from vad_toolkit.models.registry import METHOD_CONFIGS, build_model
+from vad_toolkit.models.registry import METHODS, build_model
 from vad_toolkit.training.load_config import load_config
 from vad_toolkit.training.step import TrainingStep
 
@@ -30,7 +30,7 @@ def batch() -> torch.Tensor:
     return torch.randn(4, 2, 12, 6, generator=torch.Generator().manual_seed(1)).half()
 
 
-@pytest.mark.parametrize("method", METHOD_CONFIGS)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("masked", [False, True])
 def test_a_step_of_every_method(method: str, precision: str, masked: bool) -> None:
@@ -46,7 +46,7 @@ def test_a_step_of_every_method(method: str, precision: str, masked: bool) -> No
     assert any(not torch.equal(before[name], p) for name, p in after.items())
 
 
-@pytest.mark.parametrize("method", METHOD_CONFIGS)
+@pytest.mark.parametrize("method", METHODS)
 def test_mixed_precision_is_near(method: str) -> None:
     exact, mixed = (
         make(config_of(method, precision=p))(batch(), None) for p in ("float32", "bfloat16")
@@ -87,7 +87,7 @@ def test_a_weight_without_a_gradient_decays(name: str) -> None:
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode")  # torch calls it a prototype
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_nothing_waits_for_a_gpu(gpu: str, precision: str) -> None:
-    for method in METHOD_CONFIGS:
+    for method in METHODS:
         config = config_of(method, precision=precision)
         model = build_model(config, 6).to(gpu).train()
         step, x = TrainingStep(model, config), batch().to(gpu)

@@ -10,7 +10,6 @@ from vad_toolkit.models.registry import build_model
 from vad_toolkit.training.checkpoint import load_checkpoint
 from vad_toolkit.training.load_config import load_config
 from vad_toolkit.training.step import MeanWeights, TrainingStep
-from vad_toolkit.training.train import train
 
 
 def config_of(method: str = "clav-como", **overrides: object) -> TrainConfig:
@@ -65,14 +64,9 @@ def test_the_mean_is_what_is_validated_and_kept(dataset, tmp_path) -> None:
         "data.segments": 6,
     }
     runs = {
-        ema: train(
-            dataset.pack,
-            dataset.manifest,
-            tmp_path / f"{ema}",
-            config_of(**settings, **{"optimiser.ema": ema}),
-            0,
-            "cpu",
-        ).run
+        ema: dataset.train(tmp_path / f"{ema}", config_of(**settings, **{"optimiser.ema": ema}))[
+            0
+        ].run
         for ema in (0.0, 1e-9, 0.9)
     }
     weights = {

@@ -32,7 +32,9 @@ def test_the_first_bad_step_and_its_videos_are_named(bad: dict[str, torch.Tensor
     watch.add(2, torch.tensor([0, 3]), numbers(1.0))
     watch.add(3, torch.tensor([2, 1]), bad)
     watch.add(4, torch.tensor([3, 0]), numbers(float("nan")))  # what follows is bad too
-    with pytest.raises(VadError, match=r"^step 3: the loss is .* one of these videos: c, b$"):
+    with pytest.raises(
+        VadError, match=r"^step 3: the loss is .* the features of these videos: c, b$"
+    ):
         watch.look()
 
 

@@ -13,10 +13,9 @@ from vad_toolkit.models.base import MilModel
 from vad_toolkit.models.clav_como import model as head_module
 from vad_toolkit.models.config import TrainConfig
 from vad_toolkit.training.checkpoint import load_checkpoint
-from vad_toolkit.training.data import load_training_set
 from vad_toolkit.training.load_config import load_config
 from vad_toolkit.training.standardise import input_statistics
-from vad_toolkit.training.train import train, train_seeds
+from vad_toolkit.training.train import train
 
 FILES = ["best.json", "best.safetensors", "config.json", "last.json", "last.safetensors"]
 
@@ -33,7 +32,7 @@ def lines(run: Path, group: str) -> list[dict]:
 def test_a_run_holds_all_it_should(dataset, tmp_path, small_config) -> None:
     events: list[ProgressEvent] = []
     run = tmp_path / "run"
-    result = train(dataset.pack, dataset.manifest, run, small_config, 4, "cpu", events.append)
+    (result,) = dataset.train(run, small_config, seed=4, progress=events.append)
     others = ["log.jsonl", "result.json", "run.json"]
     assert sorted(p.name for p in run.iterdir()) == sorted([*FILES, *others])
     assert load_config(run / "config.json") == small_config
@@ -53,7 +52,7 @@ def test_a_run_holds_all_it_should(dataset, tmp_path, small_config) -> None:
 
 
 def test_the_logged_loss_is_the_weighted_sum(dataset, tmp_path, small_config) -> None:
-    train(dataset.pack, dataset.manifest, tmp_path / "run", small_config, device="cpu")
+    dataset.train(tmp_path / "run", small_config)
     w = small_config.losses
     for line in lines(tmp_path / "run", "train"):
         total = (
@@ -67,9 +66,9 @@ def test_the_logged_loss_is_the_weighted_sum(dataset, tmp_path, small_config) ->
 
 def test_one_seed_gives_the_same_bytes(dataset, tmp_path, small_config) -> None:
     for name in ("first", "second"):
-        train(dataset.pack, dataset.manifest, tmp_path / name, small_config, 1, "cpu")
+        dataset.train(tmp_path / name, small_config, seed=1)
         torch.rand(5)  # the global random state has no part in it
-    train(dataset.pack, dataset.manifest, tmp_path / "other", small_config, 2, "cpu")
+    dataset.train(tmp_path / "other", small_config, seed=2)
     for name in FILES:
         first, second, other = (
             (tmp_path / run / name).read_bytes() for run in ("first", "second", "other")
@@ -82,13 +81,13 @@ def test_the_global_random_state_is_left_alone(dataset, tmp_path, small_config) 
     torch.manual_seed(11)
     expected = torch.rand(3)
     torch.manual_seed(11)
-    train(dataset.pack, dataset.manifest, tmp_path / "run", small_config, device="cpu")
+    dataset.train(tmp_path / "run", small_config)
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_statistics_are_of_training_videos_only(dataset, tmp_path, small_config) -> None:
-    train(dataset.pack, dataset.manifest, tmp_path / "run", small_config, device="cpu")
-    data = load_training_set(dataset.pack, dataset.manifest, small_config.data)
+    dataset.train(tmp_path / "run", small_config)
+    data = dataset.load(small_config.data)
     ids = json.loads((tmp_path / "run" / "run.json").read_text())["training_videos"]
     assert len(ids) == 16
     rows = torch.tensor([i for i, entry in enumerate(data.source.entries) if entry.id in ids])
@@ -101,14 +100,14 @@ def test_statistics_are_of_training_videos_only(dataset, tmp_path, small_config)
 def test_inputs_stay_as_they_are_on_request(dataset, tmp_path, small_config) -> None:
     data = {**small_config.data.model_dump(), "standardise": False}
     config = changed(small_config, data=data)
-    train(dataset.pack, dataset.manifest, tmp_path / "run", config, device="cpu")
+    dataset.train(tmp_path / "run", config)
     layer = load_checkpoint(tmp_path / "run").model.standardise
     assert (layer.mean.unique().tolist(), layer.std.unique().tolist()) == ([0.0], [1.0])
 
 
 def test_without_validation_best_is_last(dataset, tmp_path, small_config) -> None:
     config = changed(small_config, validation={"fraction": 0.0, "every": 3})
-    result = train(dataset.pack, dataset.manifest, tmp_path / "run", config, device="cpu")
+    (result,) = dataset.train(tmp_path / "run", config)
     assert (result.best_step, result.best_auc, result.validation_videos) == (6, None, 0)
     best, last = ((tmp_path / "run" / f"{n}.safetensors").read_bytes() for n in ("best", "last"))
     assert best == last
@@ -122,7 +121,7 @@ def test_it_learns_what_stands_out(dataset, tmp_path, small_config) -> None:
     config = changed(
         small_config, steps=60, pairs=8, head=head, validation=validation, optimiser=faster
     )
-    result = train(dataset.pack, dataset.manifest, tmp_path / "run", config, device="cpu")
+    (result,) = dataset.train(tmp_path / "run", config)
     assert result.best_auc == 1.0
     training = lines(tmp_path / "run", "train")
     assert training[-1]["mil"] < 0.7 * training[0]["mil"]
@@ -142,34 +141,36 @@ def test_every_method_and_switch_trains(dataset, tmp_path, overrides) -> None:
     plain = {"steps": 3, "pairs": 3, "tensorboard": False, "data.segments": 8}
     narrow = {} if "method" in overrides else {"head.width": 8, "head.stream_width": 4}
     config = load_config(None, {**plain, **narrow, **overrides})
-    train(dataset.pack, dataset.manifest, tmp_path / "run", config, device="cpu")
+    dataset.train(tmp_path / "run", config)
     assert load_checkpoint(tmp_path / "run").config == config
 
 
 def test_seeds_go_into_folders_of_their_own(dataset, tmp_path, small_config) -> None:
     out = tmp_path / "runs"
-    results = train_seeds(dataset.pack, dataset.manifest, out, small_config, range(2), "cpu")
+    results = dataset.train(out, small_config, seeds=range(2))
     assert [result.run for result in results] == [out / "seed-0", out / "seed-1"]
-    alone = train(dataset.pack, dataset.manifest, tmp_path / "alone", small_config, 1, "cpu")
+    (alone,) = dataset.train(tmp_path / "alone", small_config, seed=1)
     for name in FILES:
         assert (out / "seed-1" / name).read_bytes() == (alone.run / name).read_bytes()
-    with pytest.raises(InputError, match="different numbers of at least 0"):
-        train_seeds(dataset.pack, dataset.manifest, tmp_path / "x", small_config, [1, 1], "cpu")
+    with pytest.raises(
+        InputError, match=r"seeds must be one or more different integers >= 0, got \[1, 1\]"
+    ):
+        dataset.train(tmp_path / "x", small_config, seeds=[1, 1])
 
 
 def test_a_run_is_never_overwritten(dataset, tmp_path, small_config) -> None:
     (tmp_path / "notes.txt").touch()
-    for action in (train, lambda *a, **k: train_seeds(*a, [0], **k)):
-        with pytest.raises(InputError, match="not empty: a run never overwrites"):
-            action(dataset.pack, dataset.manifest, tmp_path, small_config, device="cpu")
+    for options in ({}, {"seeds": [0]}):
+        with pytest.raises(InputError, match="not an empty folder; choose another --out"):
+            dataset.train(tmp_path, small_config, **options)
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_nothing_is_written_before_the_data_are_found_good(dataset, tmp_path, small_config) -> None:
     with pytest.raises(VadError):
-        train(tmp_path / "no.h5", dataset.manifest, tmp_path / "run", small_config, device="cpu")
+        train(tmp_path / "no.h5", dataset.manifest, tmp_path / "run", config=small_config)
     with pytest.raises(InputError, match="'tpu': has to be auto"):
-        train(dataset.pack, dataset.manifest, tmp_path / "run", small_config, device="tpu")
+        dataset.train(tmp_path / "run", small_config, device="tpu")
     assert not (tmp_path / "run").exists()
 
 
@@ -184,7 +185,7 @@ def test_a_loss_that_is_not_finite_stops(dataset, tmp_path, small_config, monkey
     losses = head_module.ClavComo.losses
     monkeypatch.setattr(head_module.ClavComo, "losses", broken)
     with pytest.raises(VadError, match=r"step 4: the loss is nan") as caught:
-        train(dataset.pack, dataset.manifest, tmp_path / "run", small_config, device="cpu")
+        dataset.train(tmp_path / "run", small_config)
     named = re.findall(r"(?:ab)?normal/\w+", str(caught.value))
     assert [name.startswith("normal") for name in named] == [True] * 3 + [False] * 3
     best = load_checkpoint(tmp_path / "run")  # what was good before is kept, whole
@@ -193,5 +194,5 @@ def test_a_loss_that_is_not_finite_stops(dataset, tmp_path, small_config, monkey
 
 @pytest.mark.gpu
 def test_training_on_a_gpu(dataset, tmp_path, small_config, gpu: str) -> None:
-    result = train(dataset.pack, dataset.manifest, tmp_path / "run", small_config, device=gpu)
+    (result,) = dataset.train(tmp_path / "run", small_config, device=gpu)
     assert load_checkpoint(result.run, "cpu").step == result.best_step

@@ -58,7 +58,7 @@ def test_a_single_video_of_a_label_leaves_nothing_to_hold_out() -> None:
     assert split.validation == ()
     assert len(split.training) == 6
     assert split.notice is not None
-    assert split.notice.startswith("no validation, best is last")
+    assert split.notice.startswith("no validation, so that best is last")
 
 
 def test_no_fraction_no_validation() -> None:
@@ -97,7 +97,7 @@ def test_measures_are_of_videos(model: MilModel) -> None:
 
 def test_scores_that_are_not_finite(model: MilModel) -> None:
     x = torch.full((2, 1, 4, 4), torch.nan)
-    with pytest.raises(VadError, match="not finite: lower the learning rate"):
+    with pytest.raises(VadError, match="not finite; lower optimiser"):
         validate(model, [(x, None, torch.tensor([0, 1]))])
 
 

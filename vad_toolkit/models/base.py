@@ -1,27 +1,28 @@
-"""What every method is to the rest of the toolkit: snippet scores, named loss terms, one output."""
+"""Interface of the methods: snippet scores, named loss terms, and how the toolkit builds them."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.models.config import MethodConfig
+from vad_toolkit.models.config import TrainConfig
 
 
 @dataclass(frozen=True)
 class Output:
     """Result of a forward pass.
 
-    scores: (B, T) in [0, 1], mean over crops; 0 where `mask` is False.
-    features: (B, C, T, d), what scores are made from and losses compare; 0 where `mask` is False.
-    mask: (B, T) bool, or None where every snippet is real.
-    parts: what a method's own losses need beside these; only in training.
+    Attributes:
+        scores: (B, T) in [0, 1], the mean over crops; 0 where `mask` is False.
+        features: (B, C, T, d), the features that losses compare; 0 where `mask` is False.
+        mask: (B, T) bool, or None if all snippets are real.
+        parts: Further tensors for the method's own losses; only in training.
     """
 
     scores: Tensor
@@ -31,66 +32,74 @@ class Output:
 
 
 class MilModel(nn.Module, ABC):
-    """A network trained on pairs of bags and used a snippet at a time.
+    """Base of the networks, which are trained on pairs of videos and score single snippets.
 
     A batch x is (B, C, T, D): B videos, C crops, T snippets, D features. In training the first half
-    of a batch are normal videos, the second half abnormal ones; video i and B/2 + i are a pair.
+    of a batch are normal videos and the second half abnormal ones; videos i and B/2 + i are a pair.
+
+    A method defines `forward`, `losses` and `weighted_terms`. Its `forward` calls `prepare` first
+    and `output` last.
     """
 
-    main_term: ClassVar[str] = "mil"  # of weight 1
-    weighted_terms: ClassVar[tuple[str, ...]]  # each named as its weight in `config.losses`
+    main_term: ClassVar[str] = "mil"  # the loss term of weight 1
+    weighted_terms: ClassVar[tuple[str, ...]]  # the others; `config.losses` has a weight for each
 
-    def __init__(self, input_dim: int, config: MethodConfig) -> None:
+    def __init__(self, input_dim: int, config: TrainConfig) -> None:
         super().__init__()
         self.input_dim = input_dim
         self.config = config
         self.standardise = Standardise(input_dim)
         count = config.input.components
         self.components = Components(input_dim, count) if count else None
-        self.input_width = count or input_dim  # of what the first layer sees
+        self.input_width = count or input_dim  # of the input of the first layer
 
     @abstractmethod
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
         """Score every snippet.
 
         Args:
-            x: (B, C, T, D) float; any C and T of at least 1.
-            mask: (B, T) bool, True for real snippets, which come first; None: all are real. A video
-                in a masked batch gets the scores that it would get alone.
+            x: (B, C, T, D) float, for any C and T >= 1.
+            mask: (B, T) bool, True for real snippets, which come first. If None, all are real. A
+                video in a masked batch must get the scores that it would get alone.
         """
 
     @abstractmethod
     def losses(self, output: Output) -> dict[str, Tensor]:
-        """Named loss terms of a batch of pairs, each a scalar without its weight."""
+        """Return the named loss terms of a batch of pairs, each a scalar without its weight."""
 
     @property
     def loss_weights(self) -> Mapping[str, float]:
-        """The weight of each term of `losses`; the loss is the weighted sum."""
+        """Weight of each term of `losses`; the loss is the weighted sum."""
         weights = {name: getattr(self.config.losses, name) for name in self.weighted_terms}
         return {self.main_term: 1.0, **weights}
 
     @property
     def top_divisor(self) -> int:
-        """A whole video of T snippets scores the mean of its max(1, T // top_divisor) highest."""
+        """Divisor of video scores, the mean of the max(1, T // top_divisor) highest scores."""
         return self.config.losses.top_divisor
 
     def begin_step(self, progress: float) -> dict[str, float]:
-        """Set what a schedule changes at `progress` in [0, 1) of training; return it to log."""
+        """Set scheduled values for a `progress` in [0, 1), and return them for the log."""
         return {}
 
     def prepare(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """The network's input, crops folded into the batch, for convolutions over time.
+        """Return the input of the first layer, with crops folded into the batch.
 
-        Standardised; its principal components, where the config asks for them; in training with
-        Gaussian noise, drawn from torch's random state.
+        Features are standardized and, if the config says so, replaced by principal components; in
+        training, noise from torch's random state is added.
+
+        Args:
+            x: (B, C, T, D), as in `forward`.
+            mask: (B, T) bool or None.
 
         Returns:
-            x: (B*C, `input_width`, T), 0 where masked; mask: (B*C, 1, T) or None.
+            x: (B*C, `input_width`, T), for convolutions over time; 0 where masked.
+            mask: (B*C, 1, T) bool or None.
         """
         if x.ndim != 4 or x.shape[3] != self.input_dim:
             raise InputError(
-                f"features of shape {tuple(x.shape)}: this model takes "
-                f"(videos, crops, snippets, {self.input_dim})"
+                f"this model takes features of shape (videos, crops, snippets, {self.input_dim}), "
+                f"got {tuple(x.shape)}"
             )
         x = self.standardise(x).flatten(0, 1).transpose(1, 2)  # (N, D, T)
         if self.components is not None:
@@ -101,13 +110,55 @@ class MilModel(nn.Module, ABC):
             mask = mask.repeat_interleave(x.shape[0] // mask.shape[0], dim=0)[:, None]  # (N, 1, T)
         return hide(x, mask), mask
 
-    def average_crops(self, crop_scores: Tensor, mask: Tensor | None, crops: int) -> Tensor:
-        """(B*C, T) scores a crop -> (B, T) scores a snippet, 0 where `mask` (B, T) is False."""
-        return hide(unfold_crops(crop_scores, crops).mean(dim=1), mask)
+    def output(
+        self,
+        logits: Tensor,
+        features: Tensor,
+        mask: Tensor | None,
+        crops: int,
+        parts: Mapping[str, Tensor] | None = None,
+    ) -> Output:
+        """Return the output of `forward`.
+
+        Args:
+            logits: (B*C, T, 1), the scores of each crop before the sigmoid.
+            features: (B*C, T, d); values where masked do not matter.
+            mask: (B, T) bool or None, as in `forward`.
+            crops: C.
+            parts: See `Output`.
+        """
+        crop_scores = torch.sigmoid(at_least_float32(logits)).squeeze(2)  # (B*C, T)
+        return Output(
+            scores=self.average_crops(crop_scores, mask, crops),
+            features=hide(
+                unfold_crops(features, crops), None if mask is None else mask[:, None, :, None]
+            ),
+            mask=mask,
+            parts=parts or {},
+        )
+
+    def average_crops(self, values: Tensor, mask: Tensor | None, crops: int) -> Tensor:
+        """Return the mean over crops, (B*C, T) -> (B, T), 0 where `mask` (B, T) is False."""
+        return hide(unfold_crops(values, crops).mean(dim=1), mask)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A registered method.
+
+    Attributes:
+        config: The class of its configs.
+        build: Returns the untrained network; called as `build(input_dim, config)`.
+        summary: One line that describes the method.
+    """
+
+    config: type[TrainConfig]
+    build: Callable[[int, Any], MilModel]
+    summary: str
 
 
 def score_mlp(width: int, hidden: tuple[int, int], dropout: float) -> nn.Sequential:
-    """width -> hidden -> hidden -> 1, ReLU and dropout between: a snippet's score as a logit."""
+    """Return an MLP width -> hidden[0] -> hidden[1] -> 1 that gives a snippet's logit."""
     first, second = hidden
     return nn.Sequential(
         nn.Linear(width, first),
@@ -121,43 +172,43 @@ def score_mlp(width: int, hidden: tuple[int, int], dropout: float) -> nn.Sequent
 
 
 def abnormal_half(output: Output) -> tuple[Tensor, Tensor | None]:
-    """(B / 2, T) scores of a batch's abnormal videos, and their mask."""
+    """Return the scores (B / 2, T) of a batch's abnormal videos, and their mask."""
     mask = None if output.mask is None else output.mask.chunk(2)[1]
     return output.scores.chunk(2)[1], mask
 
 
 def unfold_crops(x: Tensor, crops: int) -> Tensor:
-    """(B*C, ...) -> (B, C, ...)."""
+    """Return x with the crops unfolded from the batch, (B*C, ...) -> (B, C, ...)."""
     return x.reshape(-1, crops, *x.shape[1:])
 
 
 def hide(x: Tensor, mask: Tensor | None) -> Tensor:
-    """`x` with zeros (whatever stood there, NaN too) where `mask`, broadcast to it, is False."""
+    """Return x with zeros (even instead of NaN) where `mask`, broadcast to it, is False."""
     return x if mask is None else x.masked_fill(~mask, 0.0)
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """What mixed precision left in a shorter type, where rounding would pile up."""
+    """Return x in float32 if it is in a shorter type, in which rounding errors would add up."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def lengths_of(output: Output) -> Tensor:
-    """(B,) int64: real snippets of each video."""
+    """Return the number of real snippets of each video, (B,) int64."""
     videos, snippets = output.scores.shape
     if output.mask is None:
         return torch.full((videos,), snippets, device=output.scores.device)
     return output.mask.sum(dim=1)
 
 
-# What features become before a network's first layer. Fitted once, on the training videos.
+# Input transforms (standardization, PCA), fitted once on the training videos.
 
-RESOLUTION = 1e-10  # of variances: below so much of the largest there is nothing but rounding
+RESOLUTION = 1e-10  # share of the largest variance below which a variance is rounding error
 
 
 class Standardise(nn.Module):
-    """x -> (x - mean) / std a feature dimension; the identity until `fit`.
+    """x -> (x - mean) / std of each feature dimension; the identity until `fit`.
 
-    Mean and std are buffers, so that a checkpoint carries them.
+    Mean and std are buffers, so that a checkpoint contains them.
     """
 
     mean: Tensor
@@ -169,19 +220,19 @@ class Standardise(nn.Module):
         self.register_buffer("std", torch.ones(width))
 
     def fit(self, mean: Tensor, std: Tensor) -> None:
-        """Take statistics, each (D,). A dimension that never varies (std 0) is only centred."""
+        """Set the statistics, each (D,). A constant dimension (std 0) is only centered."""
         self.mean.copy_(mean)
         self.std.copy_(torch.where(std > 0, std, torch.ones_like(std)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: (..., D), any float type; float16 becomes float32."""
+        """Return standardized features (..., D); float16 becomes float32."""
         return (x - self.mean) / self.std
 
 
 class Components(nn.Module):
-    """The leading principal components of standardised inputs, each of variance 1.
+    """The leading principal components of standardized inputs, each scaled to variance 1.
 
-    Rows are buffers, so that a checkpoint carries them; all zero until `fit`.
+    Their rows are a buffer, so that a checkpoint contains them; all zero until `fit`.
     """
 
     rows: Tensor
@@ -190,16 +241,17 @@ class Components(nn.Module):
         super().__init__()
         if count > width:
             raise InputError(
-                f"input.components = {count}: features have {width} numbers; at most so many"
+                f"input.components must be at most {width}, the number of features per snippet, "
+                f"got {count}"
             )
         self.register_buffer("rows", torch.zeros(count, width))
 
     def fit(self, covariance: Tensor) -> None:
-        """Take them from a covariance, (D, D) float64. A component of no variance gives zeros."""
+        """Set the rows from a covariance, (D, D) float64. Components of variance 0 give zeros."""
         count = len(self.rows)
         variances, vectors = torch.linalg.eigh(covariance)  # in ascending order
         variances, vectors = variances[-count:].flip(0), vectors[:, -count:].flip(1)
-        # An eigenvector's sign is the library's choice: make it ours.
+        # The sign of an eigenvector depends on the library: make the largest entry positive.
         largest = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True))
         scale = torch.where(
             variances > RESOLUTION * variances[0], variances.clamp(min=0).rsqrt(), 0.0
@@ -207,5 +259,5 @@ class Components(nn.Module):
         self.rows.copy_((vectors * largest.sign() * scale).T)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, D, T) -> (N, components, T)."""
+        """Return the components, (N, D, T) -> (N, components, T)."""
         return (x.transpose(1, 2) @ self.rows.T).transpose(1, 2)

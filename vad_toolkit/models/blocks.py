@@ -1,13 +1,13 @@
-"""A video that passes through a model in blocks of snippets, with what it has in one piece.
+"""Scoring of long videos in blocks of snippets, with the result of a single forward pass.
 
-A model's `forward` is the same for a block and for a whole video. What a snippet takes from its
-neighbours comes from no further than `reach`: a block is given so many more snippets on each side,
-and what comes out for those is left out. What is taken over all snippets of a video goes through
-`mean_product`, `attended_mean` or `every_snippet`. In a plain forward pass these see the snippets
-they are given; in `run_in_blocks` the first pass over the blocks gathers the first such value, each
-block's forward pass ending where it is asked for. In the second pass that value is known and the
-next one is gathered, and so on, until a pass reaches the model's end. With n such values a video is
-read n + 1 times, and nothing is kept but them.
+A model's `forward` is the same for a block and for a whole video. Local dependencies extend at most
+`reach` snippets: a block gets that many additional snippets on each side, and their results are
+dropped. Values over all snippets of a video are computed by `mean_product`, `attended_mean` or
+`every_snippet`, which in a plain forward pass use the snippets they get. In `run_in_blocks`, the
+first pass over the blocks accumulates the first such value, and each block's forward pass ends
+where the model asks for it. In the second pass that value is known and the next one is accumulated,
+and so on until a pass reaches the end of the model. With n such values a video is read n + 1 times,
+and only these values are kept in memory.
 """
 
 from __future__ import annotations
@@ -22,15 +22,12 @@ from torch import Tensor, nn
 
 
 def mean_product(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean of a_t b_t^T over the real snippets of a video.
+    """Return the mean (N, i, j) of a_t b_t^T over the real snippets of a video.
 
     Args:
         a: (N, i, T).
-        b: (N, j, T); one of the two is 0 where masked.
+        b: (N, j, T). One of a and b must be 0 where masked.
         mask: (N, 1, T) bool or None; None for a video in blocks.
-
-    Returns:
-        (N, i, j).
     """
     video = _in_blocks.get()
     if video is not None:
@@ -40,15 +37,12 @@ def mean_product(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def attended_mean(logits: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Means of a video's snippets, weighted by softmax(logits) over its real ones.
+    """Return means (N, i, j) of values over a video, weighted by softmax(logits).
 
     Args:
         logits: (N, i, T).
         values: (N, j, T).
         mask: (N, 1, T) bool or None; None for a video in blocks.
-
-    Returns:
-        (N, i, j).
     """
     video = _in_blocks.get()
     if video is not None:
@@ -59,17 +53,17 @@ def attended_mean(logits: Tensor, values: Tensor, mask: Tensor | None = None) ->
 
 
 def every_snippet(*rows: Tensor) -> tuple[Tensor, ...]:
-    """What stands in each of `rows`, (..., T, d), for all snippets of a video: keys and values."""
+    """Return each of `rows`, (..., T, d), for all snippets of a video, such as keys and values."""
     video = _in_blocks.get()
     return rows if video is None else video.every_snippet(rows)
 
 
 def reach(module: nn.Module) -> int:
-    """Snippets on each side that one snippet's output depends on, at most.
+    """Return how many snippets on each side the output for a snippet depends on, at most.
 
-    A module says it as an attribute `reach`, its children included; a convolution's is that of its
-    kernel. Else children are taken to follow one another, each used once, which is enough where
-    they lie side by side. What is taken over the whole video does not count.
+    A module can state it, for itself and its children, in an attribute `reach`; that of a
+    convolution follows from its kernel. Otherwise the children are assumed to run one after the
+    other, which is also enough if they run in parallel. Values over the whole video do not count.
     """
     stated = getattr(module, "reach", None)
     if isinstance(stated, int):
@@ -82,13 +76,13 @@ def reach(module: nn.Module) -> int:
 def run_in_blocks(
     forward: Callable[[int, int], Tensor], snippets: int, reach: int, block: int
 ) -> Tensor:
-    """The result of `forward` for a whole video, `block` snippets and their margins at a time.
+    """Return the result of `forward` for a whole video, computed in blocks.
 
     Args:
-        forward: gives (n,), a number a snippet, for the snippets [start, start + n) alone.
-        snippets: of the video.
-        reach: of the model in `forward`.
-        block: at least 1. A video that is not longer passes in one piece, once.
+        forward: Called as `forward(start, stop)`; returns a number for each of these snippets.
+        snippets: The number of snippets of the video.
+        reach: The reach of the model in `forward`.
+        block: Snippets per block, >= 1. A video that is not longer is passed once, as a whole.
 
     Returns:
         (snippets,).
@@ -114,19 +108,19 @@ def run_in_blocks(
 
 
 class _BlockEnds(Exception):
-    """Ends a block's forward pass at a value that is not known yet."""
+    """Signal that ends a block's forward pass at a value that is not known yet."""
 
 
 class _Video:
-    """What is known of a video that passes in blocks; values have the order they are asked for."""
+    """The values over a video that are known so far, in the order in which the model asks."""
 
     def __init__(self, snippets: int) -> None:
         self.snippets = snippets
         self.known: list[Any] = []
-        self.gathered: Any = None  # of the first value that is not known
-        self.asked = 0  # values, by the block in hand
-        self.start = 0  # of that block's own snippets
-        self.own = slice(None)  # where they stand among those that it was given
+        self.gathered: Any = None  # the part so far of the first value that is not known
+        self.asked = 0  # number of values that the current block has asked for
+        self.start = 0  # of the current block, without its margin
+        self.own = slice(None)  # the place of the block's own snippets among those it gets
 
     def begin(self, start: int, own: slice) -> None:
         self.asked, self.start, self.own = 0, start, own
@@ -144,7 +138,7 @@ class _Video:
         return mean
 
     def attended_mean(self, logits: Tensor, values: Tensor) -> Tensor:
-        """The sums are kept for the highest logit so far, so that none overflows."""
+        """Keep sums relative to the highest logit so far, so that they cannot overflow."""
 
         def add(sums: tuple[Tensor, Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor]:
             a, v = logits[..., self.own], values[..., self.own].transpose(1, 2)
@@ -175,7 +169,7 @@ class _Video:
         return whole
 
     def _value(self, add: Callable[[Any], Any]) -> Any:
-        """The value that is asked for; or add this block's part to it."""
+        """Return the next value if it is known; if not, add this block's part and end the block."""
         self.asked += 1
         if self.asked <= len(self.known):
             return self.known[self.asked - 1]

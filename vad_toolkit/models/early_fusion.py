@@ -1,4 +1,4 @@
-"""Which streams of a pack a head takes: RGB, flow, or both joined along D (early fusion)."""
+"""Selection of the modalities that a head takes: RGB, flow, or both joined (early fusion)."""
 
 from __future__ import annotations
 
@@ -20,26 +20,25 @@ NAMES: Mapping[Streams, tuple[str, ...]] = {
 
 
 def check_streams(pack: FeaturePack, streams: Streams) -> None:
-    """Raise PackError where the pack lacks a stream that `streams` names."""
+    """Check that a pack has the modalities. Raises PackError if one is missing."""
     for name in NAMES[streams]:
         if name not in pack.recipe.streams:
             raise PackError(
-                f"{pack.path} has no stream {name!r}, which data.streams={streams} takes; it has "
+                f"{pack.path} has no modality {name!r}, which data.streams={streams} needs; it has "
                 f"{', '.join(pack.recipe.streams)}"
             )
 
 
 def width(pack: FeaturePack, id: str, streams: Streams) -> int:
-    """D of a video, its streams joined."""
+    """Return D of a video, of the joined modalities."""
     return sum(pack.shape(id, name)[2] for name in NAMES[streams])
 
 
 @dataclass(frozen=True)
 class PackFeatures:
-    """The features of a video that a head takes, read from an open pack where they are sliced.
+    """The features of a video that a head takes, read from an open pack when they are sliced.
 
-    `features[start:stop, crops]` is (n, c, D) float16 and raises PackCorrupt where it cannot be
-    read.
+    `features[start:stop, crops]` is (n, c, D) float16. It raises PackCorrupt if it cannot be read.
     """
 
     pack: FeaturePack
@@ -48,7 +47,7 @@ class PackFeatures:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(N, C, D), streams joined."""
+        """(N, C, D), of the joined modalities."""
         snippets, crops, _ = self.pack.shape(self.id, NAMES[self.streams][0])
         return snippets, crops, width(self.pack, self.id, self.streams)
 
@@ -62,6 +61,6 @@ class PackFeatures:
 
 
 def join(features: Mapping[str, NDArray[np.float16]], streams: Streams) -> NDArray[np.float16]:
-    """(N, C, D) a stream -> (N, C, sum of D), RGB first; no copy for one stream."""
+    """Return the modalities, each (N, C, D), joined along D, RGB first. One alone is not copied."""
     arrays = [features[name] for name in NAMES[streams]]
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=2)

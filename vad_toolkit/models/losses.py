@@ -1,7 +1,7 @@
-"""Choice of the top-K snippets and the loss terms that methods share.
+"""Selection of the top-K snippets, and loss terms that several methods use.
 
 MIL, smoothness and sparsity follow RTFM (Tian et al., ICCV 2021), the ranking hinge Sultani et al.
-(CVPR 2018). A mask is (B, T) bool, True for real snippets; None: all are real.
+(CVPR 2018). A mask is (B, T) bool, True for real snippets; None if all are real.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ EPSILON = 1e-6
 def top_selection(
     values: Tensor, divisor: int, mask: Tensor | None = None, more: int = 0
 ) -> Tensor:
-    """Which snippets are a video's top K, as weights (B, T): 1 / K on them, 0 elsewhere.
+    """Return weights (B, T) that select each video's top K: 1 / K for these snippets, else 0.
 
-    K = max(1, L // divisor + more), at most L, for a video of L real snippets. A weighted sum over
-    T is then the mean over the set, also where K differs in a batch. The choice passes no gradient.
+    A weighted sum over T is the mean over the top K, also if K differs within a batch. The
+    selection passes no gradient.
+
+    Args:
+        values: (B, T), by which snippets are ranked.
+        divisor: K = max(1, L // divisor + more), at most L, for a video of L real snippets.
+        mask: (B, T) bool or None.
+        more: See `divisor`.
     """
     values = values.detach()
     videos, snippets = values.shape
@@ -35,35 +41,35 @@ def top_selection(
 
 
 def video_scores(scores: Tensor, divisor: int, mask: Tensor | None = None) -> Tensor:
-    """(B, T) snippet scores -> (B,): the mean of each video's top K."""
+    """Return the mean (B,) of each video's top-K snippet scores (B, T)."""
     return (scores * top_selection(scores, divisor, mask)).sum(dim=1)
 
 
 def pair_labels(scores: Tensor) -> Tensor:
-    """(B,) labels of a batch of pairs, 0 for its first half (normal) and 1 for its second."""
+    """Return the labels (B,) of a batch of pairs: 0 (normal) in the first half, 1 in the second."""
     if scores.shape[0] % 2:
-        raise ValueError(f"a batch of pairs is even (given: {scores.shape[0]} videos)")
+        raise ValueError(f"a batch of pairs must be even, got {scores.shape[0]} videos")
     labels = torch.zeros(scores.shape[0], dtype=scores.dtype, device=scores.device)
     labels[scores.shape[0] // 2 :] = 1
     return labels
 
 
 def mil(scores: Tensor, selection: Tensor) -> Tensor:
-    """Binary cross-entropy between the mean score of each video's top K and its label."""
+    """Return the binary cross-entropy of each video's mean top-K score against its label."""
     return cross_entropy((scores * selection).sum(dim=1), pair_labels(scores))
 
 
 def cross_entropy(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """Mean binary cross-entropy of (B,) probabilities, kept EPSILON away from 0 and 1.
+    """Return the mean binary cross-entropy of probabilities (B,), kept EPSILON away from 0 and 1.
 
-    Unlike torch's, it lets NaN through, so that the training loop can say which batch it came from.
+    Unlike torch's it passes NaN through, so that the training loop can name the batch.
     """
     p = probabilities.clamp(EPSILON, 1 - EPSILON)
     return -(labels * p.log() + (1 - labels) * (1 - p).log()).mean()
 
 
 def smoothness(scores: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Sum of (s_{t+1} - s_t)^2 inside each video; never across the border of two videos."""
+    """Return the sum of (s_{t+1} - s_t)^2 within the videos of scores (B, T)."""
     change = scores[:, 1:] - scores[:, :-1]
     if mask is not None:
         change = change.masked_fill(~mask[:, 1:], 0.0)
@@ -71,6 +77,6 @@ def smoothness(scores: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def ranking(scores: Tensor, margin: float) -> Tensor:
-    """Mean over all pairs in the batch of max(0, margin - max abnormal + max normal)."""
+    """Return the mean over all pairs of the batch of max(0, margin - max abnormal + max normal)."""
     normal, abnormal = scores.amax(dim=1).chunk(2)
     return torch.relu(margin - abnormal[None, :] + normal[:, None]).mean()

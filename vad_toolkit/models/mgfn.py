@@ -1,9 +1,9 @@
 """MGFN, magnitude-contrastive glance-and-focus network: Chen et al., AAAI 2023.
 
-Written from the paper (sections 3.1 to 3.4): features with their magnitude beside them, glance
-blocks that attend over the whole video, focus blocks that look at neighbours, and a contrastive
-loss on the top magnitudes. Sizes that the paper leaves open are those of the authors' 28,652,773
-parameters (D = 2048).
+Written from the paper (sections 3.1 to 3.4): features with their magnitude as an additional input,
+glance blocks that attend over the whole video, focus blocks that look at neighbors, and a
+contrastive loss on the top magnitudes. Sizes that the paper leaves open are chosen to give the
+authors' 28,652,773 parameters (D = 2048).
 """
 
 from __future__ import annotations
@@ -12,31 +12,30 @@ from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import (
-    BeforeValidator,
-    Field,
-)
+from pydantic import Field
 from torch import Tensor, nn
 
-from vad_toolkit.models.base import MilModel, Output, at_least_float32, hide, unfold_crops
+from vad_toolkit.core.settings import Settings
+from vad_toolkit.models.base import Method, MilModel, Output, hide
 from vad_toolkit.models.config import (
+    AsTuple,
     DataConfig,
     LossWeight,
-    MethodConfig,
     MethodLosses,
     OptimiserConfig,
+    Pairs,
     Probability,
-    Strict,
     TrainConfig,
     Width,
-    _to_tuple,
 )
 from vad_toolkit.models.losses import mil, smoothness, top_selection
 from vad_toolkit.models.temporal import TimeBatchNorm, attend, split_heads
 
+Depth = Annotated[int, Field(ge=1, le=64)]
+
 
 class Mgfn(MilModel):
-    """Tokens and magnitude, three stages of blocks, a norm, one score a snippet."""
+    """Tokens and magnitude, three stages of blocks, a norm, and a score per snippet."""
 
     weighted_terms = ("contrast", "smoothness", "sparsity")
     config: MgfnConfig
@@ -60,7 +59,7 @@ class Mgfn(MilModel):
         self.select_dropout = nn.Dropout(head.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
-        """Score every snippet; see `MilModel.forward`. `features`: what the score is made of."""
+        """Score every snippet; see `MilModel.forward`. `features` enter the last layer."""
         crops = x.shape[1]
         x, in_batch = self.prepare(x, mask)  # (N, D, T), N = B * C
         size = x.norm(dim=1, keepdim=True)  # (N, 1, T)
@@ -71,16 +70,10 @@ class Mgfn(MilModel):
                 h = hide(self.widen[number - 1](h), in_batch)
             h = stage(h, in_batch)
         features = self.norm(h.transpose(1, 2))  # (N, T, w)
-        crop_scores = torch.sigmoid(at_least_float32(self.score(features))).squeeze(2)  # (N, T)
-        features = hide(features, None if in_batch is None else in_batch.transpose(1, 2))
-        return Output(
-            scores=self.average_crops(crop_scores, mask, crops),  # (B, T)
-            features=unfold_crops(features, crops),  # (B, C, T, w)
-            mask=mask,
-        )
+        return self.output(self.score(features), features, mask, crops)
 
     def losses(self, output: Output) -> dict[str, Tensor]:
-        """mil, contrast, smoothness and sparsity of a batch of pairs."""
+        """Return mil, contrast, smoothness and sparsity of a batch of pairs."""
         losses = self.config.losses
         magnitudes = output.features.norm(dim=3).mean(dim=1)  # (B, T)
         chance = self.select_dropout(torch.ones_like(magnitudes))
@@ -95,17 +88,17 @@ class Mgfn(MilModel):
 
 
 class Stage(nn.ModuleList):
-    """Blocks one after another."""
+    """A sequence of blocks."""
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(N, w, T) -> (N, w, T)."""
+        """Return (N, w, T) for x (N, w, T)."""
         for block in self:
             x = block(x, mask)
         return x
 
 
 class Block(nn.Module):
-    """x + conv(x), x + relation(x), x + MLP(x): the shape that both kinds of block share."""
+    """Residual block: x + conv(x), x + relation(x), x + MLP(x), with one of two relations."""
 
     def __init__(self, relation: nn.Module, width: int) -> None:
         super().__init__()
@@ -119,7 +112,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """x: (N, w, T), 0 where masked -> (N, w, T), 0 where masked."""
+        """Return (N, w, T) for x (N, w, T), both 0 where masked."""
         x = hide(x + self.near(x), mask)
         x = hide(x + self.relation(x, mask), mask)
         return hide(x + self.mlp(x), mask)
@@ -137,7 +130,7 @@ class Glance(nn.Module):
         self.out = nn.Conv1d(inner, width, 1)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(N, w, T) -> (N, w, T)."""
+        """Return (N, w, T) for x (N, w, T), which must be 0 where masked."""
         inputs = self.project(self.norm(x)).transpose(1, 2).chunk(3, dim=2)  # each (N, T, inner)
         q, k, v = (split_heads(t, self.heads) for t in inputs)
         result: Tensor = self.out(attend(q, k, v, mask).transpose(2, 3).flatten(1, 2))
@@ -145,7 +138,7 @@ class Glance(nn.Module):
 
 
 class Focus(nn.Module):
-    """Self-attentional convolution: a head weighs a snippet's neighbours by one learned kernel."""
+    """Self-attentional convolution: each head weights neighbors by one learned kernel."""
 
     KERNEL = 5
 
@@ -160,7 +153,7 @@ class Focus(nn.Module):
         self.out = nn.Conv1d(inner, width, 1)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(N, w, T) -> (N, w, T)."""
+        """Return (N, w, T) for x (N, w, T), which must be 0 where masked."""
         value = hide(self.value(hide(self.norm(x, mask), mask)), mask)  # (N, inner, T)
         kernel = self.weigh.weight.repeat_interleave(self.head_width, dim=0)  # (inner, 1, 5)
         assert self.weigh.bias is not None
@@ -174,20 +167,21 @@ class ChannelNorm(nn.LayerNorm):
     """LayerNorm over the channels of (N, w, T)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, w, T) -> (N, w, T)."""
+        """Return (N, w, T) for x (N, w, T)."""
         return super().forward(x.transpose(1, 2)).transpose(1, 2)
 
 
 def magnitude_contrast(features: Tensor, selection: Tensor, margin: float) -> Tensor:
-    """Contrast of magnitudes: alike inside each kind, `margin` apart between them.
+    """Return the contrast loss: magnitudes alike within each label, `margin` apart between labels.
 
-    A video's magnitude is the mean L1 norm of its top K, each crop for itself. Squared differences
-    inside a kind are averaged over all its pairs, and max(0, margin - difference)^2 over all pairs
-    of the two kinds; the second counts a thousandth, as in the authors' setting.
+    The magnitude of a video and crop is the mean L1 norm of the top K. Squared differences within a
+    label are averaged over all its pairs, and max(0, margin - difference)^2 over all pairs of a
+    normal and an abnormal video; the second has weight 0.001, as in the authors' setting.
 
     Args:
-        features: (2b, C, T, w), normals first.
+        features: (2b, C, T, w), normal videos first.
         selection: (2b, T), weights 1 / K on each video's top K.
+        margin: Distance between normal and abnormal magnitudes from which the loss is 0.
     """
     size = (features.abs().sum(dim=3) * selection[:, None]).sum(dim=2)  # (2b, C)
     normal, abnormal = size.chunk(2)  # (b, C)
@@ -196,22 +190,22 @@ def magnitude_contrast(features: Tensor, selection: Tensor, margin: float) -> Te
     return alike + 0.001 * apart
 
 
-class MgfnHead(Strict):
+class MgfnHead(Settings):
     """Widths and depths of the three stages: a glance stage, then two focus stages."""
 
-    widths: Annotated[tuple[Width, Width, Width], BeforeValidator(_to_tuple)] = (64, 128, 1024)
-    depths: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=64)], ...],
-        Field(min_length=3, max_length=3),
-        BeforeValidator(_to_tuple),
-    ] = (3, 3, 2)
+    VERSION_1 = frozenset({"widths", "depths", "head_width", "magnitude_share", "dropout"})
+
+    widths: Annotated[tuple[Width, Width, Width], AsTuple] = (64, 128, 1024)
+    depths: Annotated[tuple[Depth, Depth, Depth], AsTuple] = (3, 3, 2)
     head_width: Width = 64
-    magnitude_share: LossWeight = 0.1  # of the magnitude beside the features
+    magnitude_share: LossWeight = 0.1  # of the magnitude that is added to the features
     dropout: Probability = 0.7  # of the snippets that can be chosen
 
 
 class MgfnLosses(MethodLosses):
     """Weights of the terms beside MIL (weight 1)."""
+
+    VERSION_1 = MethodLosses.VERSION_1 | {"contrast", "margin", "smoothness", "sparsity"}
 
     contrast: LossWeight = 1e-3
     margin: Annotated[float, Field(ge=0, le=1e6)] = 200.0
@@ -219,19 +213,19 @@ class MgfnLosses(MethodLosses):
     sparsity: LossWeight = 8e-3
 
 
-class MgfnConfig(MethodConfig):
-    """Magnitude-contrastive glance-and-focus network (Chen et al., AAAI 2023)."""
+class MgfnConfig(TrainConfig):
+    """Chen et al. (AAAI 2023): Adam at 0.001, 16 + 16 videos, 32 segments of raw features."""
 
     method: Literal["mgfn"] = "mgfn"
     head: MgfnHead = MgfnHead()
     losses: MgfnLosses = MgfnLosses()
-
-
-class MgfnTraining(MgfnConfig, TrainConfig):
-    """Chen et al. (AAAI 2023): Adam at 0.001, 16 + 16 videos, 32 segments of raw features."""
-
-    pairs: Annotated[int, Field(ge=1, le=65_536)] = 16
+    pairs: Pairs = 16
     optimiser: OptimiserConfig = OptimiserConfig(
         learning_rate=1e-3, weight_decay=5e-4, clip_norm=0.0
     )
     data: DataConfig = DataConfig(standardise=False)
+
+
+METHOD = Method(
+    MgfnConfig, Mgfn, "magnitude-contrastive glance-and-focus network, Chen et al. (AAAI 2023)"
+)

@@ -1,46 +1,97 @@
-"""The methods there are, by name. A new one is a config, a `MilModel` and a line here."""
+"""Registry of the methods, and the function that builds their networks.
+
+To add a method to the toolkit, write one module with a `METHOD` and add its line to `METHODS`; from
+outside, call `register_method` in a plugin (docs/model.md). Listing the names imports no torch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from vad_toolkit.models.base import MilModel
-from vad_toolkit.models.clav_como.model import ClavComo
-from vad_toolkit.models.clav_como.options import ClavComoConfig, ClavComoTraining
-from vad_toolkit.models.config import ModelConfig, TrainConfig
-from vad_toolkit.models.mgfn import Mgfn, MgfnConfig, MgfnTraining
-from vad_toolkit.models.rtfm import Rtfm, RtfmConfig, RtfmTraining
-from vad_toolkit.models.sultani import Sultani, SultaniConfig, SultaniTraining
-from vad_toolkit.models.ur_dmu import UrDmu, UrDmuConfig, UrDmuTraining
+from vad_toolkit.core.registry import Registry
+from vad_toolkit.errors import InputError
+from vad_toolkit.models.config import TrainConfig
 
-_BUILDERS: Mapping[type[ModelConfig], Callable[[int, Any], MilModel]] = {
-    ClavComoConfig: ClavComo,
-    SultaniConfig: Sultani,
-    RtfmConfig: Rtfm,
-    UrDmuConfig: UrDmu,
-    MgfnConfig: Mgfn,
-}
-METHODS = tuple(str(config.model_fields["method"].default) for config in _BUILDERS)
+if TYPE_CHECKING:
+    from vad_toolkit.models.base import Method, MilModel
+
+METHODS: Registry[Method] = Registry(
+    "method",
+    {
+        "clav-como": "vad_toolkit.models.clav_como.model:METHOD",
+        "sultani": "vad_toolkit.models.sultani:METHOD",
+        "rtfm": "vad_toolkit.models.rtfm:METHOD",
+        "ur-dmu": "vad_toolkit.models.ur_dmu:METHOD",
+        "mgfn": "vad_toolkit.models.mgfn:METHOD",
+    },
+)
 
 
-def build_model(config: ModelConfig, input_dim: int) -> MilModel:
-    """The network of `config.method`, freshly initialised from torch's random state.
+def register_method(
+    name: str,
+    *,
+    config: type[TrainConfig],
+    build: Callable[[int, Any], MilModel],
+    summary: str = "",
+) -> None:
+    """Register a method, so that configs, training, evaluation and prediction know it by name.
 
     Args:
-        config: a method's own config (a training config is one too).
-        input_dim: D, the width of a feature.
+        name: The method's name, which is also the name of its default config.
+        config: The class of its configs. Every field needs a default, that of `method` is `name`.
+        build: Returns the untrained network; called as `build(input_dim, config)`. The class of the
+            network itself will do.
+        summary: One line that describes the method.
+
+    Raises:
+        InputError: If another module has registered the name, or `config` is of another method.
     """
-    for kind, build in _BUILDERS.items():
-        if isinstance(config, kind):
-            return build(input_dim, config)
-    raise TypeError(f"no method for {type(config).__name__}; methods are {', '.join(METHODS)}")
+    from vad_toolkit.models.base import Method
+
+    default = config.model_fields["method"].default
+    if default != name:
+        raise InputError(
+            f"method {name!r}: {config.__name__}.method must have the default {name!r}, "
+            f"got {default!r}"
+        )
+    METHODS.register(name, Method(config, build, summary))
 
 
-METHOD_CONFIGS: Mapping[str, type[TrainConfig]] = {
-    "clav-como": ClavComoTraining,
-    "sultani": SultaniTraining,
-    "rtfm": RtfmTraining,
-    "ur-dmu": UrDmuTraining,
-    "mgfn": MgfnTraining,
-}
+def list_methods() -> list[str]:
+    """Return the names of the methods, built in and from plugins.
+
+    Example:
+        >>> list_methods()
+        ['clav-como', 'sultani', 'rtfm', 'ur-dmu', 'mgfn']
+    """
+    return list(METHODS)
+
+
+def method_of(config: TrainConfig) -> Method:
+    """Return the method that `config` belongs to.
+
+    Raises:
+        InputError: If `config.method` is not registered, or is registered with another class of
+            configs: a class derived from a method's config is not a config of that method.
+    """
+    method = METHODS[config.method]
+    if type(config) is not method.config:
+        raise InputError(
+            f"method {config.method!r} takes a {method.config.__name__}, got a "
+            f"{type(config).__name__}; register a method of your own for it (register_method)"
+        )
+    return method
+
+
+def build_model(config: TrainConfig, input_dim: int) -> MilModel:
+    """Return the untrained network of a config, initialized from torch's random state.
+
+    Args:
+        config: The config of a registered method.
+        input_dim: D, the number of features per snippet.
+
+    Raises:
+        InputError: If the config is not one of a registered method.
+    """
+    return method_of(config).build(input_dim, config)

@@ -1,9 +1,9 @@
 """RTFM, robust temporal feature magnitude learning: Tian et al., ICCV 2021.
 
 Written from the paper (sections 3.1 to 3.3): a multi-scale temporal network of a pyramid of dilated
-convolutions and a non-local block; magnitudes of the features choose the top K, and are driven
-apart by a margin. Where the paper leaves a size open it is the one of the authors' 24,718,849
-parameters (D = 2048).
+convolutions and a non-local block. The magnitudes of the features choose the top K, and the loss
+drives them apart by a margin. Sizes that the paper leaves open are chosen to give the authors'
+24,718,849 parameters (D = 2048).
 """
 
 from __future__ import annotations
@@ -11,33 +11,28 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import torch
-from pydantic import (
-    BeforeValidator,
-    Field,
-)
+from pydantic import Field
 from torch import Tensor, nn
 
+from vad_toolkit.core.settings import Settings
 from vad_toolkit.models.base import (
+    Method,
     MilModel,
     Output,
     abnormal_half,
-    at_least_float32,
     hide,
     score_mlp,
-    unfold_crops,
 )
 from vad_toolkit.models.blocks import mean_product
 from vad_toolkit.models.config import (
     DataConfig,
     LossWeight,
-    MethodConfig,
     MethodLosses,
     OptimiserConfig,
     Probability,
-    Strict,
     TrainConfig,
     Width,
-    _to_tuple,
+    WidthPair,
 )
 from vad_toolkit.models.losses import mil, smoothness, top_selection
 from vad_toolkit.models.temporal import TimeBatchNorm
@@ -46,7 +41,7 @@ DILATIONS = (1, 2, 4)
 
 
 class Rtfm(MilModel):
-    """X + multi-scale(X), then D -> 512 -> 128 -> 1 a snippet."""
+    """Features X + multi-scale(X), then an MLP D -> 512 -> 128 -> 1 on each snippet."""
 
     weighted_terms = ("magnitude", "smoothness", "sparsity")
     config: RtfmConfig
@@ -65,22 +60,17 @@ class Rtfm(MilModel):
                     nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
-        """Score every snippet; see `MilModel.forward`. `features`: what magnitudes are taken of."""
+        """Score every snippet; see `MilModel.forward`. Magnitudes are the norms of `features`."""
         crops = x.shape[1]
         x, in_batch = self.prepare(x, mask)  # (N, D, T), N = B * C
         features = self.dropout(hide(x + self.scales(x, in_batch), in_batch)).transpose(1, 2)
-        crop_scores = torch.sigmoid(at_least_float32(self.score(features))).squeeze(2)  # (N, T)
-        return Output(
-            scores=self.average_crops(crop_scores, mask, crops),  # (B, T)
-            features=unfold_crops(features, crops),  # (B, C, T, D)
-            mask=mask,
-        )
+        return self.output(self.score(features), features, mask, crops)
 
     def losses(self, output: Output) -> dict[str, Tensor]:
-        """mil, magnitude, smoothness and sparsity of a batch of pairs."""
+        """Return mil, magnitude, smoothness and sparsity of a batch of pairs."""
         losses = self.config.losses
         magnitudes = output.features.norm(dim=3).mean(dim=1)  # (B, T)
-        # In training a share of the snippets cannot be chosen, so that the same few are not always.
+        # Dropout excludes a share of the snippets, so that not always the same few are chosen.
         chance = self.select_dropout(torch.ones_like(magnitudes))
         selection = top_selection(magnitudes * chance, losses.top_divisor, output.mask)
         abnormal, abnormal_mask = abnormal_half(output)
@@ -93,7 +83,7 @@ class Rtfm(MilModel):
 
 
 class MultiScale(nn.Module):
-    """Three dilated convolutions and a non-local block side by side, mixed back to D channels."""
+    """Three parallel dilated convolutions and a non-local block, mixed back to D channels."""
 
     def __init__(self, input_dim: int, width: int) -> None:
         super().__init__()
@@ -109,7 +99,7 @@ class MultiScale(nn.Module):
         self.norm = TimeBatchNorm(input_dim)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """x: (N, D, T), 0 where masked -> (N, D, T)."""
+        """Return (N, D, T) for x (N, D, T), which must be 0 where masked."""
         views = [
             norm(torch.relu(conv(x)), mask)
             for conv, norm in zip(self.pyramid, self.pyramid_norms, strict=True)
@@ -121,10 +111,10 @@ class MultiScale(nn.Module):
 
 
 class NonLocal(nn.Module):
-    """Z = X + BN(W(theta (phi^T g) / T)): every snippet takes from all, by dot products.
+    """Non-local block Z = X + BN(W(theta (phi^T g) / T)), attention by dot products.
 
-    Without a softmax the product can be taken from the right, so that time and memory are linear in
-    T. The last norm's weight is zero at the start: the block begins as the identity.
+    Without a softmax the product can be evaluated from the right, so that time and memory are
+    linear in T. The last norm's weight is zero at initialization: the block starts as the identity.
     """
 
     def __init__(self, width: int) -> None:
@@ -138,7 +128,7 @@ class NonLocal(nn.Module):
         nn.init.zeros_(self.norm.weight)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """x: (N, d, T), 0 where masked -> (N, d, T)."""
+        """Return (N, d, T) for x (N, d, T), which must be 0 where masked."""
         phi = hide(self.phi(x), mask)  # (N, d / 2, T)
         taken = mean_product(self.g(x), phi, mask)  # (N, d / 2, d / 2)
         mixed: Tensor = self.norm(self.out(taken @ self.theta(x)), mask)
@@ -146,12 +136,12 @@ class NonLocal(nn.Module):
 
 
 def magnitude_separation(features: Tensor, selection: Tensor, margin: float) -> Tensor:
-    """Mean over pairs and crops of (|margin - |top abnormal|| + |top normal|)^2.
+    """Return the mean over pairs and crops of (|margin - |top abnormal|| + |top normal|)^2.
 
     Args:
-        features: (2b, C, T, D), normals first.
-        selection: (2b, T), weights 1 / K on each video's top K; the mean feature over them counts.
-        margin: that abnormal magnitudes are drawn to; normal ones are drawn to 0.
+        features: (2b, C, T, D), normal videos first.
+        selection: (2b, T), weights 1 / K on each video's top K, whose mean feature is used.
+        margin: Target of the abnormal magnitudes; the target of normal ones is 0.
     """
     top = torch.einsum("nctd,nt->ncd", features, selection).norm(dim=2)  # (2b, C)
     normal, abnormal = top.chunk(2)
@@ -159,16 +149,20 @@ def magnitude_separation(features: Tensor, selection: Tensor, margin: float) -> 
     return loss
 
 
-class RtfmHead(Strict):
+class RtfmHead(Settings):
     """Widths of the multi-scale temporal network and the score MLP."""
+
+    VERSION_1 = frozenset({"width", "dropout", "score_hidden"})
 
     width: Width = 512  # of each scale
     dropout: Probability = 0.7
-    score_hidden: Annotated[tuple[Width, Width], BeforeValidator(_to_tuple)] = (512, 128)
+    score_hidden: WidthPair = (512, 128)
 
 
 class RtfmLosses(MethodLosses):
     """Weights of the terms beside MIL (weight 1)."""
+
+    VERSION_1 = MethodLosses.VERSION_1 | {"magnitude", "margin", "smoothness", "sparsity"}
 
     magnitude: LossWeight = 1e-4
     margin: Annotated[float, Field(ge=0, le=1e6)] = 100.0
@@ -176,16 +170,14 @@ class RtfmLosses(MethodLosses):
     sparsity: LossWeight = 8e-3
 
 
-class RtfmConfig(MethodConfig):
-    """Robust temporal feature magnitude learning (Tian et al., ICCV 2021)."""
+class RtfmConfig(TrainConfig):
+    """Tian et al. (ICCV 2021): Adam at 0.001, 32 + 32 videos, 32 segments of raw features."""
 
     method: Literal["rtfm"] = "rtfm"
     head: RtfmHead = RtfmHead()
     losses: RtfmLosses = RtfmLosses()
-
-
-class RtfmTraining(RtfmConfig, TrainConfig):
-    """Tian et al. (ICCV 2021): Adam at 0.001, 32 + 32 videos, 32 segments of raw features."""
-
     optimiser: OptimiserConfig = OptimiserConfig(clip_norm=0.0)
     data: DataConfig = DataConfig(standardise=False)
+
+
+METHOD = Method(RtfmConfig, Rtfm, "temporal feature magnitude learning, Tian et al. (ICCV 2021)")

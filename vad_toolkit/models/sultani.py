@@ -1,44 +1,32 @@
-"""The multiple-instance ranking head of Sultani et al., CVPR 2018.
+"""Multiple-instance ranking head of Sultani et al., CVPR 2018.
 
-"Real-World Anomaly Detection in Surveillance Videos": written from the paper (sections 3.2 and
-4.1), not from its code. The paper's input is C3D fc6.
+Written from the paper "Real-World Anomaly Detection in Surveillance Videos" (sections 3.2 and 4.1),
+not from its code. The paper's input is C3D fc6.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import torch
-from pydantic import (
-    BeforeValidator,
-    Field,
-)
+from pydantic import Field
 from torch import Tensor, nn
 
-from vad_toolkit.models.base import (
-    MilModel,
-    Output,
-    abnormal_half,
-    at_least_float32,
-    hide,
-    unfold_crops,
-)
+from vad_toolkit.core.settings import Settings
+from vad_toolkit.models.base import Method, MilModel, Output, abnormal_half
 from vad_toolkit.models.config import (
     LossWeight,
-    MethodConfig,
     MethodLosses,
     OptimiserConfig,
+    Pairs,
     Probability,
-    Strict,
     TrainConfig,
-    Width,
-    _to_tuple,
+    WidthPair,
 )
 from vad_toolkit.models.losses import ranking, smoothness
 
 
 class Sultani(MilModel):
-    """D -> 512 -> 32 -> 1 on each snippet alone: ReLU after the first layer, sigmoid at the end."""
+    """An MLP D -> 512 -> 32 -> 1 on each snippet alone: ReLU after the first layer only."""
 
     main_term = "ranking"
     weighted_terms = ("smoothness", "sparsity")
@@ -59,20 +47,14 @@ class Sultani(MilModel):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
-        """Score every snippet; see `MilModel.forward`. `features`: the first hidden layer."""
+        """Score every snippet; see `MilModel.forward`. `features` is the first hidden layer."""
         crops = x.shape[1]
-        x, in_batch = self.prepare(x, mask)  # (N, D, T), N = B * C
+        x, _ = self.prepare(x, mask)  # (N, D, T), N = B * C
         hidden = self.embed(x.transpose(1, 2))  # (N, T, 512)
-        crop_scores = torch.sigmoid(at_least_float32(self.score(hidden))).squeeze(2)  # (N, T)
-        features = hide(hidden, None if in_batch is None else in_batch.transpose(1, 2))
-        return Output(
-            scores=self.average_crops(crop_scores, mask, crops),  # (B, T)
-            features=unfold_crops(features, crops),  # (B, C, T, 512)
-            mask=mask,
-        )
+        return self.output(self.score(hidden), hidden, mask, crops)
 
     def losses(self, output: Output) -> dict[str, Tensor]:
-        """ranking, smoothness and sparsity, each the mean over the pairs of a batch."""
+        """Return ranking, smoothness and sparsity, each the mean over the pairs of a batch."""
         abnormal, abnormal_mask = abnormal_half(output)
         return {
             "ranking": ranking(output.scores, self.config.losses.margin),
@@ -81,36 +63,38 @@ class Sultani(MilModel):
         }
 
 
-class SultaniHead(Strict):
+class SultaniHead(Settings):
     """Widths of the ranking head: D -> hidden[0] -> hidden[1] -> 1."""
 
-    hidden: Annotated[tuple[Width, Width], BeforeValidator(_to_tuple)] = (512, 32)
+    VERSION_1 = frozenset({"hidden", "dropout"})
+
+    hidden: WidthPair = (512, 32)
     dropout: Probability = 0.6
 
 
 class SultaniLosses(MethodLosses):
     """Weights of the terms beside the ranking hinge (weight 1): the paper's two lambdas.
 
-    `top_divisor` is only for the score of a whole video in validation.
+    `top_divisor` only matters for the score of a whole video in validation.
     """
+
+    VERSION_1 = MethodLosses.VERSION_1 | {"margin", "smoothness", "sparsity"}
 
     margin: Annotated[float, Field(ge=0, le=1)] = 1.0
     smoothness: LossWeight = 8e-5
     sparsity: LossWeight = 8e-5
 
 
-class SultaniConfig(MethodConfig):
-    """The multiple-instance ranking head of Sultani et al. (CVPR 2018)."""
+class SultaniConfig(TrainConfig):
+    """Sultani et al. (CVPR 2018): Adagrad at 0.001, batches of 30 + 30 videos, 32 segments."""
 
     method: Literal["sultani"] = "sultani"
     head: SultaniHead = SultaniHead()
     losses: SultaniLosses = SultaniLosses()
-
-
-class SultaniTraining(SultaniConfig, TrainConfig):
-    """Sultani et al. (CVPR 2018): Adagrad at 0.001, batches of 30 + 30, 32 segments."""
-
-    pairs: Annotated[int, Field(ge=1, le=65_536)] = 30
+    pairs: Pairs = 30
     optimiser: OptimiserConfig = OptimiserConfig(
         name="adagrad", learning_rate=1e-3, weight_decay=1e-3, clip_norm=0.0
     )
+
+
+METHOD = Method(SultaniConfig, Sultani, "multiple-instance ranking, Sultani et al. (CVPR 2018)")

@@ -1,4 +1,4 @@
-"""Layers over time that leave masked snippets out, shared by the methods."""
+"""Layers over time that ignore masked snippets, shared by the methods."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from torch import Tensor, nn
 from vad_toolkit.models.base import at_least_float32, hide
 from vad_toolkit.models.blocks import every_snippet
 
-MATRIX_SNIPPETS = 256  # up to here one T x T matrix is quicker than a long convolution
+MATRIX_SNIPPETS = 256  # up to this length a T x T matrix is faster than a long convolution
 
 
 class TimeBatchNorm(nn.BatchNorm1d):
-    """BatchNorm over videos and snippets that leaves masked snippets out of its statistics."""
+    """BatchNorm over videos and snippets whose statistics ignore masked snippets."""
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """x: (N, d, T); mask: (N, 1, T) bool or None. Masked places of the result mean nothing."""
+        """Return (N, d, T) for x (N, d, T); ignore values where mask (N, 1, T) is False."""
         if mask is None or not self.training:
             return super().forward(x)
         x = at_least_float32(x)
         weight = mask.to(x.dtype)
         count = weight.sum().clamp(min=1)
         mean = (x * weight).sum(dim=(0, 2)) / count  # (d,)
-        centred = (x - mean[:, None]) * weight
-        variance = centred.square().sum(dim=(0, 2)) / count
+        centered = (x - mean[:, None]) * weight
+        variance = centered.square().sum(dim=(0, 2)) / count
         self._track(mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return centred * scale[:, None] + self.bias[:, None]
+        return centered * scale[:, None] + self.bias[:, None]
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor) -> None:
@@ -41,7 +41,7 @@ class TimeBatchNorm(nn.BatchNorm1d):
 
 
 def window_mean(x: Tensor, window: int, mask: Tensor | None) -> Tensor:
-    """Mean of x (N, d, T), 0 where masked, over the real snippets of a window around each."""
+    """Return the mean of x (N, d, T), 0 where masked, over the real snippets of each window."""
     if mask is None:
         return F.avg_pool1d(x, window, stride=1, padding=window // 2, count_include_pad=False)
     share = F.avg_pool1d(mask.to(x.dtype), window, stride=1, padding=window // 2)  # (N, 1, T)
@@ -50,13 +50,14 @@ def window_mean(x: Tensor, window: int, mask: Tensor | None) -> Tensor:
 
 
 def distance_mean(x: Tensor, scale: float, mask: Tensor | None) -> Tensor:
-    """Mean of x over all snippets, weighted by exp(-|i - j| / scale): near ones count most.
+    """Return the mean over all snippets j, weighted by exp(-|i - j| / scale), for each snippet i.
 
-    Long videos take a window in which the weight falls below a float32's resolution, so that time
-    and memory are linear in T.
+    For long videos the mean is over a window outside of which weights are below the resolution of
+    float32, so that time and memory are linear in T.
 
     Args:
         x: (N, d, T), 0 where masked.
+        scale: Snippets over which the weight falls by a factor e.
         mask: (N, 1, T) bool or None.
     """
     snippets = x.shape[2]
@@ -74,19 +75,20 @@ def distance_mean(x: Tensor, scale: float, mask: Tensor | None) -> Tensor:
 
 
 def distance_reach(scale: float) -> int:
-    """Snippets to each side that `distance_mean` looks at; beyond, the weight is under 4e-8."""
+    """Return the snippets on each side that `distance_mean` uses; others weigh less than 4e-8."""
     return int(17 * scale) + 1
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """softmax(q k^T / sqrt(d)) v over real snippets.
+    """Return softmax(q k^T / sqrt(d)) v over real snippets, (N, heads, T, d).
+
+    Memory is linear in T if torch has a fused kernel.
 
     Args:
-        q, k, v: (N, heads, T, d).
+        q: Queries, (N, heads, T, d).
+        k: Keys, likewise.
+        v: Values, likewise.
         mask: (N, 1, T) bool or None.
-
-    Returns:
-        (N, heads, T, d). Memory is linear in T where torch has a fused kernel.
     """
     k, v = every_snippet(k, v)
     keys = None if mask is None else mask[:, None]  # (N, 1, 1, T)
@@ -94,10 +96,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
-    """(N, T, heads * d) -> (N, heads, T, d)."""
+    """Return x with the heads as a dimension, (N, T, heads * d) -> (N, heads, T, d)."""
     return x.reshape(*x.shape[:2], heads, -1).transpose(1, 2)
 
 
 def keep_real(x: Tensor, mask: Tensor | None) -> Tensor:
-    """x: (N, T, d) with zeros where `mask` (N, 1, T) is False."""
+    """Return x (N, T, d) with zeros where `mask` (N, 1, T) is False."""
     return hide(x, None if mask is None else mask.transpose(1, 2))

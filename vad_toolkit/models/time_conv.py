@@ -1,6 +1,7 @@
-"""Convolutions over time with fewer multiplications: Winograd's minimal filtering, F(2, 3).
+"""Convolutions over time, on a CPU with Winograd's minimal filtering F(2, 3).
 
-Each of its four products is one matrix product over all videos, tiles and channels.
+It needs fewer multiplications; each of its four products is one matrix product over all videos,
+tiles and channels.
 """
 
 from __future__ import annotations
@@ -14,14 +15,19 @@ from torch.autograd.function import once_differentiable
 
 from vad_toolkit.core import winograd
 
-LEAST_INPUTS, LEAST_OUTPUTS = 128, 256  # below, the sums cost more than the products they save
+LEAST_INPUTS, LEAST_OUTPUTS = 128, 256  # with fewer the sums cost more than the products save
 
 
 def time_conv(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """As `conv1d` with "same" padding: (N, d, T), (o, d, k) with odd k, (o,) -> (N, o, T).
+    """Return the convolution of x with "same" padding, like `torch.nn.functional.conv1d`.
 
-    Quickest for an `x` that is a view of (N, T, d); the result is one of (N, T, o). On a CPU wide
-    filters of three taps take the way with fewer multiplications.
+    Args:
+        x: (N, d, T), ideally a view of (N, T, d).
+        weight: (o, d, k) with odd k.
+        bias: (o,) or None.
+
+    Returns:
+        (N, o, T), a view of (N, T, o).
     """
     outputs, inputs, taps = weight.shape
     if taps == 1:
@@ -38,7 +44,7 @@ def time_conv(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def minimal_filtering(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """(N, T, d), (o, d, 3), (o,) or None -> (N, T, o)."""
+    """Return the convolution (N, T, o) of x (N, T, d), weight (o, d, 3) and bias (o,) or None."""
     snippets = x.shape[1]
     if snippets % 2:
         x = F.pad(x, (0, 0, 0, 1))
@@ -47,7 +53,7 @@ def minimal_filtering(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 class _MinimalFiltering(torch.autograd.Function):
-    """For an even T."""
+    """Minimal filtering for an even T, with its gradient."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -83,7 +89,7 @@ class _MinimalFiltering(torch.autograd.Function):
 
 
 def _untile(v: Tensor, shape: torch.Size) -> Tensor:
-    """The gradient of `winograd.tiles`."""
+    """Return the gradient of `winograd.tiles`."""
     videos, snippets, width = shape
     v = v.view(4, videos, snippets // 2, width)
     x = v.new_empty(shape)
@@ -96,6 +102,6 @@ def _untile(v: Tensor, shape: torch.Size) -> Tensor:
 
 
 def _unfilter(u: Tensor) -> Tensor:
-    """The gradient of `winograd.filters`."""
+    """Return the gradient of `winograd.filters`."""
     both = (u[1] + u[2]) / 2
     return torch.stack([u[0] + both, (u[1] - u[2]) / 2, both + u[3]], dim=2)

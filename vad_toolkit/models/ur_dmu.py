@@ -1,9 +1,9 @@
 """UR-DMU, dual memory units with uncertainty regulation: Zhou et al., AAAI 2023.
 
-Written from the paper (section 3): a transformer with a global and a local attention side by side,
-two memories of prototypes, one for normal and one for abnormal snippets, and normal features drawn
-from a learned Gaussian. Sizes that the paper leaves open are those of the authors' 8,065,793
-parameters (D = 2048).
+Written from the paper (section 3): a transformer with global and local attention in parallel, two
+memories of prototypes, one for normal and one for abnormal snippets, and normal features that are
+drawn from a learned Gaussian. Sizes that the paper leaves open are chosen to give the authors'
+8,065,793 parameters (D = 2048).
 """
 
 from __future__ import annotations
@@ -13,20 +13,18 @@ from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import (
-    Field,
-)
+from pydantic import Field
 from torch import Tensor, nn
 
-from vad_toolkit.models.base import MilModel, Output, at_least_float32, hide, unfold_crops
+from vad_toolkit.core.settings import Settings
+from vad_toolkit.models.base import Method, MilModel, Output, hide, unfold_crops
 from vad_toolkit.models.config import (
     DataConfig,
     LossWeight,
-    MethodConfig,
     MethodLosses,
     OptimiserConfig,
+    Pairs,
     Probability,
-    Strict,
     TopDivisor,
     TrainConfig,
     Width,
@@ -46,9 +44,10 @@ LOCAL_SCALE = math.e  # of the local attention's exp(-|i - j| / e)
 
 
 class UrDmu(MilModel):
-    """Embedding, transformer, dual memory, 2 d -> 128 -> 1 a snippet.
+    """Embedding, transformer, dual memory, and an MLP 2 d -> 128 -> 1 on each snippet.
 
-    In training a forward pass takes pairs, since the normal half is drawn from its Gaussian.
+    In training a batch must consist of pairs: the features of its first half are drawn from the
+    Gaussian of normal videos.
     """
 
     weighted_terms = ("memory", "triplet", "kl", "distance")
@@ -70,7 +69,7 @@ class UrDmu(MilModel):
         )
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
-        """Score every snippet; see `MilModel.forward`. `features`: the transformer's output."""
+        """Score every snippet; see `MilModel.forward`. `features` is the transformer's output."""
         crops = x.shape[1]
         x, in_batch = self.prepare(x, mask)  # (N, D, T), N = B * C
         h = keep_real(torch.relu(self.embed(x)).transpose(1, 2), in_batch)  # (N, T, d)
@@ -79,31 +78,24 @@ class UrDmu(MilModel):
         to_normal, normal = self.normal_memory(h)  # (N, T), (N, T, d)
         to_abnormal, abnormal = self.abnormal_memory(h)
         normal_mean, abnormal_mean = self.mean(normal), self.mean(abnormal)
-        normal_drawn, log_variance = normal_mean, None
+        normal_drawn = normal_mean
+        parts: dict[str, Tensor] = {}
         if self.training:
             half = len(h) // 2
             log_variance = self.log_variance(normal[:half])
             noise = torch.randn_like(log_variance) * torch.exp(0.5 * log_variance)
             normal_drawn = torch.cat([normal_mean[:half] + noise, normal_mean[half:]])
+            half_mask = None if in_batch is None else in_batch[:half]
+            parts = {
+                "to_normal": self.average_crops(to_normal, mask, crops),  # (B, T)
+                "to_abnormal": self.average_crops(to_abnormal, mask, crops),
+                "kl": gaussian_distance(normal_mean[:half], log_variance, half_mask),
+                **self._distances(
+                    h, to_normal, to_abnormal, normal_drawn, abnormal_mean, in_batch, crops
+                ),
+            }
         joined = torch.cat([h, normal_drawn + abnormal_mean], dim=2)  # (N, T, 2 d)
-        crop_scores = torch.sigmoid(at_least_float32(self.score(joined))).squeeze(2)  # (N, T)
-        output = Output(
-            scores=self.average_crops(crop_scores, mask, crops),  # (B, T)
-            features=unfold_crops(h, crops),  # (B, C, T, d)
-            mask=mask,
-        )
-        if log_variance is None:
-            return output
-        half_mask = None if in_batch is None else in_batch[: len(log_variance)]
-        distances = self._distances(
-            h, to_normal, to_abnormal, normal_drawn, abnormal_mean, in_batch, crops
-        )
-        parts = {
-            "to_normal": self.average_crops(to_normal, mask, crops),  # (B, T)
-            "to_abnormal": self.average_crops(to_abnormal, mask, crops),
-            "kl": gaussian_distance(normal_mean[: len(log_variance)], log_variance, half_mask),
-        }
-        return Output(output.scores, output.features, mask, parts | distances)
+        return self.output(self.score(joined), h, mask, crops, parts)
 
     def _distances(
         self,
@@ -115,7 +107,7 @@ class UrDmu(MilModel):
         mask: Tensor | None,
         crops: int,
     ) -> dict[str, Tensor]:
-        """The triplet and the distance term: both compare means over top snippets of each video."""
+        """Return the triplet and the distance term, which compare means over top snippets."""
         rows = None if mask is None else mask[:, 0]  # (N, T)
         like_normal = top_selection(to_normal, self.top_divisor, rows, more=1)
         like_abnormal = top_selection(to_abnormal, self.top_divisor, rows, more=1)
@@ -142,7 +134,7 @@ class UrDmu(MilModel):
         }
 
     def losses(self, output: Output) -> dict[str, Tensor]:
-        """mil, the four terms of the memories, triplet, kl and distance of a batch of pairs."""
+        """Return mil, memory (the sum of four), triplet, kl and distance of a batch of pairs."""
         parts, mask = output.parts, output.mask
         selection = top_selection(output.scores, self.top_divisor, mask, more=1)
         labels = pair_labels(output.scores)
@@ -161,14 +153,17 @@ class UrDmu(MilModel):
         }
 
     def _top_snippets(self, values: Tensor, mask: Tensor | None) -> Tensor:
-        """Cross-entropy of the mean over each video's top K, which has to be 1."""
+        """Return the cross-entropy of the mean over each video's top K against 1."""
         selection = top_selection(values, self.top_divisor, mask, more=1)
         means = (values * selection).sum(dim=1)
         return cross_entropy(means, torch.ones_like(means))
 
 
 class Layer(nn.Module):
-    """x + attention(norm(x)), then x + MLP(norm(x)). The attention is global and local at once."""
+    """Transformer layer: x + attention(norm(x)), then x + MLP(norm(x)).
+
+    The attention is global and, weighted by distance, local.
+    """
 
     def __init__(self, head: UrDmuHead) -> None:
         super().__init__()
@@ -188,7 +183,7 @@ class Layer(nn.Module):
         )
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """x: (N, T, d); mask: (N, 1, T) or None."""
+        """Return (N, T, d) for x (N, T, d) and a mask (N, 1, T) or None."""
         q, k, v, near = self.project(self.norm(x)).chunk(4, dim=2)  # each (N, T, heads * width)
         q, k, v = (split_heads(t, self.heads) for t in (q, k, v))
         everywhere = attend(q, k, v, mask)  # (N, heads, T, width)
@@ -201,7 +196,10 @@ class Layer(nn.Module):
 
 
 class Memory(nn.Module):
-    """Prototypes M: S = sigmoid(X M^T / sqrt(d)); a snippet's score is the mean of its top S."""
+    """Prototypes M, compared by S = sigmoid(X M^T / sqrt(d)).
+
+    The score of a snippet is the mean of its highest values of S.
+    """
 
     def __init__(self, slots: int, width: int) -> None:
         super().__init__()
@@ -210,30 +208,37 @@ class Memory(nn.Module):
         self.slots = nn.Parameter(torch.empty(slots, width).uniform_(-bound, bound))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x: (N, T, d) -> scores (N, T) in [0, 1], S M (N, T, d)."""
+        """Return scores (N, T) in [0, 1] and S M (N, T, d) for x (N, T, d)."""
         fit = torch.sigmoid(x @ self.slots.T / math.sqrt(x.shape[2]))  # (N, T, slots)
         return fit.topk(self.top, dim=2).values.mean(dim=2), fit @ self.slots
 
 
 def all_snippets(values: Tensor, target: float, mask: Tensor | None) -> Tensor:
-    """Mean cross-entropy of all real snippets (B, T) against one target."""
+    """Return the mean cross-entropy of all real snippets (B, T) against one target."""
     chosen = values.flatten() if mask is None else values[mask]
     return cross_entropy(chosen, torch.full_like(chosen, target))
 
 
 def gaussian_distance(mean: Tensor, log_variance: Tensor, mask: Tensor | None) -> Tensor:
-    """KL of N(mean, variance) from N(0, 1): summed over snippets, mean over the rest.
+    """Return the KL divergence of N(mean, variance) from N(0, 1).
+
+    It is summed over snippets, and averaged over N and d.
 
     Args:
-        mean, log_variance: (N, T, d).
+        mean: (N, T, d).
+        log_variance: (N, T, d).
         mask: (N, 1, T) or None.
     """
     kl = -0.5 * (1 + log_variance - mean.square() - log_variance.exp())
     return keep_real(kl, mask).sum(dim=1).mean()
 
 
-class UrDmuHead(Strict):
+class UrDmuHead(Settings):
     """Widths of the transformer, the memories and the score MLP."""
+
+    VERSION_1 = frozenset(
+        {"width", "layers", "heads", "head_width", "memory", "dropout", "score_hidden"}
+    )
 
     width: Width = 512
     layers: Annotated[int, Field(ge=1, le=64)] = 2
@@ -247,6 +252,8 @@ class UrDmuHead(Strict):
 class UrDmuLosses(MethodLosses):
     """Weights of the terms beside MIL (weight 1)."""
 
+    VERSION_1 = MethodLosses.VERSION_1 | {"memory", "triplet", "kl", "distance"}
+
     memory: LossWeight = 0.1
     triplet: LossWeight = 0.1
     kl: LossWeight = 1e-3
@@ -254,19 +261,19 @@ class UrDmuLosses(MethodLosses):
     top_divisor: TopDivisor = 16
 
 
-class UrDmuConfig(MethodConfig):
-    """Dual memory units with uncertainty regulation (Zhou et al., AAAI 2023)."""
+class UrDmuConfig(TrainConfig):
+    """Zhou et al. (AAAI 2023): Adam at 0.0001, 64 + 64 videos, 200 segments of raw features."""
 
     method: Literal["ur-dmu"] = "ur-dmu"
     head: UrDmuHead = UrDmuHead()
     losses: UrDmuLosses = UrDmuLosses()
-
-
-class UrDmuTraining(UrDmuConfig, TrainConfig):
-    """Zhou et al. (AAAI 2023): Adam at 0.0001, 64 + 64 videos, 200 segments of raw features."""
-
-    pairs: Annotated[int, Field(ge=1, le=65_536)] = 64
+    pairs: Pairs = 64
     optimiser: OptimiserConfig = OptimiserConfig(
         learning_rate=1e-4, weight_decay=5e-5, clip_norm=0.0
     )
     data: DataConfig = DataConfig(segments=200, standardise=False)
+
+
+METHOD = Method(
+    UrDmuConfig, UrDmu, "dual memory units with uncertainty regulation, Zhou et al. (AAAI 2023)"
+)

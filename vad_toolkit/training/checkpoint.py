@@ -1,13 +1,14 @@
-"""Checkpoints: one safetensors file with weights, input statistics and all that using them needs.
+"""Checkpoints: one safetensors file with the weights and all that is needed to use them.
 
-The header's metadata holds, under one key, the JSON of `CheckpointInfo`; a copy of it stands beside
-the file for people (`best.safetensors`, `best.json`). No time, host or path enters, so that equal
-training gives equal bytes. Nothing is unpickled.
+The header's metadata holds the JSON of `CheckpointInfo` under one key; a copy lies next to the file
+for people (`best.safetensors`, `best.json`). Times, host names and paths are not stored, so that
+equal training gives equal bytes. Nothing is unpickled.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,32 +16,40 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 import vad_toolkit
 from vad_toolkit.core.files import atomic_path, canonical_json, write_json
+from vad_toolkit.core.registry import load_plugin
+from vad_toolkit.core.settings import Settings, describe_error
 from vad_toolkit.errors import InputError, VadError, WeightsError
 from vad_toolkit.models.base import MilModel
 from vad_toolkit.models.config import TrainConfig
-from vad_toolkit.models.registry import build_model
+from vad_toolkit.models.registry import METHODS, build_model
 from vad_toolkit.recipes.recipe import AnyRecipe, Sha256, parse_recipe
 from vad_toolkit.training.load_config import parse_config
 
 FORMAT: Literal["vad-checkpoint"] = "vad-checkpoint"
 FORMAT_VERSION: Literal[1] = 1
-METADATA_KEY = "vad"  # one key: the order of several in a safetensors header is not fixed
+METADATA_KEY = "vad"  # only one, because safetensors does not fix the order of several keys
 BEST = "best.safetensors"
 LAST = "last.safetensors"
 SEED_FOLDER = re.compile(r"seed-(0|[1-9][0-9]*)")
+# Modules only: a .py file that a checkpoint names must not be run.
+PLUGIN_MODULE = r"^(?!.*\.py$)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
 
 
-class CheckpointInfo(BaseModel):
-    """What a checkpoint says of itself, as stored."""
+class CheckpointInfo(Settings):
+    """The metadata of a checkpoint, as stored."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+    VERSION_1 = frozenset(
+        {"format", "format_version", "method", "config", "input_dim", "recipe", "recipe_sha256"}
+        | {"pack_sha256", "manifest_sha256", "step", "seed", "metric", "validation_loss"}
+        | {"versions"}
+    )
 
     format: Literal["vad-checkpoint"] = FORMAT
     format_version: Literal[1] = FORMAT_VERSION
@@ -56,11 +65,12 @@ class CheckpointInfo(BaseModel):
     metric: float | None  # video-level ROC-AUC on the validation videos; None without validation
     validation_loss: float | None
     versions: dict[str, str]
+    plugin: str | None = None  # the module that registered the method; None if it is built in
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model, ready to score, and where it comes from."""
+    """A trained model that is ready to score, and its origin."""
 
     path: Path
     method: str
@@ -74,7 +84,7 @@ class Checkpoint:
     seed: int
     metric: float | None  # video-level ROC-AUC on the validation videos; None without validation
     versions: Mapping[str, str]
-    model: MilModel  # on the device asked for, in evaluation mode, without gradients
+    model: MilModel  # on the requested device, in evaluation mode, without gradients
 
 
 def describe_checkpoint(
@@ -89,12 +99,12 @@ def describe_checkpoint(
     metric: float | None,
     validation_loss: float | None,
 ) -> CheckpointInfo:
-    """What `save_checkpoint` stores beside the weights."""
+    """Return the metadata that `save_checkpoint` stores next to the weights."""
     return CheckpointInfo(
         method=config.method,
-        config=config.model_dump(mode="json"),
+        config=config.canonical_fields(),
         input_dim=input_dim,
-        recipe=recipe.model_dump(mode="json"),
+        recipe=json.loads(recipe.canonical_json()),
         recipe_sha256=recipe.sha256,
         pack_sha256=pack_sha256,
         manifest_sha256=manifest_sha256,
@@ -103,14 +113,15 @@ def describe_checkpoint(
         metric=metric,
         validation_loss=validation_loss,
         versions={"vad-toolkit": vad_toolkit.__version__, "torch": torch.__version__},
+        plugin=METHODS.plugin_of(config.method),
     )
 
 
 def save_checkpoint(path: Path, model: MilModel, info: CheckpointInfo) -> None:
-    """Write `path` (.safetensors) and the same name with .json, each whole or not at all.
+    """Write `path` (.safetensors) and the .json file next to it, each completely or not at all.
 
     Raises:
-        VadError: a weight is not finite; nothing is written.
+        VadError: If a weight is not finite; nothing is written then.
     """
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
@@ -121,35 +132,39 @@ def save_checkpoint(path: Path, model: MilModel, info: CheckpointInfo) -> None:
                 f"step {info.step}: the weights {name} are not finite; lower "
                 "optimiser.learning_rate"
             )
-    stored = info.model_dump(mode="json")
+    metadata = {METADATA_KEY: info.canonical_json()}
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata={METADATA_KEY: canonical_json(stored)}))
-    write_json(path.with_suffix(".json"), stored)
+        temporary.write_bytes(save(tensors, metadata=metadata))
+    write_json(path.with_suffix(".json"), info.canonical_fields())
 
 
 def write_description(path: Path) -> None:
-    """Write the .json beside checkpoint `path` anew, from what the checkpoint says of itself."""
+    """Write the .json file next to checkpoint `path` again, from the checkpoint's metadata."""
     info, _ = _read(path)
-    write_json(path.with_suffix(".json"), info.model_dump(mode="json"))
+    write_json(path.with_suffix(".json"), info.canonical_fields())
 
 
-def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
+def load_checkpoint(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Checkpoint:
     """Load a .safetensors file, or the best step of a run folder.
 
+    If the method is not registered, the plugin that the checkpoint names is imported.
+
     Raises:
-        InputError: there is no such checkpoint, or it is no checkpoint of this toolkit and version.
-        WeightsError: it is damaged, or its tensors do not fit its config.
+        InputError: If there is no such checkpoint, it is not a checkpoint of this toolkit, or it
+            needs a newer version or a missing plugin.
+        WeightsError: If it is damaged, or its tensors do not fit its config.
     """
-    path = Path(path)
-    file = _find_file(path)
+    file = _find_file(Path(path))
     info, tensors = _read(file)
+    _need_method(file, info)
+    written_by = info.versions.get("vad-toolkit")
     try:
-        config = parse_config(info.config)
-        recipe = parse_recipe(canonical_json(info.recipe))
+        config = parse_config(info.config, written_by)
+        recipe = parse_recipe(canonical_json(info.recipe), written_by)
     except InputError as error:
-        raise InputError(f"{file} was made by another version: {error}") from error
+        raise InputError(f"{file}: {error}") from error
     if info.method != config.method or info.recipe_sha256 != recipe.sha256:
-        raise WeightsError(f"{file} is damaged: its method or recipe is not the one it names")
+        raise WeightsError(f"{file} is damaged: its method or recipe differs from its metadata")
     return Checkpoint(
         path=file,
         method=info.method,
@@ -168,10 +183,10 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> Checkpoin
 
 
 def initial_model(checkpoint: Checkpoint) -> MilModel:
-    """The network as its training began: drawn again from the run's seed, on the CPU.
+    """Return the network as it was before training, initialized again from the run's seed.
 
-    With the checkpoint's input statistics, in evaluation mode, without gradients. It is the very
-    one where torch's version is (`versions`).
+    It has the checkpoint's input statistics, and is on the CPU, in evaluation mode, without
+    gradients. It is identical if the version of torch is (`versions`).
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(checkpoint.seed)
@@ -182,11 +197,11 @@ def initial_model(checkpoint: Checkpoint) -> MilModel:
     return model.eval().requires_grad_(False)
 
 
-def find_runs(path: Path) -> list[Path]:
-    """The runs at `path`: itself (run folder or checkpoint file), or its seed-* folders in order.
+def find_runs(path: str | os.PathLike[str]) -> list[Path]:
+    """Return `path` if it is a run folder or a checkpoint, or else its seed-* folders in order.
 
     Raises:
-        InputError: there are none.
+        InputError: If there are none.
     """
     path = Path(path)
     if path.is_file() or (path / BEST).is_file():
@@ -194,7 +209,7 @@ def find_runs(path: Path) -> list[Path]:
     seeds = _seed_folders(path)
     if not seeds:
         raise InputError(
-            f"no run at {str(path)!r}: it has neither {BEST} nor seed-* folders with one"
+            f"no run at {str(path)!r}: it must hold {BEST}, or seed-* folders that do (vad train)"
         )
     return seeds
 
@@ -212,12 +227,12 @@ def _find_file(path: Path) -> Path:
     if path.is_file():
         return path
     if not path.is_dir():
-        raise InputError(f"no checkpoint {str(path)!r}: give a .safetensors file or a run folder")
+        raise InputError(f"no checkpoint {str(path)!r}; give a .safetensors file or a run folder")
     if (path / BEST).is_file():
         return path / BEST
     seeds = _seed_folders(path)
     if seeds:
-        raise InputError(f"{path} holds runs of {len(seeds)} seeds: name one, as in {seeds[0]}")
+        raise InputError(f"{path} holds runs of {len(seeds)} seeds; name one, as in {seeds[0]}")
     raise InputError(f"{path} is not a run: it has no {BEST}")
 
 
@@ -226,7 +241,7 @@ def _read(file: Path) -> tuple[CheckpointInfo, dict[str, Tensor]]:
         with safe_open(file, framework="pt", device="cpu") as stored:
             text = (stored.metadata() or {}).get(METADATA_KEY)
             if text is None:
-                raise InputError(f"{file} is no checkpoint of this toolkit: train one by vad train")
+                raise InputError(f"{file} is not a checkpoint of this toolkit (see vad train)")
             info = _parse_info(file, text)
             return info, {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
@@ -239,24 +254,42 @@ def _parse_info(file: Path, text: str) -> CheckpointInfo:
         stored = json.loads(text)
         kind, version = stored["format"], stored["format_version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{file} is damaged: its description cannot be read") from error
+        raise WeightsError(f"{file} is damaged: its metadata cannot be read") from error
     if kind != FORMAT or version != FORMAT_VERSION:
         raise InputError(
-            f"{file} has format {kind!r} version {version!r}: this version reads "
+            f"{file} has format {kind!r} version {version!r}; this version of vad-toolkit reads "
             f"{FORMAT!r} version {FORMAT_VERSION}"
         )
     try:
         return CheckpointInfo.model_validate(stored)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise WeightsError(f"{file} is damaged: {where}: {first['msg']}") from error
+        versions = stored.get("versions")
+        written_by = versions.get("vad-toolkit") if isinstance(versions, dict) else None
+        problem = describe_error(error, CheckpointInfo, "metadata field", written_by)
+        raise WeightsError(f"{file} cannot be used: {problem}") from error
+
+
+def _need_method(file: Path, info: CheckpointInfo) -> None:
+    """Import the plugin of the checkpoint's method, if the method is not registered."""
+    if info.method in METHODS or info.plugin is None:
+        return  # an unknown method without a plugin is an error of its config
+    missing: InputError | None = None
+    if re.fullmatch(PLUGIN_MODULE, info.plugin):
+        try:
+            load_plugin(info.plugin)
+        except InputError as error:
+            missing = error
+    if info.method not in METHODS:
+        raise InputError(
+            f"{file} needs method {info.method!r} from plugin {info.plugin!r}: install it or give "
+            f"--plugin {info.plugin}"
+        ) from missing
 
 
 def _assemble(
     file: Path, config: TrainConfig, input_dim: int, tensors: Mapping[str, Tensor]
 ) -> MilModel:
-    """The model around the stored tensors; on the meta device first, so that sizes cost nothing."""
+    """Build the model around the stored tensors, on the meta device to save time and memory."""
     with torch.device("meta"):
         model = build_model(config, input_dim)
     expected = model.state_dict()
@@ -264,14 +297,14 @@ def _assemble(
         if name not in tensors:
             raise WeightsError(f"{file} does not fit its config: {name} is missing")
         if name not in expected:
-            raise WeightsError(f"{file} does not fit its config: {name} has no place in the model")
+            raise WeightsError(f"{file} does not fit its config: the model has no {name}")
         found, wanted = tensors[name], expected[name]
         if found.shape != wanted.shape or found.dtype != wanted.dtype:
             raise WeightsError(
-                f"{file} does not fit its config: {name} is {found.dtype} {tuple(found.shape)}, "
-                f"should be {wanted.dtype} {tuple(wanted.shape)}"
+                f"{file} does not fit its config: {name} must be {wanted.dtype} "
+                f"{tuple(wanted.shape)}, got {found.dtype} {tuple(found.shape)}"
             )
         if not torch.isfinite(found).all():
-            raise WeightsError(f"{file}: {name} holds values that are not finite")
+            raise WeightsError(f"{file} is damaged: {name} has values that are not finite")
     model.load_state_dict(tensors, assign=True)
     return model.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""The training videos: a pack's features as segments, and a manifest's labels."""
+"""The training set: a pack's features as segments, and a manifest's labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from vad_toolkit.core.array_cache import cached_array
 from vad_toolkit.core.files import canonical_json, sha256_text
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
-from vad_toolkit.datasets.manifest import Entry, Manifest, read_manifest
+from vad_toolkit.datasets.manifest import Entry, Manifest
 from vad_toolkit.errors import ManifestError
 from vad_toolkit.fit import pack_problems
 from vad_toolkit.models.config import DataConfig
@@ -25,16 +25,27 @@ from vad_toolkit.models.early_fusion import check_streams, join, width
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.recipes.recipe import AnyRecipe
 
-CACHE_FROM_BYTES = 256 << 20  # of features: fewer are read again faster than a file is worth
-CACHE_VERSION = 1  # of how segments are made
+CACHE_FROM_BYTES = 256 << 20  # of features; fewer are read again quickly enough
+CACHE_VERSION = 1  # of the algorithm that computes segments
+DEVICE_SHARE = 0.7  # of a GPU's free memory that the training set may fill
 
 
 @dataclass(frozen=True)
 class TrainingSource:
-    """A manifest and a pack that fit; no feature has been read.
+    """A manifest and a pack that fit; no features have been read yet.
 
-    labels: (V,) int64, 0 normal, 1 abnormal, in the manifest's order.
-    lengths: (V,) int64, segments of each video.
+    Attributes:
+        pack: The pack's file.
+        config: The config's section on data.
+        entries: The manifest's videos, in its order.
+        labels: (V,) int64, 0 normal, 1 abnormal.
+        lengths: (V,) int64, segments of each video.
+        crops: C.
+        width: D, of all modalities together.
+        recipe: The pack's recipe.
+        pack_sha256: The digest of the pack's content.
+        manifest_sha256: The digest of the manifest.
+        feature_bytes: The size of these videos' features in the pack.
     """
 
     pack: Path
@@ -43,25 +54,25 @@ class TrainingSource:
     labels: Tensor
     lengths: Tensor
     crops: int
-    width: int  # D
+    width: int
     recipe: AnyRecipe
     pack_sha256: str
     manifest_sha256: str
-    feature_bytes: int  # in the pack
+    feature_bytes: int
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the segments."""
+        """Type of the segments."""
         return np.dtype(self.config.storage)
 
     @property
     def is_large(self) -> bool:
-        """Whether segments are kept in a file, to be made once."""
+        """Whether segments are computed once and kept in a cache file."""
         return self.feature_bytes >= CACHE_FROM_BYTES
 
     @property
     def cache_key(self) -> str:
-        """A name for everything that decides the segments."""
+        """Digest of everything that decides the segments."""
         parts = {
             "version": CACHE_VERSION,
             "pack": self.pack_sha256,
@@ -75,54 +86,59 @@ class TrainingSource:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """All videos of a training manifest, in its order. `mapped`: they lie in a mapped file."""
+    """All videos of a training manifest, in its order; `mapped` if they lie in a mapped file."""
 
     source: TrainingSource
     videos: VideoTensors
     mapped: bool
 
 
-def open_training_source(pack: Path, manifest: Path, config: DataConfig) -> TrainingSource:
+def open_training_source(pack: Path, manifest: Manifest, config: DataConfig) -> TrainingSource:
     """Check that manifest and pack fit, without reading features.
 
     Raises:
-        ManifestError: the manifest cannot be read, has no normal or no abnormal video, or does not
-            fit the pack.
-        PackError: the pack cannot be used, or lacks a stream.
+        ManifestError: If the manifest has no normal or no abnormal videos, or does not fit the
+            pack.
+        PackError: If the pack is damaged or lacks a modality.
     """
-    listed = read_manifest(manifest)
-    for label, videos in (("normal", listed.normal), ("abnormal", listed.abnormal)):
+    name = manifest.path or manifest.dataset
+    for label, videos in (("normal", manifest.normal), ("abnormal", manifest.abnormal)):
         if not videos:
-            raise ManifestError(f"{manifest} holds no {label} videos: training needs both kinds")
+            raise ManifestError(f"{name} has no {label} videos; training needs both labels")
     with FeaturePack.open(pack) as opened:
         check_streams(opened, config.streams)
-        _check(listed, manifest, opened)
-        snippets = [opened.shape(entry.id)[0] for entry in listed]
-        first = listed.entries[0].id
+        problems = pack_problems(manifest, opened, needs_events=False)
+        if problems:
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            raise ManifestError(f"{name} does not fit {pack}: {problems[0]}{more}")
+        snippets = [opened.shape(entry.id)[0] for entry in manifest]
+        first = manifest.entries[0].id
         crops, numbers = opened.shape(first)[1], width(opened, first, config.streams)
         return TrainingSource(
-            pack=Path(pack),
+            pack=pack,
             config=config,
-            entries=listed.entries,
-            labels=torch.tensor([entry.label for entry in listed]),
+            entries=manifest.entries,
+            labels=torch.tensor([entry.label for entry in manifest]),
             lengths=torch.tensor(
-                snippets if config.segments == "all" else [config.segments] * len(listed)
+                snippets if config.segments == "all" else [config.segments] * len(manifest)
             ),
             crops=crops,
             width=numbers,
             recipe=opened.recipe,
             pack_sha256=opened.content_sha256,
-            manifest_sha256=listed.sha256,
+            manifest_sha256=manifest.sha256,
             feature_bytes=2 * sum(snippets) * crops * numbers,
         )
 
 
 def read_training_set(source: TrainingSource, progress: ProgressCallback = silent) -> TrainingSet:
-    """Every video once, its digest compared; or, for a large set, the file made the first time.
+    """Read the segments of every video, with a check of its digest; or map their cache file.
+
+    The segments of a large set are written to a cache file the first time.
 
     Raises:
-        PackError: a video is damaged; names it.
-        VadError: the file cannot be written.
+        PackError: If a video is damaged; the message names it.
+        VadError: If the cache file cannot be written.
     """
     size = int(source.lengths.sum()) * source.crops * source.width
 
@@ -141,24 +157,10 @@ def read_training_set(source: TrainingSource, progress: ProgressCallback = silen
     return TrainingSet(source, videos, mapped=source.is_large)
 
 
-def load_training_set(
-    pack: Path, manifest: Path, config: DataConfig, progress: ProgressCallback = silent
-) -> TrainingSet:
-    """`open_training_source`, then `read_training_set`."""
-    return read_training_set(open_training_source(pack, manifest, config), progress)
-
-
-def _check(listed: Manifest, path: Path, pack: FeaturePack) -> None:
-    problems = pack_problems(listed, pack, needs_events=False)
-    if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise ManifestError(f"{path} does not fit {pack.path}: {problems[0]}{more}")
-
-
 def _read(
     source: TrainingSource, progress: ProgressCallback
 ) -> Iterator[NDArray[np.floating[Any]]]:
-    """(C, L, D) of each video, L segments of it."""
+    """Yield each video as (C, L, D), with L segments."""
     count = len(source.entries)
     with FeaturePack.open(source.pack) as pack:
         for i, entry in enumerate(source.entries):
@@ -170,20 +172,17 @@ def _read(
             progress(ProgressEvent("read", i + 1, count, "videos", entry.id))
 
 
-# A video of any length as T segments, each the mean of its snippets (Sultani et al., 2018).
-
-
 def segment_edges(snippets: int, segments: int) -> NDArray[np.int64]:
-    """The T + 1 edges floor(i * L / T).
+    """Return the T + 1 edges floor(i * L / T) of the segments of a video of L snippets.
 
-    Segment i is [edge i, edge i+1), and the one snippet at edge i where that is empty. Whole
-    numbers of 64 bits throughout: exact at any length.
+    Segment i is [edge i, edge i + 1), or the one snippet at edge i if that is empty (Sultani et
+    al., 2018). The arithmetic is in 64-bit integers, exact for any length.
     """
     return np.arange(segments + 1, dtype=np.int64) * snippets // segments
 
 
 def segment_means(features: NDArray[np.floating], segments: int) -> NDArray[np.float32]:
-    """Features (L, C, D), L >= 1 -> (T, C, D) float32, sums taken in float32."""
+    """Return the mean features of the segments, (L, C, D) -> (T, C, D) float32, for any L >= 1."""
     edges = segment_edges(len(features), segments)
     means = np.empty((segments, *features.shape[1:]), dtype=np.float32)
     for i, (start, stop) in enumerate(itertools.pairwise(edges.tolist())):
@@ -192,30 +191,29 @@ def segment_means(features: NDArray[np.floating], segments: int) -> NDArray[np.f
     return means
 
 
-# The videos of a training set as tensors, in memory, in a mapped file or on a GPU.
-
-DEVICE_SHARE = 0.7  # of a GPU's free memory that the training set may fill
-
-
 @dataclass(frozen=True)
 class VideoTensors:
-    """V videos of C crops and D numbers, video i of L_i segments, one after another in one buffer.
+    """V videos in one buffer, in memory, in a mapped file or on a GPU.
 
-    flat: float16 or float32, (C * D * sum of L_i,): each video's (C, L_i, D), row by row.
-    lengths: (V,) int64 on the CPU.
+    Attributes:
+        flat: (C * D * sum of L_i,) float16 or float32: the (C, L_i, D) of each video, one after the
+            other.
+        lengths: (V,) int64 on the CPU, the segments L_i of each video.
+        crops: C.
+        width: D.
     """
 
     flat: Tensor
     lengths: Tensor
     crops: int
-    width: int  # D
+    width: int
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     @cached_property
     def even(self) -> Tensor | None:
-        """(V, C, T, D), where all videos have T segments."""
+        """All videos as (V, C, T, D), or None if their numbers of segments differ."""
         if bool((self.lengths != self.lengths[0]).any()):
             return None
         return self.flat.view(len(self), self.crops, -1, self.width)
@@ -226,12 +224,12 @@ class VideoTensors:
         return [0, *ends.tolist()]
 
     def video(self, index: int) -> Tensor:
-        """(C, L, D) of one video, no copy."""
+        """Return one video as (C, L, D), without a copy."""
         start, stop = self._starts[index], self._starts[index + 1]
         return self.flat[start:stop].view(self.crops, -1, self.width)
 
     def place(self, device: torch.device) -> VideoTensors:
-        """The same on a GPU where it fits beside the model, else where it is."""
+        """Return the videos on a GPU if they fit there next to the model, or else as they are."""
         if device.type != "cuda":
             return self
         free, _ = torch.cuda.mem_get_info(device)
@@ -240,14 +238,15 @@ class VideoTensors:
         return VideoTensors(self.flat.to(device), self.lengths, self.crops, self.width)
 
     def gather(self, videos: Tensor, device: torch.device) -> tuple[Tensor, Tensor | None]:
-        """A batch of videos on `device`, in the type they are stored in.
+        """Return a batch of videos on `device`, in their stored type.
 
         Args:
-            videos: (n,) int64 on the CPU.
+            videos: (n,) int64 rows, on the CPU.
+            device: Where the result is needed.
 
         Returns:
-            x: (n, C, T, D), T that of the longest, zeros beyond a video's end; mask: (n, T) bool,
-            True for real segments, or None where all are.
+            x: (n, C, T, D), with the T of the longest video and zeros after the end of others.
+            mask: (n, T) bool, True for real segments, or None if all are.
         """
         if self.even is not None:
             rows = _send(videos, self.even.device)
@@ -263,7 +262,7 @@ class VideoTensors:
 
 
 def _send(x: Tensor, device: torch.device) -> Tensor:
-    """`x` on `device`; from pinned memory to a GPU, so that nothing waits."""
+    """Return x on `device`; it goes to a GPU from pinned memory, so that nothing waits."""
     if device.type == "cuda" and x.device.type == "cpu":
         return x.pin_memory().to(device, non_blocking=True)
     return x.to(device)

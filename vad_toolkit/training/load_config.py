@@ -1,24 +1,22 @@
-"""Training settings: one typed, strict, frozen config a method, with the method's own defaults.
-
-A config is read from a TOML or JSON file that holds any part of it, from a preset by name, and from
-dotted KEY=VALUE settings; what is not said is the method's default. A run keeps the whole of it.
-"""
+"""Loading of training configs: presets, files, overrides, and the defaults of the methods."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from vad_toolkit.core.files import read_settings
+from vad_toolkit.core.settings import describe_error, read_settings
 from vad_toolkit.errors import InputError
 from vad_toolkit.models.config import TrainConfig
-from vad_toolkit.models.registry import METHOD_CONFIGS
+from vad_toolkit.models.registry import METHODS, method_of
+
+DEFAULT_METHOD = "clav-como"
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "clav-como": {"method": "clav-como"},
     "clav-como-small": {  # for tens to a few hundred videos, where the paper's width overfits
         "method": "clav-como",
         "steps": 500,
@@ -33,7 +31,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
             "score_hidden": [64, 32],
         },
     },
-    "context-motion": {  # for that benchmark; found on data seeds of its own (docs/LOG.md)
+    "context-motion": {  # for that benchmark; tuned on other data seeds (docs/LOG.md)
         "method": "clav-como",
         "steps": 600,
         "validation": {"every": 20},
@@ -56,65 +54,86 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
             "score_hidden": [64, 32],
         },
         "losses": {
-            "top_divisor": 2,  # an event is half of its video
+            "top_divisor": 2,  # an event fills half of its video
             "distance_of": "scorer",
             "distance_start": 0.5,
             "smoothness": 0.0,
             "sparsity": 0.0,
         },
     },
-    "sultani": {"method": "sultani"},
-    "rtfm": {"method": "rtfm"},
-    "ur-dmu": {"method": "ur-dmu"},
-    "mgfn": {"method": "mgfn"},
-    # The benchmarks, named as their manifests; docs/reproduce.md says why so little differs.
+    # Named after the datasets; docs/reproduce.md explains why they hardly differ.
     "ucf-crime": {"method": "clav-como"},
     "shanghaitech": {"method": "clav-como"},
     "xd-violence": {"method": "clav-como"},
     "avenue-weak": {
         "method": "clav-como",
         "pairs": 6,  # normal training videos: 8, of which 2 are held out
-        "steps": 500,  # on sets this small the best step came within 160 (docs/LOG.md)
+        "steps": 500,  # on sets this small the best step was at most 160 (docs/LOG.md)
         "validation": {"every": 10},
     },
 }
 
 
+def config_names() -> list[str]:
+    """Return the names that `load_config` takes: methods, then presets. Imports no torch."""
+    return [*METHODS, *PRESETS]
+
+
 def load_config(
-    name_or_file: str | Path | None = None, overrides: Mapping[str, Any] | None = None
+    config: str | os.PathLike[str] | Mapping[str, Any] | TrainConfig | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> TrainConfig:
-    """The whole config of a run.
+    """Return the complete config of a run.
 
     Args:
-        name_or_file: one of `PRESETS`, or a .toml or .json file (a run's config.json too); None is
-            the preset clav-como.
-        overrides: values by dotted key, as {"head.activate": "gate", "steps": 500}.
+        config: A name in `config_names()`, a .toml or .json file (such as a run's config.json), a
+            mapping with any of the keys, or a config, for changes. If None, "clav-como".
+        overrides: Values by dotted key. If None, nothing is changed.
 
     Raises:
-        InputError: no such preset or file, an unknown key, or a value that is not allowed.
+        InputError: If there is no such name or file, a key is unknown, or a value is not allowed.
+
+    Example:
+        >>> config = load_config("clav-como-small", {"head.activate": "gate", "steps": 200})
+        >>> config.steps, config.pairs
+        (200, 16)
     """
-    fields: dict[str, Any] = {}
-    if name_or_file is not None:
-        preset = PRESETS.get(str(name_or_file))
-        if preset is None:
-            preset = read_settings(Path(name_or_file), "config", PRESETS)
-        fields = _merge({}, preset)
+    if isinstance(config, TrainConfig):
+        method_of(config)  # else the changes would turn it into a config of the right class
+        fields: Mapping[str, Any] = config.model_dump()
+    elif config is None or isinstance(config, Mapping):
+        fields = config or {}
+    else:
+        fields = _named(os.fspath(config))
     for key, value in (overrides or {}).items():
         fields = _merge(fields, _nest(key, value))
     return parse_config(fields)
 
 
-def parse_config(fields: Mapping[str, Any]) -> TrainConfig:
-    """A config from plain values; what is left out is the method's default. Raises InputError."""
-    method = fields.get("method", "clav-como")
-    if not isinstance(method, str) or method not in METHOD_CONFIGS:
-        raise InputError(f"method {method!r}: has to be one of {', '.join(METHOD_CONFIGS)}")
-    kind = METHOD_CONFIGS[method]
-    defaults = kind.model_validate({"method": method})
+def parse_config(fields: Mapping[str, Any], written_by: str | None = None) -> TrainConfig:
+    """Return the config of `fields`, with the method's defaults for missing keys.
+
+    Args:
+        fields: Any of the keys, nested.
+        written_by: The version of the toolkit that wrote the fields, if it is not this one. The
+            message about an unknown key then names it.
+
+    Raises:
+        InputError: If a key is unknown or a value is not allowed.
+    """
+    kind = METHODS[str(fields.get("method", DEFAULT_METHOD))].config
     try:
-        return kind.model_validate(_merge(defaults.model_dump(), fields))
+        return kind.model_validate(_merge(kind.model_validate({}).model_dump(), fields))
     except ValidationError as error:
-        raise InputError(_describe(error, kind)) from error
+        raise InputError(describe_error(error, kind, "config key", written_by)) from error
+
+
+def _named(name: str) -> Mapping[str, Any]:
+    if name in PRESETS:
+        return PRESETS[name]
+    if name in METHODS:
+        return {"method": name}
+    return read_settings(Path(name), "config", config_names())
 
 
 def _nest(key: str, value: Any) -> dict[str, Any]:
@@ -131,18 +150,3 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
         both = isinstance(old, Mapping) and isinstance(value, Mapping)
         merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
     return merged
-
-
-def _describe(error: ValidationError, kind: type[BaseModel]) -> str:
-    first = error.errors()[0]
-    path = [str(part) for part in first["loc"]]
-    where = ".".join(path)
-    if first["type"] == "extra_forbidden":
-        for part in path[:-1]:
-            inner = kind.model_fields[part].annotation
-            if isinstance(inner, type) and issubclass(inner, BaseModel):
-                kind = inner
-        return f"config key {where}: unknown; there are {', '.join(kind.model_fields)}"
-    message = first["msg"].removeprefix("Value error, ")
-    given = "" if first["type"] == "value_error" else f" (given: {first['input']!r})"
-    return f"config key {where}: {message}{given}" if where else f"config: {message}"

@@ -1,4 +1,4 @@
-"""Batches in the sampler's order; where reading takes time, the next one is read meanwhile."""
+"""Batches of pairs in the sampler's order, which may be gathered ahead in a thread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vad_toolkit.training.data import VideoTensors
 
 @dataclass(frozen=True)
 class Batch:
-    """Videos (2b,) by row of the training set, and x, mask as `VideoTensors.gather` gives them."""
+    """Rows (2b,) of the training set, and their x and mask from `VideoTensors.gather`."""
 
     videos: Tensor
     x: Tensor
@@ -23,10 +23,10 @@ class Batch:
 
 
 class Loader:
-    """A context manager: `next` gives the batch of the next step.
+    """Source of batches, as a context manager.
 
-    With `ahead`, a thread gathers one batch while a step is computed. `state` is the sampler's at
-    the last batch that was given out, whatever was drawn ahead.
+    With `ahead`, a thread gathers the next batch while a step is computed. `state` is the sampler's
+    state after the last batch that `next` returned, whatever was drawn ahead.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Loader:
         self._coming: Future[Batch] | None = None
 
     def next(self) -> Batch:
-        """The batch of the next step."""
+        """Return the batch of the next step."""
         if self._thread is None:
             batch = self._gather(self.sampler.next())
             self.state = self.sampler.state()
@@ -67,18 +67,15 @@ class Loader:
             self._thread.shutdown(cancel_futures=True)
 
 
-# Which videos a step sees: pairs of a normal and an abnormal one, each list in shuffled epochs.
-
-
 class PairSampler:
-    """Gives b normal videos, then b abnormal ones; each list is gone through evenly, over and over.
+    """Sampler of b normal and b abnormal videos per step, each list in shuffled epochs.
 
-    The lists differ in length and are shuffled apart, so pairs differ from epoch to epoch. A list
-    shorter than b repeats inside a step. All chance comes from the seed.
+    The lists are shuffled independently, so that pairs differ from epoch to epoch. A list shorter
+    than b repeats within a step. All randomness comes from the seed.
     """
 
     def __init__(self, normal: Tensor, abnormal: Tensor, pairs: int, seed: int) -> None:
-        """`normal`, `abnormal`: (n,) int64 indices of videos, neither empty."""
+        """Start with `normal` and `abnormal`, (n,) int64 rows of videos, neither empty."""
         if not len(normal) or not len(abnormal):
             raise ValueError("both lists need at least one video")
         self._generator = torch.Generator().manual_seed(seed)
@@ -87,11 +84,11 @@ class PairSampler:
         self._abnormal = _Epochs(abnormal, self._generator)
 
     def next(self) -> Tensor:
-        """(2b,) int64, normals first."""
+        """Return the rows of the next step, (2b,) int64, normal videos first."""
         return torch.cat([self._normal.take(self.pairs), self._abnormal.take(self.pairs)])
 
     def state(self) -> dict[str, Tensor]:
-        """Where it stands, for `restore`."""
+        """Return the state for `restore`."""
         return {
             "generator": self._generator.get_state(),
             "normal": self._normal.ahead,
@@ -99,13 +96,15 @@ class PairSampler:
         }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from where a sampler of the same lists stood."""
+        """Continue from the state of a sampler with the same lists."""
         self._generator.set_state(state["generator"])
         self._normal.ahead = state["normal"]
         self._abnormal.ahead = state["abnormal"]
 
 
 class _Epochs:
+    """Endless shuffled epochs of a list."""
+
     def __init__(self, videos: Tensor, generator: torch.Generator) -> None:
         self.videos = videos
         self.generator = generator

@@ -1,4 +1,4 @@
-"""One model in training: steps, log, validation, checkpoints, and a state to go on from."""
+"""One training run: steps, log, validation, checkpoints, and the state to resume from."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from vad_toolkit.training.checkpoint import (
 )
 from vad_toolkit.training.data import TrainingSet
 from vad_toolkit.training.loader import Loader, PairSampler
-from vad_toolkit.training.run_folder import RunLog, TrainResult
+from vad_toolkit.training.run_folder import RunLog, RunResult
 from vad_toolkit.training.standardise import fit_inputs
 from vad_toolkit.training.step import MeanWeights, StepWatch, TrainingStep, WatchState
 from vad_toolkit.training.validation import ValidationResult, ValidationSplit, validate
 
 
 class Run:
-    """Trains in a claimed run folder, from its beginning or from the state that lies there.
+    """A run in its claimed folder, at its beginning or at the state that is saved there.
 
-    Torch's random state is this run's: seeded when the run is made, set back when it goes on.
+    Torch's random state belongs to the run: it is seeded here, or restored from the state.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Run:
         seed: int,
         device: torch.device,
     ) -> None:
-        """Raises VadError where the state that lies in `out` is damaged."""
+        """Build the model. Raises VadError if the state in `out` is damaged."""
         self.source, self.split, self.out, self.config = data.source, split, out, config
         self.seed, self.device = seed, device
         row = {entry.id: i for i, entry in enumerate(data.source.entries)}
@@ -50,7 +50,7 @@ class Run:
         self.held_out = torch.tensor([row[id] for id in split.validation], dtype=torch.int64)
         labels = data.source.labels[training]
         self.sampler = PairSampler(training[labels == 0], training[labels == 1], config.pairs, seed)
-        self.step = 0  # steps made
+        self.step = 0  # finished steps
         self.log_bytes = 0
         self.best: state.Measured | None = None
         self.latest: state.Measured | None = None
@@ -73,7 +73,7 @@ class Run:
             self._restore(*found)
 
     def train(self, progress: ProgressCallback) -> None:
-        """Make the steps that are left, and the files of a finished run; the state stays."""
+        """Train the remaining steps, and write the files of a finished run; the state stays."""
         config = self.config
         log = RunLog(
             self.out, tensorboard=config.tensorboard, step=self.step, keep_bytes=self.log_bytes
@@ -99,7 +99,7 @@ class Run:
 
     @property
     def _kept(self) -> MilModel:
-        """The model that is validated and saved: the one in training, or its weights' mean."""
+        """The model that is validated and saved: the trained one, or the mean of its weights."""
         return self.model if self.mean is None else self.mean.model
 
     def _log(
@@ -116,7 +116,7 @@ class Run:
         progress(ProgressEvent(stage, step, self.config.steps, "steps", note))
 
     def _validate(self, log: RunLog, step: int) -> None:
-        self.watch.look()  # a bad step is named before its model is measured
+        self.watch.look()  # report a bad step before its model is measured
         batches = (
             (*self.data.gather(part, self.device), self.source.labels[part])
             for part in torch.split(self.held_out, 2 * self.config.pairs)
@@ -147,7 +147,7 @@ class Run:
         if self.best is None:
             self._save(BEST, steps, None)
         self._save(LAST, steps, self.latest)
-        TrainResult(
+        RunResult(
             run=self.out,
             method=self.config.method,
             seed=self.seed,
@@ -193,7 +193,7 @@ class Run:
             if self.mean is not None:
                 self.mean.restore(state.part(tensors, "mean"))
             if position.best is not None:
-                # A later one may lie there, of steps that are now made again.
+                # The file may be of a later step, which will now be repeated.
                 state.write_file(self.out / BEST, tensors["best"])
                 write_description(self.out / BEST)
             torch.set_rng_state(tensors["generator.cpu"])

@@ -1,23 +1,21 @@
-"""The run folder: what lies in it, who uses it, and whether it is this run's.
+"""Run folders: their files, their lock, and the check that a folder belongs to a run.
 
-    run.json        settings, inputs, device, who was held out: what makes this run this run
-    config.json     the settings alone, as `--config` takes them
-    log.jsonl       losses and validation; locked while a process trains here
-    tensorboard/    the same as scalars
+    run.json        config, inputs, device and validation split: the identity of the run
+    config.json     the config alone, as `--config` takes it
+    log.jsonl       losses and validation results; locked while a process trains in the folder
+    tensorboard/    the same numbers as TensorBoard scalars
     best.*, last.*  checkpoints
-    state.safetensors  where a stopped run goes on; removed at the end
-    result.json     what the run came to: written last, so that it marks a finished run
+    state.safetensors  the state from which a stopped run resumes; removed at the end
+    result.json     the result; written last, so that it marks a finished run
 
-Never overwritten: a folder that holds anything else, or a run of other settings, is refused. The
-same command goes on with a run that was stopped, and keeps one that is finished.
+Nothing is overwritten: a folder with other contents, or with a run of another identity, is an
+error. The same command resumes a stopped run and keeps a finished one.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -25,87 +23,87 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from vad_toolkit.core.files import TEMPORARY_MARK, write_json
+from vad_toolkit.core.files import TEMPORARY_MARK, check_new_folder, write_json
+from vad_toolkit.core.locks import locked, remove_temporaries
 from vad_toolkit.errors import InputError, VadError
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 RUN = "run.json"
 CONFIG = "config.json"
+LOG = "log.jsonl"
+TENSORBOARD = "tensorboard"
 RESULT = "result.json"
-LOCK_SECONDS = 5.0  # what a process that was just killed may take to let go
+LOCK_SECONDS = 5.0  # a process that was just killed may need this long to release its lock
 
-Reached = Literal["new", "begun", "finished"]
+RunStatus = Literal["new", "begun", "finished"]
 
 
-def check_run_folder(out: Path, run: Mapping[str, Any] | None = None) -> Reached:
-    """How far the run in folder `out` is.
+def check_run_folder(out: Path, run: Mapping[str, Any] | None = None) -> RunStatus:
+    """Return the status of the run in folder `out`.
 
     Args:
-        run: what `run.json` has to hold; None where that is not known yet.
+        out: The folder, which may be missing.
+        run: The expected contents of `run.json`; another version of the toolkit is accepted. If
+            None, any run is.
 
     Raises:
-        InputError: something else is there, or a run that differs from `run`.
+        InputError: If the folder has other contents, or a run that differs from `run`.
     """
     if not out.exists():
         return "new"
     stored = _read_run(out)
     if stored is None:
-        if out.is_dir() and all(_is_trace(path) for path in out.iterdir()):
-            return "new"
+        if not (out.is_dir() and all(_is_trace(path) for path in out.iterdir())):
+            check_new_folder(out, "runs")
+        return "new"
+    if run is not None and (difference := _first_difference(_comparable(stored), _comparable(run))):
         raise InputError(
-            f"{str(out)!r} exists and is not empty: a run never overwrites; name another"
-        )
-    if run is not None and (difference := _first_difference(stored, run)):
-        raise InputError(
-            f"{str(out)!r} holds another run ({difference}): a run never overwrites; name another "
-            "folder, or give the settings of that run to go on with it"
+            f"{str(out)!r} holds another run ({difference}); choose another --out, or resume that "
+            "run with its own settings (runs are never overwritten)"
         )
     return "finished" if (out / RESULT).is_file() else "begun"
 
 
 def check_seeds_folder(out: Path) -> None:
-    """Refuse a folder for `seed-*` folders that holds other things and none of them, or a run."""
+    """Check that `out` may hold seed-* folders.
+
+    Raises:
+        InputError: If it holds a run of one seed, or has other contents and no seed-* folder.
+    """
     if (out / RUN).is_file():
-        raise InputError(f"{str(out)!r} holds a run of one seed: name another folder for several")
+        raise InputError(f"{str(out)!r} holds a run of one seed; choose another --out for several")
     if not any(out.glob("seed-*")):
         check_run_folder(out)
 
 
 @contextmanager
-def claimed(out: Path, run: Mapping[str, Any]) -> Iterator[Reached]:
-    """Hold a run folder, made where it is not there; gives how far its run is.
+def claimed(out: Path, run: Mapping[str, Any]) -> Iterator[RunStatus]:
+    """Hold the lock of a run folder, which is created if missing; yield the status of its run.
+
+    Args:
+        out: The folder.
+        run: The contents of `run.json`; its "config" is also written to `config.json`.
 
     Raises:
-        InputError: as `check_run_folder`, or another process trains there.
+        InputError: As `check_run_folder`, or if another process trains in the folder.
     """
     check_run_folder(out, run)
     out.mkdir(parents=True, exist_ok=True)
-    with (out / LOG).open("ab") as log:
-        _lock(log.fileno(), out)
-        reached = check_run_folder(out, run)  # now that nobody else is at it
-        for path in out.iterdir():
-            if TEMPORARY_MARK in path.name and path.is_file():
-                path.unlink()  # what a killed process was writing
-        if reached == "new":
+    busy = f"another process trains in {str(out)!r}; wait for its end, or choose another --out"
+    with locked(out / LOG, wait_seconds=LOCK_SECONDS, busy=busy):
+        status = check_run_folder(out, run)  # again: nobody else can change it now
+        remove_temporaries(out)
+        if status == "new":
             write_json(out / RUN, run)
         if not (out / CONFIG).is_file():
             write_json(out / CONFIG, run["config"])
-        yield reached
-
-
-def _lock(descriptor: int, out: Path) -> None:
-    deadline = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise InputError(f"{str(out)!r}: another process trains there") from None
-            time.sleep(0.05)
+        yield status
 
 
 def _is_trace(path: Path) -> bool:
-    """What a process leaves that was killed before it had written `run.json`."""
+    """Return whether a process that was killed before it wrote `run.json` may have left `path`."""
     return path.is_file() and (
         TEMPORARY_MARK in path.name or (path.name == LOG and not path.stat().st_size)
     )
@@ -118,8 +116,16 @@ def _read_run(out: Path) -> dict[str, Any] | None:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}): name another folder") from error
+        raise InputError(f"{path} cannot be read ({error}); choose another --out") from error
     return stored if isinstance(stored, dict) else {}
+
+
+def _comparable(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the identity of a run, without the toolkit's version and the text of the notice."""
+    identity = {key: value for key, value in run.items() if key != "notice"}
+    if isinstance(versions := run.get("versions"), Mapping):
+        identity["versions"] = {k: v for k, v in versions.items() if k != "vad-toolkit"}
+    return identity
 
 
 def _first_difference(stored: Mapping[str, Any], run: Mapping[str, Any], prefix: str = "") -> str:
@@ -135,37 +141,30 @@ def _first_difference(stored: Mapping[str, Any], run: Mapping[str, Any], prefix:
     return ""
 
 
-# The log of a run: JSON lines and TensorBoard scalars, written as training goes.
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
-
-LOG = "log.jsonl"
-TENSORBOARD = "tensorboard"
-
-
 class RunLog:
-    """Context manager: numbers of a step as a line of `log.jsonl` and as TensorBoard scalars.
+    """The log of a run: a line of `log.jsonl` and TensorBoard scalars for each logged step.
 
-    What was written after `step` of an earlier, killed run is cut off: the log keeps its first
-    `keep_bytes`, and TensorBoard is told to pass over later steps.
+    A context manager. Entries after `step`, from an earlier run that was killed, are removed: the
+    log keeps its first `keep_bytes`, and TensorBoard is told to ignore later steps.
     """
 
     def __init__(self, out: Path, *, tensorboard: bool, step: int = 0, keep_bytes: int = 0) -> None:
-        """Open the log of run folder `out`, which is there.
+        """Open the log of the existing run folder `out`.
 
         Raises:
-            VadError: the log is shorter than `keep_bytes`.
+            VadError: If the log is shorter than `keep_bytes`.
         """
         path = out / LOG
         self._lines: BinaryIO = path.open("ab")
         if os.fstat(self._lines.fileno()).st_size < keep_bytes:
             self._lines.close()
-            raise VadError(f"{path} has lost lines since its run was stopped: train anew elsewhere")
+            raise VadError(
+                f"{path} has lost lines since its run was stopped; train again elsewhere"
+            )
         self._lines.truncate(keep_bytes)
         self._writer: SummaryWriter | None = None
         if tensorboard:
-            from torch.utils.tensorboard import SummaryWriter  # takes a while to import
+            from torch.utils.tensorboard import SummaryWriter  # slow to import
 
             folder = out / TENSORBOARD
             self._writer = SummaryWriter(
@@ -173,7 +172,7 @@ class RunLog:
             )
 
     def write(self, step: int, group: str, values: Mapping[str, float]) -> None:
-        """One line: step, which `group` ("train" or "validation"), and its numbers."""
+        """Write the numbers of a step; `group` is "train" or "validation"."""
         line = json.dumps({"step": step, "group": group, **values})
         self._lines.write(f"{line}\n".encode())
         self._lines.flush()
@@ -182,7 +181,7 @@ class RunLog:
                 self._writer.add_scalar(f"{group}/{name}", value, step)
 
     def sync(self) -> int:
-        """Bring all that was written to the disk; the number of bytes in `log.jsonl`."""
+        """Flush everything to the disk, and return the size of `log.jsonl` in bytes."""
         os.fsync(self._lines.fileno())
         if self._writer is not None:
             self._writer.flush()
@@ -202,12 +201,23 @@ class RunLog:
             self._writer.close()
 
 
-# What a run came to: `result.json`, written last, so that it marks a finished run.
-
-
 @dataclass(frozen=True)
-class TrainResult:
-    """What one run came to. AUCs are video-level, on validation videos; None without validation."""
+class RunResult:
+    """The result of one run. AUCs are video-level, on the validation videos.
+
+    Attributes:
+        run: The run folder; the result itself can be used as its path.
+        method: The method's name.
+        seed: The seed.
+        steps: The number of steps.
+        best_step: The step of `best.safetensors`.
+        best_auc: The AUC at that step; None without validation.
+        last_auc: The AUC at the last step; None without validation.
+        training_videos: The number of videos that were trained on.
+        validation_videos: The number of videos that were held out.
+        notice: A difference between the validation split and the requested one, if there is one.
+        reused: Whether the run had been finished before.
+    """
 
     run: Path
     method: str
@@ -218,8 +228,11 @@ class TrainResult:
     last_auc: float | None
     training_videos: int
     validation_videos: int
-    notice: str | None  # where the validation split is not what was asked for
-    reused: bool = False  # the run was finished before
+    notice: str | None
+    reused: bool = False
+
+    def __fspath__(self) -> str:
+        return str(self.run)
 
     def write(self) -> None:
         """Write `result.json` into the run folder."""
@@ -228,10 +241,14 @@ class TrainResult:
         write_json(self.run / RESULT, stored)
 
 
-def read_result(run: Path, *, reused: bool) -> TrainResult:
-    """The result of a finished run. Raises InputError where its file is damaged."""
+def read_result(run: Path, *, reused: bool) -> RunResult:
+    """Read the result of a finished run.
+
+    Raises:
+        InputError: If its file is damaged.
+    """
     path = run / RESULT
     try:
-        return TrainResult(run=run, reused=reused, **json.loads(path.read_text(encoding="utf-8")))
+        return RunResult(run=run, reused=reused, **json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path} cannot be read ({error}): name another folder") from error
+        raise InputError(f"{path} cannot be read ({error}); choose another --out") from error

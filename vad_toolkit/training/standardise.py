@@ -1,4 +1,4 @@
-"""Mean, standard deviation and covariance of a training set's inputs."""
+"""Statistics of a training set's inputs: mean, standard deviation and covariance."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from vad_toolkit.training.data import VideoTensors
 
 
 def fit_inputs(model: MilModel, data: VideoTensors, videos: Tensor) -> None:
-    """Give a model mean and std of some videos' inputs and, where it has any, their components.
+    """Fit the input transforms of a model: mean and std and, if it has any, components.
 
     Args:
-        videos: (n,) int64, n >= 1: the training split and nothing else.
+        model: The model, on the CPU.
+        data: All videos.
+        videos: (n,) int64, n >= 1: the rows of the training split and nothing else.
     """
     mean, std = input_statistics(data, videos)
     model.standardise.fit(mean, std)
@@ -22,16 +24,17 @@ def fit_inputs(model: MilModel, data: VideoTensors, videos: Tensor) -> None:
 
 
 def input_statistics(data: VideoTensors, videos: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and std a feature dimension, over some videos, all their crops and all their segments.
+    """Return mean and std of each feature dimension over all crops and segments of some videos.
 
-    A video counts once, however many segments it has. Sums are taken in float64, one video in that
-    type at a time.
+    Each video has the same weight, however many segments it has. Sums are computed in float64, with
+    one video in that type at a time.
 
     Args:
-        videos: (n,) int64, which of the videos count, n >= 1: the training split and nothing else.
+        data: All videos.
+        videos: (n,) int64, n >= 1: the rows to include.
 
     Returns:
-        Two (D,) float32.
+        Mean and std, each (D,) float32.
     """
     mean = torch.zeros(data.width, dtype=torch.float64)
     for video in videos.tolist():
@@ -45,10 +48,13 @@ def input_statistics(data: VideoTensors, videos: Tensor) -> tuple[Tensor, Tensor
 
 
 def input_covariance(data: VideoTensors, videos: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Covariance of standardised inputs, counted as `input_statistics` counts.
+    """Return the covariance of standardized inputs, weighted as in `input_statistics`.
 
     Args:
-        mean, std: (D,), as `input_statistics` gives them; where std is 0, a number is only centred.
+        data: All videos.
+        videos: (n,) int64, n >= 1: the rows to include.
+        mean: (D,), from `input_statistics`.
+        std: (D,), from `input_statistics`; a dimension of std 0 is only centered.
 
     Returns:
         (D, D) float64.

@@ -1,7 +1,7 @@
-"""Where a run stands, in one file, so that it goes on after a kill as if nothing had happened.
+"""The saved state of a run, from which it resumes after a kill with the same result.
 
-`state.safetensors` in the run folder: tensors (model, optimiser, generators, sampler, the bytes of
-the best checkpoint), and one JSON object in its header. It appears whole or not at all.
+`state.safetensors` in the run folder holds tensors (model, optimizer, random generators, sampler,
+the bytes of the best checkpoint) and one JSON object in its header. It is written atomically.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from vad_toolkit.core.files import atomic_path
+from vad_toolkit.core.settings import Settings
 from vad_toolkit.errors import VadError
 
 STATE = "state.safetensors"
@@ -25,27 +26,23 @@ KEY = "vad"
 Whole = Annotated[int, Field(ge=0)]
 
 
-class Measured(BaseModel):
-    """A validation, and the step it was made at."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+class Measured(Settings):
+    """A validation result and its step."""
 
     step: Whole
     auc: float
     loss: float
 
 
-class Position(BaseModel):
+class Position(Settings):
     """The part of a state that is not tensors."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     format: Literal["vad-training-state"] = "vad-training-state"
     format_version: Literal[1] = 1
-    step: Whole  # the last one that was made
+    step: Whole  # the last finished one
     log_bytes: Whole  # of log.jsonl, up to that step
-    sums: dict[str, float]  # of the steps since the log's last line, and how many
-    steps: Whole
+    sums: dict[str, float]  # over the steps since the last line of the log
+    steps: Whole  # their number
     best: Measured | None
     latest: Measured | None  # validation
 
@@ -58,10 +55,10 @@ def write_state(out: Path, position: Position, tensors: Mapping[str, Tensor]) ->
 
 
 def read_state(out: Path) -> tuple[Position, dict[str, Tensor]] | None:
-    """The state of run folder `out`, on the CPU; None where none was written.
+    """Read the state of run folder `out`, on the CPU; None if there is none.
 
     Raises:
-        VadError: it is damaged.
+        VadError: If it is damaged.
     """
     path = out / STATE
     if not path.is_file():
@@ -80,12 +77,12 @@ def remove_state(out: Path) -> None:
 
 
 def damaged(out: Path) -> VadError:
-    """The error for a state that cannot be gone on from."""
-    return VadError(f"{out / STATE} is damaged: remove it to train this run from its beginning")
+    """Return the error for a damaged state."""
+    return VadError(f"{out / STATE} is damaged; remove it to train this run from the beginning")
 
 
 def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """The tensors below `name`."""
+    """Return the tensors whose names start with `name`, without it."""
     start = f"{name}."
     return {
         key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)
@@ -93,12 +90,12 @@ def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
 
 
 def named(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors, below `name`."""
+    """Return the tensors with `name` in front of their names."""
     return {f"{name}.{key}": value for key, value in tensors.items()}
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What an optimiser remembers of each parameter, as `<number>.<name>`."""
+    """Return the optimizer's state of each parameter, as `<number>.<name>`."""
     return {
         f"{number}.{name}": value
         for number, values in optimiser.state_dict()["state"].items()
@@ -107,7 +104,7 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give an optimiser its memory back."""
+    """Restore the state of an optimizer from `optimiser_tensors`."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         number, _, name = key.partition(".")
@@ -117,12 +114,12 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Te
 
 
 def file_tensor(path: Path) -> Tensor:
-    """The bytes of a file, (n,) uint8."""
+    """Return the bytes of a file, (n,) uint8."""
     return torch.from_numpy(np.fromfile(path, dtype=np.uint8))
 
 
 def write_file(path: Path, content: Tensor) -> None:
-    """Write bytes (n,) uint8 to `path`, whole or not at all, where they are not there already."""
+    """Write bytes (n,) uint8 to `path` atomically, unless it has them already."""
     data = content.numpy().tobytes()
     if path.is_file() and path.read_bytes() == data:
         return

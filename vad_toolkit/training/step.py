@@ -1,4 +1,4 @@
-"""One step of training, the same for every method. Nothing in it waits for the device."""
+"""One step of training, the same for every method. It never waits for the device."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vad_toolkit.models.config import OptimiserConfig, TrainConfig
 
 
 class TrainingStep:
-    """Forward pass, named losses and their weighted sum, gradient, clipping, weights."""
+    """Forward pass, weighted sum of the losses, gradient, clipping, and optimizer step."""
 
     def __init__(self, model: MilModel, config: TrainConfig) -> None:
         self.model = model
@@ -26,14 +26,15 @@ class TrainingStep:
         self.optimiser = build_optimiser(model, config.optimiser)
 
     def __call__(self, x: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
-        """Move the weights by one batch of pairs.
+        """Update the weights with one batch of pairs.
 
         Args:
-            x: (2b, C, T, D) on the model's device, normals first.
+            x: (2b, C, T, D) on the model's device, normal videos first.
             mask: (2b, T) bool, or None.
 
         Returns:
-            `loss`, each term of it, and `gradient_norm` before clipping: scalars on the device.
+            `loss`, each of its terms without weight, and `gradient_norm` before clipping, as
+            scalars on the device.
         """
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.mixed):
             output = self.model(x, mask)
@@ -55,9 +56,9 @@ class TrainingStep:
 
 
 def build_optimiser(model: MilModel, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """The optimiser that `config.name` names, over all parameters of the model."""
+    """Return the optimizer of the config, over all parameters of the model."""
     weights, rate, decay = model.parameters(), config.learning_rate, config.weight_decay
-    if config.name == "adam":  # fused: one pass over memory
+    if config.name == "adam":  # fused: a single pass over memory
         return torch.optim.Adam(weights, lr=rate, weight_decay=decay, fused=True)
     if config.name == "adamw":
         return torch.optim.AdamW(weights, lr=rate, weight_decay=decay, fused=True)
@@ -65,7 +66,7 @@ def build_optimiser(model: MilModel, config: OptimiserConfig) -> torch.optim.Opt
 
 
 def as_float32(output: Output) -> Output:
-    """What mixed precision gave, for losses in float32."""
+    """Return an output of mixed precision in float32, for the losses."""
     return Output(
         scores=output.scores.float(),
         features=output.features.float(),
@@ -74,71 +75,68 @@ def as_float32(output: Output) -> Output:
     )
 
 
-# A running mean of the weights over steps: it wanders less than the weights of any one step.
-
-WARM_UP_STEPS = 10  # so that the first weights, which nothing has trained yet, are soon forgotten
+WARM_UP_STEPS = 10  # with a smaller decay, so that the untrained weights are soon forgotten
 
 
 class MeanWeights:
-    """A second model that holds the exponential moving average of the first one's weights.
+    """A copy of a model with the exponential moving average of its weights.
 
-    With share a of the old, weights w_i of step i are in it with a weight that falls as a^(n - i):
-    it looks back over some 1 / (1 - a) steps. Statistics that are not weights (batch norm's, those
-    of the inputs) are the first model's own. Nothing here waits for the device.
+    With decay a, the weights of step i have the weight a^(n - i) at step n: the average covers
+    about 1 / (1 - a) steps, and fluctuates less than the weights of a single step. Statistics that
+    are not weights (of batch norms and inputs) are copied. Nothing here waits for the device.
     """
 
-    def __init__(self, model: MilModel, share: float) -> None:
-        """`share`: of the old in the mean at each step, 0 to 1."""
-        self._of, self._share = model, share
+    def __init__(self, model: MilModel, decay: float) -> None:
+        """Start with the weights of `model`; `decay` is the share of the old average per step."""
+        self._of, self._decay = model, decay
         self._mean = copy.deepcopy(model).requires_grad_(False)
 
     def add(self, step: int) -> None:
-        """Take in the weights of `step`, which counts from 1."""
-        share = min(self._share, step / (step + WARM_UP_STEPS))
+        """Add the weights after `step`, which counts from 1."""
+        decay = min(self._decay, step / (step + WARM_UP_STEPS))
         weights = list(self._of.parameters())
-        average = get_ema_multi_avg_fn(share)  # type: ignore[no-untyped-call]
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         average(list(self._mean.parameters()), weights, step)
 
     @property
     def model(self) -> MilModel:
-        """The model of the mean, as of the last step taken in."""
+        """The model with the average of the weights so far."""
         with torch.no_grad():
             for mean, latest in zip(self._mean.buffers(), self._of.buffers(), strict=True):
                 mean.copy_(latest)
         return self._mean
 
     def state(self) -> dict[str, Tensor]:
-        """What a resumed run needs."""
+        """Return the state for `restore`."""
         return self.model.state_dict()
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Go on from `state`. Raises RuntimeError where it is another model's."""
+        """Restore a state. Raises RuntimeError if it is of another model."""
         self._mean.load_state_dict(tensors)
 
 
-# Losses of the steps since the last line of the log, left on the device until they are looked at.
-#
-# Reading a number off a GPU waits for all that it has been given to do. So a step only leaves its
-# numbers here; a look, every few steps, finds the first one that is not finite and names its
-# videos.
-
 LOSS, NORM = "loss", "gradient_norm"
-MOST_STEPS = 1_000  # that are kept without a look
+MOST_STEPS = 1_000  # steps whose numbers are kept on the device
 
 
 @dataclass(frozen=True)
 class WatchState:
-    """Sums over the steps since the last line, all of them looked at and found good."""
+    """Sums over the steps since the last line of the log, all of which were finite."""
 
     sums: Mapping[str, float]
     steps: int
 
 
 class StepWatch:
-    """Collects a step's numbers; `look` raises where one of them is bad, `means` empties it."""
+    """Losses of the steps since the last line of the log, which stay on the device at first.
+
+    Reading a number from a GPU waits for all of its queued work. Therefore a step only adds its
+    numbers here, and `look`, called every few steps, finds the first that is not finite and names
+    its videos.
+    """
 
     def __init__(self, ids: Sequence[str], state: WatchState | None = None) -> None:
-        """`ids`: what the videos are called, by row of the training set."""
+        """Start empty or from a saved state; `ids` are those of the training set's rows."""
         self._ids = ids
         self._sums = dict(state.sums) if state else {}
         self._counted = state.steps if state else 0
@@ -147,7 +145,7 @@ class StepWatch:
         self._videos: list[tuple[int, Tensor]] = []  # step and (2b,) rows of its videos
 
     def add(self, step: int, videos: Tensor, values: Mapping[str, Tensor]) -> None:
-        """Keep the numbers of a step, scalars on the device, `loss` and `gradient_norm` too."""
+        """Add the numbers of a step, scalars on the device with `loss` and `gradient_norm`."""
         self._names = tuple(values)
         self._rows.append(torch.stack([value.detach().float() for value in values.values()]))
         self._videos.append((step, videos))
@@ -158,7 +156,8 @@ class StepWatch:
         """Wait for the device, and check every step since the last look.
 
         Raises:
-            VadError: a loss or a gradient is not finite; names the first such step and its videos.
+            VadError: If a loss or a gradient is not finite. The message names the first such step
+                and its videos.
         """
         if not self._rows:
             return
@@ -170,9 +169,9 @@ class StepWatch:
             step, videos = self._videos[first]
             names = ", ".join(self._ids[i] for i in videos.tolist())
             raise VadError(
-                f"step {step}: the loss is {loss[first].item()}, its gradient's norm "
-                f"{norm[first].item()}; lower optimiser.learning_rate or look for what is wrong in "
-                f"one of these videos: {names}"
+                f"step {step}: the loss is {loss[first].item()} and the norm of its gradient "
+                f"{norm[first].item()}; lower optimiser.learning_rate, or check the features of "
+                f"these videos: {names}"
             )
         for name, total in zip(self._names, rows.sum(dim=0).tolist(), strict=True):
             self._sums[name] = self._sums.get(name, 0.0) + total
@@ -180,13 +179,13 @@ class StepWatch:
         self._rows, self._videos = [], []
 
     def means(self) -> dict[str, float]:
-        """Look, and give the mean of each number over the steps since the last call."""
+        """Look, and return the mean of each number over the steps since the last call."""
         self.look()
         means = {name: total / self._counted for name, total in self._sums.items()}
         self._sums, self._counted = {}, 0
         return means
 
     def state(self) -> WatchState:
-        """Look, and give what a resumed run needs to write the same next line."""
+        """Look, and return the state that a resumed run needs to write the same next line."""
         self.look()
         return WatchState(dict(self._sums), self._counted)

@@ -17,7 +17,8 @@ import vad_toolkit
 from vad_toolkit.core.device import pick_device
 from vad_toolkit.core.processes import run_tasks
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
-from vad_toolkit.datasets.registry import manifest_file
+from vad_toolkit.datasets.manifest import Manifest
+from vad_toolkit.datasets.registry import find_manifest
 from vad_toolkit.errors import InputError
 from vad_toolkit.models.config import TrainConfig
 from vad_toolkit.training.data import (
@@ -64,7 +65,7 @@ class TrainResult:
 
 def train(
     pack: StrPath,
-    manifest: StrPath,
+    manifest: StrPath | Manifest,
     out: StrPath,
     *,
     config: StrPath | Mapping[str, Any] | TrainConfig | None = None,
@@ -83,8 +84,8 @@ def train(
 
     Args:
         pack: The feature pack, which must hold every video of the manifest.
-        manifest: The training manifest, or the name of a dataset, whose training side is used. Only
-            video labels are used, no events.
+        manifest: The training manifest or its file, or the name of a dataset, whose training side
+            is used. Only video labels are used, no events.
         out: The run folder: new, empty, or of this run. With `seeds`, the folder of the run folders
             `seed-0`, `seed-1` and so on.
         config: A name, file, mapping or config, as for `load_config`. If None, "clav-como".
@@ -110,20 +111,21 @@ def train(
         result = train("train.h5", "train.jsonl", "runs/first", config="clav-como-small", seeds=5)
         print([run.best_auc for run in result.runs])
     """
-    pack, out, listed = Path(pack), Path(out), manifest_file(os.fspath(manifest), "train")
-    config = load_config(config, overrides)
+    pack, out, config = Path(pack), Path(out), load_config(config, overrides)
+    if not isinstance(manifest, Manifest):
+        manifest = find_manifest(os.fspath(manifest), "train")
     folders = _run_folders(out, seed, seeds, jobs)
     if threads is not None and threads < 1:
         raise InputError(f"threads must be an integer >= 1, got {threads}")
     threads = threads or max(1, torch.get_num_threads() // jobs)
     place = pick_device(device)
-    source = open_training_source(pack, listed, config.data)
+    source = open_training_source(pack, manifest, config.data)
     plans = [RunPlan(source, config, s, folder, place, threads) for s, folder in folders.items()]
     left = [plan for plan in plans if plan.status() != "finished"]  # checks all before any starts
     if jobs > 1 and len(left) > 1:
         if source.is_large:
             read_training_set(source, progress)  # writes the file that all processes map
-        _train_in_processes(left, listed, jobs, progress)
+        _train_in_processes(left, manifest, jobs, progress)
     elif left:
         data = read_training_set(source, progress)
         for plan in left:
@@ -219,7 +221,7 @@ def _cpu_threads(count: int) -> Iterator[None]:
 
 
 def _train_in_processes(
-    plans: Sequence[RunPlan], manifest: Path, jobs: int, progress: ProgressCallback
+    plans: Sequence[RunPlan], manifest: Manifest, jobs: int, progress: ProgressCallback
 ) -> None:
     """Train runs in worker processes; progress is read from their logs.
 

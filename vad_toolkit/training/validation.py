@@ -1,4 +1,4 @@
-"""Validation without test data: which training videos are held out, what is measured on them."""
+"""Validation on held-out training videos: the split, and the measures for the best step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vad_toolkit.models.losses import cross_entropy, video_scores
 
 @dataclass(frozen=True)
 class ValidationSplit:
-    """Ids on each side; `notice` says where the split could not be what was asked for."""
+    """Ids of the training and validation videos; `notice` tells a difference from the request."""
 
     training: tuple[str, ...]
     validation: tuple[str, ...]
@@ -27,10 +27,10 @@ class ValidationSplit:
 
 
 def split_videos(entries: Sequence[Entry], fraction: float, seed: int) -> ValidationSplit:
-    """Hold out `fraction` of each label's videos, never dividing a source (`split_by_source`).
+    """Hold out `fraction` of each label's videos without dividing a source (`split_by_source`).
 
-    Where sources are too few for that, videos are divided without regard to sources; where a label
-    has only one video, nothing is held out. Both are said in `notice`.
+    If there are too few sources, sources are ignored; if a label has a single video, nothing is
+    held out. `notice` tells both.
     """
     try:
         return _as_ids(*split_by_source(entries, fraction, seed))
@@ -41,12 +41,14 @@ def split_videos(entries: Sequence[Entry], fraction: float, seed: int) -> Valida
         split = _as_ids(*split_by_source(alone, fraction, seed))
     except ManifestError as error:
         return ValidationSplit(
-            tuple(entry.id for entry in entries), (), f"no validation, best is last: {error}"
+            tuple(entry.id for entry in entries),
+            (),
+            f"no validation, so that best is last: {error}",
         )
     return ValidationSplit(
         split.training,
         split.validation,
-        f"validation videos share sources with training videos, so their AUC flatters: {reason}",
+        f"validation videos share sources with training videos, so their AUC is too high: {reason}",
     )
 
 
@@ -56,13 +58,13 @@ def _as_ids(large: Sequence[Entry], small: Sequence[Entry]) -> ValidationSplit:
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """Video-level measures: a video's score is the mean of its top-K segment scores."""
+    """Video-level measures; the score of a video is the mean of its top-K segment scores."""
 
     auc: float  # ROC-AUC against the labels
     loss: float  # binary cross-entropy against the labels
 
     def better_than(self, other: ValidationResult | None) -> bool:
-        """Higher AUC; with equal AUC, a loss that is not higher (so the later step wins a draw)."""
+        """Return whether the AUC is higher, or equal with a loss that is not (a draw is better)."""
         if other is None or self.auc != other.auc:
             return other is None or self.auc > other.auc
         return self.loss <= other.loss
@@ -71,14 +73,15 @@ class ValidationResult:
 def validate(
     model: MilModel, batches: Iterable[tuple[Tensor, Tensor | None, Tensor]]
 ) -> ValidationResult:
-    """Measure a model, whose mode is left as it was.
+    """Measure a model, in evaluation mode; its own mode is restored.
 
     Args:
-        batches: inputs (B, C, T, D) and mask (B, T) or None on the model's device, and labels
-            (B,); both labels occur.
+        model: The model.
+        batches: Inputs (B, C, T, D) and mask (B, T) or None on the model's device, and labels (B,);
+            both labels must occur.
 
     Raises:
-        VadError: a score is not finite.
+        VadError: If a score is not finite.
     """
     was_training = model.training
     model.eval()
@@ -91,6 +94,8 @@ def validate(
     scores, truth = torch.cat(score_parts), torch.cat(label_parts)
     loss = cross_entropy(scores, truth).item()
     if not math.isfinite(loss):
-        raise VadError("scores of the validation videos are not finite: lower the learning rate")
+        raise VadError(
+            "scores of the validation videos are not finite; lower optimiser.learning_rate"
+        )
     auc = roc_auc_score(truth.numpy(), scores.double().numpy())
     return ValidationResult(auc=float(auc), loss=loss)

@@ -166,7 +166,7 @@ def test_magnitude_selects_by_the_length_of_features(make_model) -> None:
 
 
 def test_features_of_another_width_are_refused(make_model) -> None:
-    message = "features of shape (1, 1, 4, 5): this model takes (videos, crops, snippets, 6)"
+    message = "this model takes features of shape (videos, crops, snippets, 6), got (1, 1, 4, 5)"
     with pytest.raises(InputError, match=re.escape(message)):
         make_model()(torch.rand(1, 1, 4, 5))
 
@@ -220,7 +220,7 @@ def test_the_network_sees_components_where_there_are_any(make_model, make_input)
 
 
 def test_more_components_than_numbers_are_refused(make_model) -> None:
-    message = "input.components = 7: features have 6 numbers; at most so many"
+    message = "input.components must be at most 6, the number of features per snippet, got 7"
     with pytest.raises(InputError, match=re.escape(message)):
         make_model(input={"components": 7})
 

@@ -193,9 +193,9 @@ def _run(task: _Task) -> str | None:
             task.data.pack,
             task.data.train,
             task.run,
-            task.config,
-            task.seed,
-            task.device,
+            config=task.config,
+            seed=task.seed,
+            device=task.device,
             threads=task.threads,
         )
         if not _is_evaluated(task):
@@ -204,7 +204,7 @@ def _run(task: _Task) -> str | None:
                 task.run,
                 task.data.test_pack,
                 task.data.test,
-                task.evaluation,
+                out=task.evaluation,
                 resamples=0,
                 device=task.device,
                 plots=False,

@@ -22,8 +22,8 @@ from vad_toolkit.core.files import canonical_json, fsync_folder, sha256_text
 from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.datasets.manifest import read_manifest
 from vad_toolkit.errors import VadError
-from vad_toolkit.evaluation.evaluate import evaluate_runs
-from vad_toolkit.evaluation.metrics import METRIC_NAMES
+from vad_toolkit.evaluation.evaluate import evaluate
+from vad_toolkit.evaluation.registry import METRICS
 from vad_toolkit.experiments.demo.render import DATASET, DemoDataset, render_dataset
 from vad_toolkit.extraction.extract import extract_pack
 from vad_toolkit.extraction.sources import VideoSource
@@ -97,11 +97,11 @@ def run_demo(
     summary = json.loads((evaluation / "summary.json").read_text(encoding="utf-8"))
     return DemoResult(
         seeds=tuple(
-            SeedMetrics(row["seed"], {name: row[name] for name in METRIC_NAMES})
+            SeedMetrics(row["seed"], {name: row[name] for name in METRICS})
             for row in summary["runs"]
         ),
-        mean={name: summary["spread"][name]["mean"] for name in METRIC_NAMES},
-        std={name: summary["spread"][name]["std"] for name in METRIC_NAMES},
+        mean={name: summary["spread"][name]["mean"] for name in METRICS},
+        std={name: summary["spread"][name]["std"] for name in METRICS},
         plots=evaluation / f"seed-{seeds[0]}" / "plots",
         prediction=prediction,
         seconds=time.monotonic() - started,
@@ -178,7 +178,7 @@ def _evaluate(
         say(f"evaluation: reused, in {out}")
         return out
     shutil.rmtree(out, ignore_errors=True)
-    evaluate_runs(run, pack, dataset.test_manifest, out, device=device, progress=progress)
+    evaluate(run, pack, dataset.test_manifest, out=out, device=device, progress=progress)
     say(f"evaluation: on {len(read_manifest(dataset.test_manifest))} test videos, in {out}")
     return out
 

@@ -1,8 +1,8 @@
 """CLAV, class-activate feature learning: our reconstruction of Cho et al. (CVPR 2023).
 
-"Features are extracted as per the weights that are implicitly activated depending on the class":
-read as dynamic convolution (Chen et al., CVPR 2020) whose attention is taken a snippet, since an
-abnormal video holds normal snippets too. No label enters: the activation is implicit.
+The paper: "Features are extracted as per the weights that are implicitly activated depending on the
+class". We implement it as dynamic convolution (Chen et al., CVPR 2020) with attention per snippet,
+because abnormal videos also contain normal snippets. The activation is implicit: it uses no labels.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vad_toolkit.models.time_conv import time_conv
 
 
 def build_class_activate(config: ClavComoHead) -> nn.Module:
-    """The module that `config.activate` names; all are called with (E, tau)."""
+    """Return the module that `config.activate` names, which is called with (E, tau)."""
     if config.activate == "bank":
         return KernelBank(config)
     if config.activate == "gate":
@@ -28,7 +28,7 @@ class KernelBank(nn.Module):
 
     def __init__(self, config: ClavComoHead) -> None:
         super().__init__()
-        self.reach = config.kernel // 2  # kernels lie side by side
+        self.reach = config.kernel // 2  # the kernels run in parallel
         self.kernels = nn.ModuleList(
             nn.Conv1d(config.width, config.width, config.kernel, padding="same")
             for _ in range(config.kernels)
@@ -36,11 +36,11 @@ class KernelBank(nn.Module):
         self.choose = _mlp(config.width, config.activate_hidden, config.kernels)
 
     def activation(self, e: Tensor, tau: float) -> Tensor:
-        """pi: (N, T, M), sums to 1 over M, for features e (N, d, T)."""
+        """Return pi (N, T, M), which sums to 1 over M, for features e (N, d, T)."""
         return torch.softmax(self.choose(e.transpose(1, 2)) / tau, dim=2)
 
     def forward(self, e: Tensor, tau: float) -> Tensor:
-        """(N, d, T) -> (N, d, T)."""
+        """Return H (N, d, T) for features e (N, d, T)."""
         pi = self.activation(e, tau)[:, :, None]  # (N, T, 1, M)
         weights, biases = zip(
             *((kernel.weight, kernel.bias) for kernel in self.kernels), strict=True
@@ -52,7 +52,7 @@ class KernelBank(nn.Module):
 
 
 class Gate(nn.Module):
-    """H = E + ReLU(Conv(E)) * sigmoid(MLP(E)): one kernel, switched on and off a channel."""
+    """H = E + ReLU(Conv(E)) * sigmoid(MLP(E)): one kernel, with a gate per channel."""
 
     def __init__(self, config: ClavComoHead) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Gate(nn.Module):
         self.choose = _mlp(config.width, config.activate_hidden, config.width)
 
     def forward(self, e: Tensor, tau: float) -> Tensor:
-        """(N, d, T) -> (N, d, T); `tau` has no part in it."""
+        """Return H (N, d, T) for features e (N, d, T); `tau` is not used."""
         gate = torch.sigmoid(self.choose(e.transpose(1, 2))).transpose(1, 2)  # (N, d, T)
         found = time_conv(e, self.kernel.weight, self.kernel.bias)  # (N, d, T)
         return e + torch.relu(found) * gate
@@ -70,7 +70,7 @@ class NoActivation(nn.Module):
     """H = E."""
 
     def forward(self, e: Tensor, tau: float) -> Tensor:
-        """(N, d, T), unchanged."""
+        """Return e (N, d, T)."""
         return e
 
 

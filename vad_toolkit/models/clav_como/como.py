@@ -1,12 +1,11 @@
 """CoMo, context-motion interrelation: our reconstruction of Cho et al. (CVPR 2023).
 
-Context (appearance that lasts) and motion (what changes from snippet to snippet) are projected from
-time to a small interaction space, become the nodes of two graphs with edges inside and across, and
-are projected back to one vector a snippet. Projection, graph step and reprojection take the form of
-GloRe (Chen et al., CVPR 2019), with three changes that the context-motion benchmark asked for
-(docs/LOG.md): the streams see the network's input and not what class activation left of it, and are
-linear; a node is a mean over the snippets that it attends to, and not over all; and the interaction
-begins as the identity.
+Context (lasting appearance) and motion (changes between snippets) are projected from time to a
+small interaction space, become the nodes of two graphs with edges within and across graphs, and are
+projected back to one vector per snippet. Projection, graph step and reprojection have the form of
+GloRe (Chen et al., CVPR 2019), with three changes from the context-motion benchmark (docs/LOG.md):
+the streams are linear, and see the network's input instead of class-activated features; a node is a
+mean over the snippets that it attends to instead of all; the interaction starts as the identity.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from vad_toolkit.models.time_conv import time_conv
 
 
 class CoMo(nn.Module):
-    """G = H + BN(Conv1([B_z V_z'])), z over the streams in use; equals H at initialisation."""
+    """G = H + BN(Conv1([B_z V_z'])), z over the streams in use; equal to H at initialization."""
 
     def __init__(self, config: ClavComoHead, input_width: int) -> None:
-        """`input_width`: D, of what the streams see."""
+        """Build the streams; `input_width` is D of the network's input."""
         super().__init__()
         names = ("motion", "context") if config.streams == "both" else (config.streams,)
         makers = {"motion": Motion, "context": Context}
@@ -37,18 +36,15 @@ class CoMo(nn.Module):
         self.fuse = nn.Conv1d(len(names) * config.node_width, config.width, 1, bias=False)
         self.norm = TimeBatchNorm(config.width)
         nn.init.zeros_(self.norm.weight)
-        self.reach = max(reach(stream) for stream in self.streams.values())  # side by side
+        self.reach = max(reach(stream) for stream in self.streams.values())  # parallel
 
     def forward(self, h: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Add to each snippet what its context and motion have to do with each other.
+        """Return G (N, d, T): h plus the relation of each snippet's context and motion.
 
         Args:
             h: (N, d, T), class-activate features, 0 where masked.
             x: (N, D, T), the network's input, 0 where masked.
             mask: (N, 1, T) bool or None.
-
-        Returns:
-            G, (N, d, T).
         """
         read, graphs = [], []
         for name, stream in self.streams.items():
@@ -58,11 +54,12 @@ class CoMo(nn.Module):
         graphs = self.interaction(graphs)
         back = [b @ v for b, v in zip(read, graphs, strict=True)]  # (N, T, d_s)
         fused = time_conv(torch.cat(back, dim=2).transpose(1, 2), self.fuse.weight)  # (N, d, T)
-        return h + normalise(self.norm, fused, mask)
+        relation: Tensor = self.norm(fused, mask)
+        return h + relation
 
 
 class Context(nn.Module):
-    """BN(AvgPool_w(Conv1(x))): what stays, averaged over the real snippets of a window."""
+    """BN(AvgPool_w(Conv1(x))): lasting content, averaged over the real snippets of a window."""
 
     def __init__(self, config: ClavComoHead, input_width: int) -> None:
         super().__init__()
@@ -72,13 +69,14 @@ class Context(nn.Module):
         self.norm = TimeBatchNorm(config.stream_width)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(N, D, T) -> (N, d_m, T)."""
+        """Return (N, d_m, T) for x (N, D, T)."""
         z = window_mean(time_conv(x, self.mix.weight), self.window, mask)
-        return normalise(self.norm, z, mask)
+        result: Tensor = self.norm(z, mask)
+        return result
 
 
 class Motion(nn.Module):
-    """BN(Conv(Conv1(x))): what a learned filter over time sees, the first difference being one."""
+    """BN(Conv(Conv1(x))): a learned filter over time, such as the first difference."""
 
     def __init__(self, config: ClavComoHead, input_width: int) -> None:
         super().__init__()
@@ -89,17 +87,18 @@ class Motion(nn.Module):
         self.norm = TimeBatchNorm(config.stream_width)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(N, D, T) -> (N, d_m, T)."""
+        """Return (N, d_m, T) for x (N, D, T)."""
         z = time_conv(time_conv(x, self.mix.weight), self.change.weight)
-        return normalise(self.norm, z, mask)
+        result: Tensor = self.norm(z, mask)
+        return result
 
 
 class Projection(nn.Module):
     """V = softmax_T(Conv1(Z)) Conv1(Z)^T, from T snippets to S nodes; B = Conv1(Z), the way back.
 
-    Each node is a mean of the snippets that it attends to: what is seen in few snippets of a long
-    video is not lost in the mean of all, and the length of a video does not matter. Snippets read
-    the nodes with weights of either sign, so that the sign of what is read can be their relation.
+    Each node is a mean over the snippets that it attends to, so that a few snippets of a long video
+    are not lost in the mean over all, and the length of the video does not matter. B has weights of
+    both signs, so that the sign of a snippet's result can express a relation.
     """
 
     def __init__(self, config: ClavComoHead) -> None:
@@ -109,7 +108,7 @@ class Projection(nn.Module):
         self.reduce = nn.Conv1d(config.stream_width, config.node_width, 1)
 
     def forward(self, z: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """z: (N, d_m, T) -> B (N, S, T), V (N, S, d_s)."""
+        """Return B (N, S, T) and V (N, S, d_s) for z (N, d_m, T)."""
         logits = time_conv(z, self.attend.weight, self.attend.bias)  # (N, S, T)
         values = time_conv(z, self.reduce.weight, self.reduce.bias)  # (N, d_s, T)
         b = hide(time_conv(z, self.read.weight, self.read.bias), mask)
@@ -117,7 +116,7 @@ class Projection(nn.Module):
 
 
 class GraphStep(nn.Module):
-    """V <- V + A V W with a learned adjacency A, zero at the start."""
+    """V + A V W with a learned adjacency A, zero at initialization."""
 
     def __init__(self, nodes: int, width: int) -> None:
         super().__init__()
@@ -125,15 +124,15 @@ class GraphStep(nn.Module):
         self.mix = nn.Linear(width, width, bias=False)
 
     def forward(self, v: Tensor) -> Tensor:
-        """(N, S, d_s) -> (N, S, d_s)."""
+        """Return the new nodes for v, both (N, S, d_s)."""
         mixed: Tensor = v + self.adjacency @ self.mix(v)
         return mixed
 
 
 class CrossAttention(nn.Module):
-    """softmax(V Q (V' K)^T / sqrt(d_s)) V' U: what the nodes of one graph take from the other's.
+    """softmax(V Q (V' K)^T / sqrt(d_s)) V' U, from the nodes V' of one graph to those of the other.
 
-    U is zero at the start: a video's nodes are not mixed before they mean something.
+    U is zero at initialization, so that untrained nodes are not mixed.
     """
 
     def __init__(self, width: int) -> None:
@@ -144,18 +143,18 @@ class CrossAttention(nn.Module):
         nn.init.zeros_(self.value.weight)
 
     def weights(self, to: Tensor, source: Tensor) -> Tensor:
-        """(N, S, S): how much each node of `to` takes from each of `source`; rows sum to 1."""
+        """Return the weights (N, S, S) of `source`'s nodes for each node of `to`; rows sum to 1."""
         fit = self.query(to) @ self.key(source).transpose(1, 2) / math.sqrt(to.shape[2])
         return torch.softmax(fit, dim=2)
 
     def forward(self, to: Tensor, source: Tensor) -> Tensor:
-        """to, source: (N, S, d_s) -> (N, S, d_s)."""
+        """Return the contribution of `source` to `to`, all (N, S, d_s)."""
         taken: Tensor = self.weights(to, source) @ self.value(source)
         return taken
 
 
 class Attention(nn.Module):
-    """Edges inside each graph, then across in both directions, both from the same old nodes."""
+    """Edges within each graph, then across in both directions, both from the same nodes."""
 
     def __init__(self, config: ClavComoHead, graphs: int) -> None:
         super().__init__()
@@ -167,7 +166,7 @@ class Attention(nn.Module):
         )
 
     def forward(self, graphs: list[Tensor]) -> list[Tensor]:
-        """One or two (N, S, d_s); a single graph has only edges inside."""
+        """Return the new nodes of one or two graphs, each (N, S, d_s); one has no edges across."""
         old = [step(v) for step, v in zip(self.inside, graphs, strict=True)]
         if len(old) == 1:
             return old
@@ -182,7 +181,7 @@ class JointGraph(nn.Module):
         self.step = GraphStep(graphs * config.nodes, config.node_width)
 
     def forward(self, graphs: list[Tensor]) -> list[Tensor]:
-        """Each (N, S, d_s)."""
+        """Return the new nodes of each graph, (N, S, d_s)."""
         return list(self.step(torch.cat(graphs, dim=1)).chunk(len(graphs), dim=1))
 
 
@@ -190,18 +189,8 @@ class NoInteraction(nn.Module):
     """V' = V: projection and reprojection only."""
 
     def forward(self, graphs: list[Tensor]) -> list[Tensor]:
-        """Unchanged."""
+        """Return the graphs."""
         return graphs
-
-
-def normalise(norm: TimeBatchNorm, x: Tensor, mask: Tensor | None) -> Tensor:
-    """`norm` of x (N, d, T), a view of (N, T, d): as rows where no mask asks for more."""
-    if mask is not None and norm.training:
-        result: Tensor = norm(x, mask)
-        return result
-    rows = x.transpose(1, 2)  # (N, T, d)
-    result = norm(rows.flatten(0, 1)).view(rows.shape)
-    return result.transpose(1, 2)
 
 
 def _build_interaction(config: ClavComoHead, graphs: int) -> nn.Module:

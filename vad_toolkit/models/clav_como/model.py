@@ -1,6 +1,6 @@
-"""CLAV + CoMo: our reconstruction of Cho et al., "Look Around for Anomalies", CVPR 2023.
+"""CLAV + CoMo, our reconstruction of Cho et al., "Look Around for Anomalies", CVPR 2023.
 
-No public implementation exists; docs/model.md says which part is known and which is inferred.
+No public implementation exists; docs/model.md lists which parts are known and which are inferred.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from vad_toolkit.models.base import (
+    Method,
     MilModel,
     Output,
     abnormal_half,
-    at_least_float32,
     hide,
     lengths_of,
     score_mlp,
-    unfold_crops,
 )
 from vad_toolkit.models.clav_como.class_activate import build_class_activate
 from vad_toolkit.models.clav_como.como import CoMo
@@ -29,7 +28,7 @@ from vad_toolkit.models.time_conv import time_conv
 
 
 class ClavComo(MilModel):
-    """Embedding, class-activate features H, context-motion interrelation G, a score a snippet."""
+    """Embedding, class-activate features H, context-motion features G, a score per snippet."""
 
     weighted_terms = ("relative_distance", "smoothness", "sparsity")
     config: ClavComoConfig
@@ -37,8 +36,8 @@ class ClavComo(MilModel):
     def __init__(self, input_dim: int, config: ClavComoConfig) -> None:
         super().__init__(input_dim, config)
         head = config.head
-        self.tau = 1.0  # of the class activation while training; 1 in evaluation
-        self.distance_acts = True  # not before `distance_start`
+        self.tau = 1.0  # temperature of the class activation in training; 1 in evaluation
+        self.distance_acts = True  # False before `distance_start`
         self.embed = nn.Conv1d(self.input_width, head.width, head.kernel, padding="same")
         self.dropout = nn.Dropout(head.embed_dropout)
         self.activate = build_class_activate(head)
@@ -46,10 +45,10 @@ class ClavComo(MilModel):
         self.score = score_mlp(head.width, head.score_hidden, head.dropout)
 
     def begin_step(self, progress: float) -> dict[str, float]:
-        """tau falls linearly from `tau_start` to 1 over the first `tau_fraction` of training.
+        """Set tau, which falls linearly from `tau_start` to 1 over the first `tau_fraction`.
 
-        Relative distance acts from `distance_start` on: before scores mean anything, top K sets
-        are drawn by chance, and telling them apart is learning videos by heart.
+        Relative distance acts from `distance_start` on: with untrained scores the top-K sets are
+        random, and separating them would only memorize videos.
         """
         head = self.config.head
         done = 1.0 if head.tau_fraction == 0 else min(1.0, progress / head.tau_fraction)
@@ -59,14 +58,14 @@ class ClavComo(MilModel):
 
     @property
     def loss_weights(self) -> Mapping[str, float]:
-        """As `MilModel.loss_weights`; that of relative distance is 0 before it acts."""
+        """As `MilModel.loss_weights`, with 0 for relative distance before it acts."""
         weights = super().loss_weights
         return weights if self.distance_acts else {**weights, "relative_distance": 0.0}
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
         """Score every snippet; see `MilModel.forward`.
 
-        `Output.features` is what relative distance compares (`losses.distance_of`).
+        `features` is what relative distance compares (`losses.distance_of`).
         """
         crops = x.shape[1]
         x, in_batch = self.prepare(x, mask)  # (N, D, T), N = B * C
@@ -75,18 +74,12 @@ class ClavComo(MilModel):
         h = hide(self.activate(e, self.tau if self.training else 1.0), in_batch)  # (N, d, T)
         g = h if self.como is None else self.como(h, x, in_batch)  # (N, d, T)
         layer = self.score[:2](g.transpose(1, 2))  # (N, T, d_1), after its ReLU
-        logits = at_least_float32(self.score[2:](layer))  # (N, T, 1)
-        crop_scores = torch.sigmoid(logits).squeeze(2)  # (N, T)
-        places = {"activated": h, "fused": g, "scorer": layer.transpose(1, 2)}
-        compared = hide(places[self.config.losses.distance_of], in_batch)
-        return Output(
-            scores=self.average_crops(crop_scores, mask, crops),  # (B, T)
-            features=unfold_crops(compared.transpose(1, 2), crops),  # (B, C, T, d or d_1)
-            mask=mask,
-        )
+        places = {"activated": h.transpose(1, 2), "fused": g.transpose(1, 2), "scorer": layer}
+        compared = places[self.config.losses.distance_of]  # (N, T, d or d_1)
+        return self.output(self.score[2:](layer), compared, mask, crops)
 
     def losses(self, output: Output) -> dict[str, Tensor]:
-        """mil, relative_distance, smoothness and sparsity of a batch of pairs."""
+        """Return mil, relative_distance, smoothness and sparsity of a batch of pairs."""
         losses = self.config.losses
         if losses.select == "score":
             ranked_by = output.scores
@@ -102,3 +95,8 @@ class ClavComo(MilModel):
             "smoothness": smoothness(abnormal, abnormal_mask),
             "sparsity": abnormal.norm(),
         }
+
+
+METHOD = Method(
+    ClavComoConfig, ClavComo, "class-activate features and context-motion graphs (CVPR 2023)"
+)

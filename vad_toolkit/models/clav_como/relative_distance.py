@@ -1,8 +1,8 @@
-"""Relative distance learning: our reconstruction from the figure of Cho et al. (CVPR 2023).
+"""Relative distance learning, our reconstruction from the figure of Cho et al. (CVPR 2023).
 
-Snippets of a normal video have to be more alike than its top K are to the top K of an abnormal
-video, by a margin: C_top < C_n - m on the unit sphere. Normals are pulled together and abnormals
-pushed away from them; groups of abnormals are not pulled together.
+The snippets of a normal video must be more similar to each other than its top K are to the top K of
+an abnormal video, by a margin: C_top < C_n - m on the unit sphere. Normal snippets are pulled
+together and abnormal ones pushed away from them; abnormal ones are not pulled together.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from torch import Tensor
 def relative_distance(
     features: Tensor, selection: Tensor, lengths: Tensor, margin: float
 ) -> Tensor:
-    """Mean over pairs and crops of max(0, C_top - C_n + margin).
+    """Return the mean over pairs and crops of max(0, C_top - C_n + margin).
 
     Args:
-        features: (2b, C, T, d), normals first, 0 where a snippet is not real.
+        features: (2b, C, T, d), normal videos first, 0 for snippets that are not real.
         selection: (2b, T), weights 1 / K on each video's top K (`losses.top_selection`).
-        lengths: (2b,), real snippets of each video.
+        lengths: (2b,), the number of real snippets of each video.
         margin: m.
     """
     unit = F.normalize(features, dim=3)  # (2b, C, T, d)
@@ -32,16 +32,14 @@ def relative_distance(
 
 
 def mean_similarity(unit: Tensor, lengths: Tensor) -> Tensor:
-    """C_n: mean of <h_t, h_u> over all t != u of each video and crop; 1 for a single snippet.
+    """Return C_n (B, C), the mean of <h_t, h_u> over all t != u; 1 for a single snippet.
 
-    Taken from the sum of the unit vectors, (|sum h|^2 - sum |h|^2) / (L (L - 1)): linear in T.
+    It is computed from the sum of the unit vectors, (|sum h|^2 - sum |h|^2) / (L (L - 1)), in time
+    linear in T.
 
     Args:
-        unit: (B, C, T, d), rows of norm 1, or 0 where a snippet is not real.
-        lengths: (B,), real snippets L.
-
-    Returns:
-        (B, C).
+        unit: (B, C, T, d), rows of norm 1, or 0 for snippets that are not real.
+        lengths: (B,), the number L of real snippets.
     """
     pairs = (lengths * (lengths - 1))[:, None]  # (B, 1)
     off_diagonal = unit.sum(dim=2).square().sum(dim=2) - unit.square().sum(dim=(2, 3))  # (B, C)
