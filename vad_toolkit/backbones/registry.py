@@ -171,6 +171,16 @@ BUILTIN = {
 BACKBONES: Registry[BackboneInfo] = Registry("backbone", BUILTIN)
 
 
+def list_backbones() -> list[str]:
+    """Return the names of the backbones, built in and from plugins.
+
+    Example:
+        >>> list_backbones()[:2]
+        ['inception-i3d', 'i3d-resnet50']
+    """
+    return list(BACKBONES)
+
+
 def register_backbone(info: BackboneInfo) -> None:
     """Register a backbone from outside of the package.
 
@@ -182,12 +192,12 @@ def register_backbone(info: BackboneInfo) -> None:
         InputError: If another module has registered the name.
 
     Example:
-        >>> from vad_toolkit.backbones.registry import BackboneInfo, register_backbone
-        >>> register_backbone(BackboneInfo(
+        >>> import vad_toolkit as vad
+        >>> vad.register_backbone(vad.BackboneInfo(
         ...     "my-network", module="my_network", title="My network", feature_dim=512,
         ...     normalisation="imagenet",
         ... ))
-        >>> "my-network" in BACKBONES
+        >>> "my-network" in vad.list_backbones()
         True
     """
     BACKBONES.register(info.name, info)

@@ -1,0 +1,65 @@
+"""Every block of README and docs runs as printed, in the order of its page.
+
+A page is one session in a folder that holds what README's first session leaves: `videos/` (small
+clips in `normal/` and `fight/`), `new-video.mp4`, `manifests/`, `features.h5` and `run/`. Blocks that
+cannot run here are marked with `<!-- not run: reason -->` and skip with that reason.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pages import PAGES, Block, blocks
+
+BLOCKS = {page.name: blocks(page) for page in PAGES}
+RUNS = {name: [b for b in found if b.reason is None] for name, found in BLOCKS.items()}
+NOT_RUN = [block for found in BLOCKS.values() for block in found if block.reason is not None]
+
+
+def run(block: Block, folder: Path) -> None:
+    """Run a block in `folder`; commands of `vad` come from this environment."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
+    if block.kind == "python":
+        calls = [[sys.executable, "-W", "error", "-c", block.text]]
+    else:
+        calls = [["bash", "-euo", "pipefail", "-c", command] for command in block.commands]
+    for call in calls:
+        done = subprocess.run(
+            call, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{call[-1]}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("page", [name for name, found in RUNS.items() if found])
+def test_blocks_run_as_printed(page: str, session_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "my videos"  # a path with a space
+    shutil.copytree(session_folder, folder)
+    for block in RUNS[page]:
+        run(block, folder)
+
+
+@pytest.mark.parametrize("block", NOT_RUN, ids=lambda block: f"{block.page}-{block.number}")
+def test_blocks_that_are_not_run_say_why(block: Block) -> None:
+    assert block.reason
+    pytest.skip(f"{block.page}, block {block.number}: {block.reason}")
+
+
+def test_blocks_are_found() -> None:
+    assert len(BLOCKS["README.md"]) >= 3
+    assert sum(map(len, RUNS.values())) >= 15
+
+
+def test_commands_of_a_block() -> None:
+    text = "$ vad a \\\n      --b\noutput\n$ vad c   # why\n"
+    assert Block("page", 1, "console", text, None).commands == [
+        "vad a \\\n      --b",
+        "vad c   # why",
+    ]
