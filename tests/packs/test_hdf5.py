@@ -111,7 +111,7 @@ def test_other_content(tmp_path: Path, content: bytes) -> None:
 def test_signature_and_nothing_behind_it(tmp_path: Path) -> None:
     path = tmp_path / "short.h5"
     path.write_bytes(hdf5.SIGNATURE + b"\0" * 500)
-    with pytest.raises(PackCorrupt, match="cut short or damaged"):
+    with pytest.raises(PackCorrupt, match="truncated or damaged"):
         open_hdf5(path)
 
 
