@@ -80,16 +80,16 @@ def test_json_and_mode_source(run: Run, inputs: tuple[object, ...], tmp_path: Pa
 
 def test_notes_go_to_stderr(run: Run, inputs: tuple[object, ...], tmp_path: Path) -> None:
     _, stderr = run(*inputs, "--out", tmp_path / "out", "--abnormal-videos", 2)
-    assert "clips are not used: the videos are too few for them" in stderr
+    assert "clips are not used: there are too few videos" in stderr
 
 
 def test_wrong_options(run: Run, inputs: tuple[object, ...], tmp_path: Path) -> None:
     out = ("--out", tmp_path / "out")
-    with pytest.raises(InputError, match="--clips '3 to 5': has to be MIN-MAX, as in 5-9"):
+    with pytest.raises(InputError, match="--clips must be MIN-MAX, as in 5-9, got '3 to 5'"):
         run(*inputs, *out, "--clips", "3 to 5")
-    with pytest.raises(InputError, match="clips 9-5: has to be MIN-MAX with 2 <= MIN <= MAX"):
+    with pytest.raises(InputError, match="clips must be MIN-MAX with 2 <= MIN <= MAX, got 9-5"):
         run(*inputs, *out, "--clips", "9-5")
-    with pytest.raises(InputError, match="normal-videos goes with mode mixed"):
+    with pytest.raises(InputError, match="normal-videos is for mode mixed only"):
         run(*inputs, *out, "--mode", "source", "--normal-videos", 3)
     with pytest.raises(click.UsageError, match=r"give one .* or two"):
         run(*inputs, *out, "--manifest", tmp_path / "train.jsonl")

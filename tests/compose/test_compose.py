@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vad_toolkit.compose.compose import compose
+from vad_toolkit.compose.compose import compose_videos
 from vad_toolkit.core.progress import ProgressEvent
 from vad_toolkit.datasets.building.build import BuiltDataset, write_dataset
 from vad_toolkit.datasets.dataset_info import DatasetInfo, read_dataset_info
-from vad_toolkit.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
+from vad_toolkit.datasets.manifest import Entry, read_manifest, write_manifest
 from vad_toolkit.datasets.registry import load_dataset
 from vad_toolkit.datasets.truth.labels import frame_labels
 from vad_toolkit.errors import InputError, ManifestError
@@ -77,11 +77,11 @@ def make_clips(tmp_path: Path) -> MakeClips:
 def test_pack_manifest_and_record_agree(make_clips: MakeClips, mode: str) -> None:
     root = make_clips()
     events: list[ProgressEvent] = []
-    result = compose(
+    result = compose_videos(
         root / "clips.h5",
         root / "train.jsonl",
-        root / "test.jsonl",
         root / "out",
+        test_manifest=root / "test.jsonl",
         mode="mixed" if mode == "mixed" else "source",
         progress=events.append,
     )
@@ -120,7 +120,13 @@ def test_pack_manifest_and_record_agree(make_clips: MakeClips, mode: str) -> Non
 def test_a_seed_gives_the_same_files(make_clips: MakeClips) -> None:
     root = make_clips()
     for out, seed in (("a", 3), ("b", 3), ("c", 4)):
-        compose(root / "clips.h5", root / "train.jsonl", root / "test.jsonl", root / out, seed=seed)
+        compose_videos(
+            root / "clips.h5",
+            root / "train.jsonl",
+            root / out,
+            test_manifest=root / "test.jsonl",
+            seed=seed,
+        )
     for name in ("train.jsonl", "test.jsonl", "compose.json", "dataset.toml"):
         a, b, c = ((root / out / name).read_bytes() for out in "abc")
         assert a == b != c
@@ -128,7 +134,7 @@ def test_a_seed_gives_the_same_files(make_clips: MakeClips) -> None:
 
 def test_train_alone(make_clips: MakeClips) -> None:
     root = make_clips()
-    result = compose(root / "clips.h5", root / "train.jsonl", None, root / "out")
+    result = compose_videos(root / "clips.h5", root / "train.jsonl", root / "out")
     assert result.test is None
     assert set(result.videos) == {"train"}
     assert sorted(path.name for path in (root / "out").iterdir()) == [
@@ -141,11 +147,11 @@ def test_train_alone(make_clips: MakeClips) -> None:
 
 def test_numbers_are_for_training_and_test_follows(make_clips: MakeClips) -> None:
     root = make_clips()
-    result = compose(
+    result = compose_videos(
         root / "clips.h5",
         root / "train.jsonl",
-        root / "test.jsonl",
         root / "out",
+        test_manifest=root / "test.jsonl",
         normal_videos=20,
         abnormal_videos=8,
         clips_per_video=(3, 4),
@@ -167,7 +173,7 @@ def test_numbers_are_for_training_and_test_follows(make_clips: MakeClips) -> Non
 
 def test_validation_videos_share_no_clip_with_training(make_clips: MakeClips) -> None:
     root = make_clips()
-    result = compose(root / "clips.h5", root / "train.jsonl", None, root / "out")
+    result = compose_videos(root / "clips.h5", root / "train.jsonl", root / "out")
     record = json.loads((root / "out" / "compose.json").read_text())
     parts: dict[str | None, set[str]] = {}
     for entry in read_manifest(result.train):
@@ -179,18 +185,18 @@ def test_validation_videos_share_no_clip_with_training(make_clips: MakeClips) ->
 def test_nothing_is_overwritten(make_clips: MakeClips) -> None:
     root = make_clips()
     with pytest.raises(InputError, match="already exists and is not an empty folder; choose"):
-        compose(root / "clips.h5", root / "train.jsonl", None, root)
+        compose_videos(root / "clips.h5", root / "train.jsonl", root)
     with pytest.raises(InputError, match=r"clips.h5 already exists"):
-        compose(root / "clips.h5", root / "train.jsonl", None, root / "clips.h5")
+        compose_videos(root / "clips.h5", root / "train.jsonl", root / "clips.h5")
 
 
 def test_options_of_the_other_mode(make_clips: MakeClips) -> None:
     root = make_clips()
-    arguments = (root / "clips.h5", root / "train.jsonl", None, root / "out")
-    with pytest.raises(InputError, match="clips goes with mode mixed; in mode source the sources"):
-        compose(*arguments, mode="source", clips_per_video=(3, 4))
-    with pytest.raises(InputError, match="mode 'other': has to be one of mixed, source"):
-        compose(*arguments, mode="other")  # type: ignore[arg-type]
+    arguments = (root / "clips.h5", root / "train.jsonl", root / "out")
+    with pytest.raises(InputError, match="clips is for mode mixed only; mode source follows"):
+        compose_videos(*arguments, mode="source", clips_per_video=(3, 4))
+    with pytest.raises(InputError, match="unknown mode 'other'; available: mixed, source"):
+        compose_videos(*arguments, mode="other")  # type: ignore[arg-type]
     assert not (root / "out").exists()
 
 
@@ -203,9 +209,14 @@ def test_manifests_that_do_not_fit(make_clips: MakeClips) -> None:
     with pytest.raises(
         ManifestError, match=r"train: video 'no/train0': 999 frames .*\(1 more; see"
     ):
-        compose(root / "clips.h5", root / "wrong" / "train.jsonl", None, root / "out")
+        compose_videos(root / "clips.h5", root / "wrong" / "train.jsonl", root / "out")
     with pytest.raises(ManifestError, match="video 'no/train0' is in both train and test"):
-        compose(root / "clips.h5", root / "train.jsonl", root / "train.jsonl", root / "out")
+        compose_videos(
+            root / "clips.h5",
+            root / "train.jsonl",
+            root / "out",
+            test_manifest=root / "train.jsonl",
+        )
     assert not (root / "out").exists()
 
 
@@ -217,15 +228,18 @@ def test_clips_have_to_be_trimmed(make_clips: MakeClips) -> None:
     with pytest.raises(
         ManifestError, match=r"test: video 'ab/test5' is not trimmed: 29 of its 30 frames are"
     ):
-        compose(
-            root / "clips.h5", root / "train.jsonl", root / "wrong" / "test.jsonl", root / "out"
+        compose_videos(
+            root / "clips.h5",
+            root / "train.jsonl",
+            root / "out",
+            test_manifest=root / "wrong" / "test.jsonl",
         )
 
 
 def test_overlapping_snippets_cannot_be_joined(make_clips: MakeClips) -> None:
     root = make_clips(load_recipe("i3d-rgb-center", {"step": 8}))
     with pytest.raises(InputError, match="only snippets that do not overlap can be joined"):
-        compose(root / "clips.h5", root / "train.jsonl", None, root / "out")
+        compose_videos(root / "clips.h5", root / "train.jsonl", root / "out")
     assert not (root / "out" / "pack.h5").exists()
 
 
@@ -247,14 +261,16 @@ def test_real_features_compose(reference: Path, tmp_path: Path) -> None:
     write_dataset(
         BuiltDataset(dataset.info, dataset.train.entries, dataset.test.entries), tmp_path / "m"
     )
-    result = compose(
+    result = compose_videos(
         tmp_path / "cctv.h5",
         tmp_path / "m" / "train.jsonl",
-        tmp_path / "m" / "test.jsonl",
         tmp_path / "out",
+        test_manifest=tmp_path / "m" / "test.jsonl",
     )
     assert {k: (v["normal"], v["abnormal"]) for k, v in result.videos.items()} == {
         "train": (46, 46),
         "test": (29, 29),
     }
-    assert isinstance(read_manifest(result.train), Manifest)
+    named = compose_videos(tmp_path / "cctv.h5", "cctv-fights", tmp_path / "named")
+    assert named.videos == result.videos
+    assert Path(named) == tmp_path / "named" / "pack.h5"

@@ -1,4 +1,4 @@
-"""Which clips become which composed videos: invariants, on small and on the real collections."""
+"""The choice of clips for composed videos: invariants, on small and on the real collections."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def check_labels(video: ComposedVideo, step: int) -> None:
 
 @settings(deadline=None)
 @given(collections(), options)
-def test_mixed_keeps_its_promises(clips: list[Clip], given: dict[str, Any]) -> None:
+def test_invariants_of_mode_mixed(clips: list[Clip], given: dict[str, Any]) -> None:
     plan = mixed_or_none(clips, given)
     if plan is None:
         return
@@ -143,7 +143,7 @@ def test_parts_of_mixed_share_neither_clips_nor_sources(
 
 @settings(deadline=None)
 @given(collections(), st.integers(0, 3))
-def test_source_keeps_its_promises(clips: list[Clip], seed: int) -> None:
+def test_invariants_of_mode_source(clips: list[Clip], seed: int) -> None:
     try:
         plan = plan_source("test", clips, seed=seed)
     except ManifestError as error:
@@ -188,7 +188,7 @@ def test_clips_that_few_videos_cannot_use_are_counted() -> None:
     plan = plan_mixed("train", collection(40, 20), normal_videos=1, abnormal_videos=2)
     assert Counter(video.label for video in plan.videos) == {0: 1, 1: 2}
     (note,) = plan.notes
-    assert note.endswith("of 60 clips are not used: the videos are too few for them")
+    assert note.endswith("of 60 clips are not used: there are too few videos")
 
 
 def test_few_videos_grow_until_every_clip_is_used() -> None:
@@ -225,14 +225,14 @@ def test_a_composed_entry_has_the_classes_of_its_abnormal_clips() -> None:
 
 @pytest.mark.parametrize("bounds", [(1, 4), (5, 4), (0, 0)])
 def test_a_range_that_is_none(bounds: tuple[int, int]) -> None:
-    with pytest.raises(InputError, match=r"has to be MIN-MAX with 2 <= MIN <= MAX"):
+    with pytest.raises(InputError, match=r"must be MIN-MAX with 2 <= MIN <= MAX, got"):
         plan_mixed("train", collection(9, 9), clips_per_video=bounds)
 
 
 def test_numbers_that_are_none() -> None:
-    with pytest.raises(InputError, match="normal videos 0: has to be at least 1"):
+    with pytest.raises(InputError, match="normal videos must be >= 1, got 0"):
         plan_mixed("train", collection(9, 9), normal_videos=0)
-    with pytest.raises(InputError, match="abnormal videos -1: has to be at least 1"):
+    with pytest.raises(InputError, match="abnormal videos must be >= 1, got -1"):
         plan_mixed("train", collection(9, 9), abnormal_videos=-1)
     with pytest.raises(InputError, match=r"fraction must be at least 0 and below 1, got 1.0"):
         plan_mixed("train", collection(9, 9), validation_fraction=1.0)

@@ -1,4 +1,4 @@
-"""Joining clips: features in the plan's order, and metadata that says where they came from."""
+"""Joined clips: features in the plan's order, and metadata that states their origin."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_overlapping_snippets(tmp_path: Path, make_video: Callable[..., VideoFea
     write_pack(path, recipe, [("a", make_video(40, recipe=recipe))], dataset="x")
     with (
         FeaturePack.open(path) as pack,
-        pytest.raises(InputError, match="snippets of 16 frames every 8: only snippets that do not"),
+        pytest.raises(InputError, match="snippets of 16 frames every 8; only snippets that do not"),
     ):
         list(join_pack(pack, {"b": ["a"]}))
 
@@ -93,7 +93,7 @@ def test_a_video_without_a_rate_does_not_fit_a_recipe_that_resamples(tmp_path: P
     recipe = load_recipe("i3d-rgb-center", {"frame_rate": 10})
     meta = VideoMeta(40, 40, 0, 0.0, 320, 240, "0" * 64, "pyav", "1")
     clip = VideoFeatures(meta, {"rgb": np.ones((1, 1, 4), np.float16)})
-    with pytest.raises(PackError, match="states no frame rate"):
+    with pytest.raises(PackError, match="the video has no frame rate"):
         write_pack(tmp_path / "p.h5", recipe, [("a", clip)], dataset="x")
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from vad_toolkit.core.crops import CENTER, FIVE_CROP_ORDERS, TEN_CROP_ORDERS, crop_index, crop_order
 from vad_toolkit.interchange import compare as compare_module
-from vad_toolkit.interchange.compare import compare
-from vad_toolkit.packs import write as stream_module
+from vad_toolkit.interchange.compare import compare_sources
+from vad_toolkit.packs import video as video_module
 
 WIDTH = 24
 TORCHVISION = TEN_CROP_ORDERS["torchvision"]
@@ -26,6 +26,7 @@ class Source:
         self.name = "memory"
         self.videos = videos
         self.crops = crops
+        self.ids = tuple(videos)
 
     def shapes(self, id: str) -> dict[str, tuple[int, ...]]:
         return {stream: array.shape for stream, array in self.videos[id].items()}
@@ -47,7 +48,7 @@ def one(array: np.ndarray, crops: tuple[str, ...] | None = None) -> Source:
 
 def test_equal_features() -> None:
     array = crops_of(10)
-    result = compare(one(array, TORCHVISION), one(array, TORCHVISION), [("v", "v")])
+    result = compare_sources(one(array, TORCHVISION), one(array, TORCHVISION), [("v", "v")])
     assert list(result.videos["v"]["rgb"]) == list(TORCHVISION)
     for part in result.videos["v"]["rgb"].values():
         assert (part.rows, part.cosine_mean, part.cosine_lowest, part.largest_difference) == (
@@ -58,11 +59,11 @@ def test_equal_features() -> None:
 
 @pytest.mark.parametrize("block_bytes", [1, 4 << 20])
 def test_cosine_and_difference(block_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_module, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(video_module, "BLOCK_BYTES", block_bytes)
     a = {id: crops_of(10, 50, seed).astype(np.float32) for seed, id in enumerate("xy")}
     rng = np.random.default_rng(9)
     b = {id: array + rng.normal(0, 0.05, array.shape) for id, array in a.items()}
-    result = compare(
+    result = compare_sources(
         Source({id: {"rgb": array} for id, array in a.items()}),
         Source({id: {"rgb": array} for id, array in b.items()}),
         [("x", "x"), ("y", "y")],
@@ -88,7 +89,7 @@ def test_rows_of_zeros() -> None:
     a = np.zeros((3, 1, 4), np.float32)
     b = a.copy()
     b[1, 0, 0] = 2
-    part = compare(one(a), one(b), [("v", "v")]).videos["v"]["rgb"]["crop 0"]
+    part = compare_sources(one(a), one(b), [("v", "v")]).videos["v"]["rgb"]["crop 0"]
     assert (part.cosine_mean, part.cosine_lowest) == (pytest.approx(2 / 3), 0.0)
     assert part.largest_difference == 2
 
@@ -101,11 +102,11 @@ def test_each_pair_of_orders_is_found_and_named(real: str, stated: str, noise: f
     array = crops_of(10)
     rng = np.random.default_rng(1)
     shuffled = array[:, crop_index(have, other)] + rng.normal(0, noise, array.shape)
-    result = compare(one(array, have), one(shuffled, have), [("v", "v")])
+    result = compare_sources(one(array, have), one(shuffled, have), [("v", "v")])
     match = result.crops[10]
     assert not match.stated
     assert match.text == (
-        f"B's crops are in the order {real}, not in {stated} as B says, A's in {stated}"
+        f"B's crops are in the order {real}, not in {stated} as B states, A's in {stated}"
     )
     assert match.index == tuple(crop_index(other, have))
     if noise == 0:
@@ -116,9 +117,9 @@ def test_each_pair_of_orders_is_found_and_named(real: str, stated: str, noise: f
 def test_five_crops_of_files_against_a_pack(a: str, b: str) -> None:
     array = crops_of(5)
     files = array[:, crop_index(crop_order(a, 5), crop_order(b, 5))]
-    result = compare(one(array, crop_order(a, 5)), one(files), [("v", "v")])
+    result = compare_sources(one(array, crop_order(a, 5)), one(files), [("v", "v")])
     assert result.crops[5].text == f"B's crops are in the order {b}, A's in {a}"
-    result = compare(one(files), one(array, crop_order(a, 5)), [("v", "v")])
+    result = compare_sources(one(files), one(array, crop_order(a, 5)), [("v", "v")])
     assert result.crops[5].text == f"A's crops are in the order {b}, B's in {a}"
 
 
@@ -126,21 +127,20 @@ def test_five_crops_of_files_against_a_pack(a: str, b: str) -> None:
 def test_files_against_files(a: str, b: str) -> None:
     array = crops_of(10)
     files = array[:, crop_index(TEN_CROP_ORDERS[a], TEN_CROP_ORDERS[b])]
-    match = compare(one(array), one(files), [("v", "v")]).crops[10]
+    match = compare_sources(one(array), one(files), [("v", "v")]).crops[10]
     assert match.text.startswith("B's crops are in the order ")
-    assert f"{b} where A's are in {a}" in match.text
+    assert f"{b} if A's are in {a}" in match.text
 
 
 def test_an_order_without_a_name() -> None:
     array = crops_of(10)
     mixed = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
-    match = compare(one(array), one(array[:, np.argsort(mixed)]), [("v", "v")]).crops[10]
+    match = compare_sources(one(array), one(array[:, np.argsort(mixed)]), [("v", "v")]).crops[10]
     assert match.index == tuple(mixed)
     assert match.text == (
-        "B's crops are in an order without a name: A's crops 0 to 9 are B's 3, 1, 4, 0, 5, 9, 2, "
-        "6, 8, 7"
+        "B's crops are in an unnamed order: A's crops 0 to 9 are B's 3, 1, 4, 0, 5, 9, 2, 6, 8, 7"
     )
-    named = compare(one(array, TORCHVISION), one(array[:, np.argsort(mixed)]), [("v", "v")])
+    named = compare_sources(one(array, TORCHVISION), one(array[:, np.argsort(mixed)]), [("v", "v")])
     assert "B's crops are in the order [bottom-right, top-right," in named.crops[10].text
 
 
@@ -148,7 +148,9 @@ def test_an_order_without_a_name() -> None:
 def test_stated_orders_are_compared_by_name(a: str, b: str) -> None:
     have, other = TEN_CROP_ORDERS[a], TEN_CROP_ORDERS[b]
     array = crops_of(10)
-    result = compare(one(array, have), one(array[:, crop_index(have, other)], other), [("v", "v")])
+    result = compare_sources(
+        one(array, have), one(array[:, crop_index(have, other)], other), [("v", "v")]
+    )
     assert result.cosine_lowest == 1
     assert result.crops[10].stated
     assert result.crops[10].text == (
@@ -158,7 +160,9 @@ def test_stated_orders_are_compared_by_name(a: str, b: str) -> None:
 
 def test_a_scene_without_motion_says_nothing_of_the_order() -> None:
     array = np.repeat(crops_of(1), 10, axis=1)
-    result = compare(one(array, TORCHVISION), one(array + np.float16(0), None), [("v", "v")])
+    result = compare_sources(
+        one(array, TORCHVISION), one(array + np.float16(0), None), [("v", "v")]
+    )
     assert result.crops[10].stated
     assert result.crops[10].text == ""
 
@@ -166,7 +170,7 @@ def test_a_scene_without_motion_says_nothing_of_the_order() -> None:
 def test_other_shapes_and_streams_are_listed() -> None:
     a = Source({"x": {"rgb": crops_of(1)}, "y": {"rgb": crops_of(1), "flow": crops_of(1)}})
     b = Source({"x": {"rgb": crops_of(1, 29)}, "y": {"rgb": crops_of(1)}})
-    result = compare(a, b, [("x", "x"), ("y", "y")])
+    result = compare_sources(a, b, [("x", "x"), ("y", "y")])
     assert result.other_shapes == [
         ("x", "rgb", (30, 1, WIDTH), (29, 1, WIDTH)),
         ("y", "flow", (30, 1, WIDTH), None),
@@ -175,7 +179,9 @@ def test_other_shapes_and_streams_are_listed() -> None:
 
 
 def test_one_crop_has_no_order() -> None:
-    result = compare(one(crops_of(1), CENTER), one(crops_of(1, seed=5), CENTER), [("v", "v")])
+    result = compare_sources(
+        one(crops_of(1), CENTER), one(crops_of(1, seed=5), CENTER), [("v", "v")]
+    )
     assert (result.crops[1].names, result.crops[1].text) == (CENTER, "")
 
 
@@ -186,6 +192,8 @@ def test_only_a_sample_is_read_for_the_order(monkeypatch: pytest.MonkeyPatch) ->
     order = TEN_CROP_ORDERS["deepmil"]
     index = crop_index(TORCHVISION, order)
     other = {id: {"rgb": streams["rgb"][:, index]} for id, streams in videos.items()}
-    result = compare(Source(videos, TORCHVISION), Source(other), [(id, id) for id in videos])
+    result = compare_sources(
+        Source(videos, TORCHVISION), Source(other), [(id, id) for id in videos]
+    )
     assert result.crops[10].text == "B's crops are in the order deepmil, A's in torchvision"
     assert result.cosine_lowest == 1

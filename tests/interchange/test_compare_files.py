@@ -1,4 +1,4 @@
-"""What is compared with what: packs, folders and files, paired by their videos' names."""
+"""Comparison of packs, folders and files, paired by their videos' names."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 from vad_toolkit.datasets.manifest import Manifest
 from vad_toolkit.errors import InputError, PackCorrupt
-from vad_toolkit.interchange.compare import compare_paths
-from vad_toolkit.interchange.importing import import_pack
+from vad_toolkit.interchange.compare import compare
+from vad_toolkit.interchange.importing import import_features
 
 Features = Mapping[str, np.ndarray]
 WriteFiles = Callable[..., Path]
@@ -21,7 +21,7 @@ ABUSE = "Abuse/Abuse028_x264"
 @pytest.fixture
 def pack(write_files: WriteFiles, features: Features, manifest: Manifest, tmp_path: Path) -> Path:
     root = write_files(features, folder="of the pack")
-    import_pack({"rgb": root}, "rtfm", manifest, tmp_path / "p.h5")
+    import_features(root, tmp_path / "p.h5", layout="rtfm", manifest=manifest)
     return tmp_path / "p.h5"
 
 
@@ -31,12 +31,12 @@ def test_a_pack_and_a_folder(
 ) -> None:
     root = write_files(features, layout)
     for a, b in ((pack, root), (root, pack)):
-        report = compare_paths(a, b)
+        report = compare(a, b)
         assert report.problems(0.999) == []
-        assert report.result.cosine_lowest > 0.999
-        assert report.result.cosine_lowest < 1  # files are float32
-        assert len(report.result.videos) == 3
-    assert compare_paths(pack, root).result.videos.keys() == features.keys()
+        assert report.cosine_lowest > 0.999
+        assert report.cosine_lowest < 1  # files are float32
+        assert len(report.videos) == 3
+    assert compare(pack, root).videos.keys() == features.keys()
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,12 @@ def test_a_pack_and_a_folder(
 def test_two_folders(layout: str, crops: int, write_files: WriteFiles, features: Features) -> None:
     few = {id: array[:, :crops] for id, array in features.items()}
     a, b = (write_files(few, layout, folder=name) for name in ("a", "b"))
-    report = compare_paths(a, b)
+    report = compare(a, b)
     assert report.problems(1.0) == []
-    assert set(report.result.videos) == {
+    assert set(report.videos) == {
         "Normal_Videos_003_x264", "Abuse028_x264", "Bad.Boys.1995__#01-11-55 übel=1_label_G-B2",
     }  # fmt: skip
-    streams = report.result.videos["Abuse028_x264"]
+    streams = report.videos["Abuse028_x264"]
     assert list(streams) == (["flow", "rgb"] if layout == "video-features" else ["rgb"])
 
 
@@ -59,14 +59,14 @@ def test_two_files_of_other_names(
 ) -> None:
     root = write_files(features)
     np.save(tmp_path / "other.npy", features[ABUSE])
-    report = compare_paths(root / "Abuse028_x264_i3d.npy", tmp_path / "other.npy")
+    report = compare(root / "Abuse028_x264_i3d.npy", tmp_path / "other.npy")
     assert report.problems(1.0) == []
 
 
 def test_a_file_and_a_pack(pack: Path, write_files: WriteFiles, features: Features) -> None:
     root = write_files(features)
-    report = compare_paths(root / "Abuse028_x264_i3d.npy", pack)
-    assert list(report.result.videos) == ["Abuse028_x264"]
+    report = compare(root / "Abuse028_x264_i3d.npy", pack)
+    assert list(report.videos) == ["Abuse028_x264"]
     assert report.only_b == sorted(id for id in features if id != ABUSE)
     assert report.problems(0.9)[0].startswith("only in B: Films/")
 
@@ -78,9 +78,9 @@ def test_two_packs_are_paired_by_id_alone(
 
     root = write_files({ABUSE: features[ABUSE]})
     moved = Manifest((Entry(id="Other/Abuse028_x264", path="a", label=1),), "other")
-    import_pack({"rgb": root}, "rtfm", moved, tmp_path / "q.h5")
+    import_features(root, tmp_path / "q.h5", layout="rtfm", manifest=moved)
     with pytest.raises(InputError, match=r"no video is in both: .*p.h5 has 'Abuse/.* has 'Other/"):
-        compare_paths(pack, tmp_path / "q.h5")
+        compare(pack, tmp_path / "q.h5")
 
 
 def test_what_differs(pack: Path, write_files: WriteFiles, features: Features) -> None:
@@ -89,13 +89,13 @@ def test_what_differs(pack: Path, write_files: WriteFiles, features: Features) -
     changed[normal] = features[normal][:5]
     changed[abuse] = features[abuse] + np.float32(1)
     changed["x/more"] = changed.pop(films)
-    report = compare_paths(pack, write_files(changed))
-    lowest = report.result.cosine_lowest
+    report = compare(pack, write_files(changed))
+    lowest = report.cosine_lowest
     assert report.problems(0.999) == [
         f"only in A: {films}",
         "only in B: more",
         f"shape: {normal}: rgb is (7, 10, 16) in A, (5, 10, 16) in B",
-        f"cosine: the lowest is {lowest:.6f}, allowed is 0.999",
+        f"cosine: the lowest is {lowest:.6f}, below 0.999",
     ]
     assert report.problems(lowest)[-1].startswith("shape:")
 
@@ -104,7 +104,7 @@ def test_what_differs(pack: Path, write_files: WriteFiles, features: Features) -
 def test_another_order_is_a_problem(
     order: str, pack: Path, write_files: WriteFiles, features: Features
 ) -> None:
-    report = compare_paths(pack, write_files(features, "rtfm", order))
+    report = compare(pack, write_files(features, "rtfm", order))
     assert report.problems(0.999) == [f"B's crops are in the order {order}, A's in torchvision"]
 
 
@@ -116,35 +116,35 @@ def test_orders_that_both_state_are_none(
     tmp_path: Path,
 ) -> None:
     root = write_files(features, "ten-first", "gowtham")
-    import_pack({"rgb": root}, "ten-first", manifest, tmp_path / "q.h5")
-    report = compare_paths(pack, tmp_path / "q.h5")
+    import_features(root, tmp_path / "q.h5", layout="ten-first", manifest=manifest)
+    report = compare(pack, tmp_path / "q.h5")
     assert report.problems(1.0) == []
-    assert "compared by name" in report.result.crops[10].text
+    assert "compared by name" in report.crops[10].text
 
 
 def test_one_name_for_two_files(pack: Path, write_files: WriteFiles, features: Features) -> None:
     root = write_files(features)
     np.save(root / "Abuse028.npy", features[ABUSE])
-    with pytest.raises(InputError, match=r"'Abuse028' and 'Abuse028_x264' both are video 'Abuse/"):
-        compare_paths(pack, root)
+    with pytest.raises(InputError, match=r"'Abuse028' and 'Abuse028_x264' are both video 'Abuse/"):
+        compare(pack, root)
     np.save(root / "Abuse028_i3d.npy", features[ABUSE])
-    with pytest.raises(InputError, match=r"Abuse028.npy and .*Abuse028_i3d.npy both are video"):
-        compare_paths(root, pack)
+    with pytest.raises(InputError, match=r"Abuse028.npy and .*Abuse028_i3d.npy are both video"):
+        compare(root, pack)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "error", "match"),
     [
-        ("x.npy", b"hello", InputError, r"x.npy is no array of features"),
+        ("x.npy", b"hello", InputError, r"x.npy is not a feature array"),
         ("x.h5", b"hello", PackCorrupt, r"x.h5 is not an HDF5 file"),
-        ("x/a.md", b"hello", InputError, r"x has no files of the kind .npy, .npz, .txt"),
+        ("x/a.md", b"hello", InputError, r"x contains no .npy, .npz, .txt files"),
     ],
 )
-def test_what_is_no_features(
+def test_paths_without_features(
     name: str, content: bytes, error: type, match: str, pack: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
     with pytest.raises(error, match=match):
-        compare_paths(pack, path if path.parent == tmp_path else path.parent)
+        compare(pack, path if path.parent == tmp_path else path.parent)

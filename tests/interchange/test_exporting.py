@@ -1,7 +1,7 @@
-"""Exports: files, lists and labels as published code reads them, and exact round trips.
+"""Exports: files, lists and labels that published code can read, and exact round trips.
 
-The readers below do, in a few lines of their own, what the loaders of three published repositories
-do with lists: how they cut them into abnormal and normal, and how scores and labels meet.
+The readers below imitate the loaders of three published repositories in a few lines: how they split
+lists into abnormal and normal videos, and how they align scores with labels.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from vad_toolkit.core.crops import ORDER_NAMES, crop_index, crop_order
-from vad_toolkit.datasets.manifest import Entry, Manifest
+from vad_toolkit.datasets.manifest import Entry, Manifest, write_manifest
 from vad_toolkit.errors import InputError, ManifestError, PackCorrupt
-from vad_toolkit.interchange.exporting import export_pack, usual_rule
-from vad_toolkit.interchange.importing import import_pack
+from vad_toolkit.interchange.exporting import export_features, usual_rule
+from vad_toolkit.interchange.importing import import_features
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.recipes.recipe import load_recipe
 
@@ -91,7 +91,7 @@ def pack_of(tmp_path: Path, write_files: WriteFiles, manifest: Manifest) -> Call
 
     def make(features: Features, layout: str = "rtfm", rule: str | None = None) -> Path:
         root = write_files(features, layout)
-        import_pack({"rgb": root}, layout, manifest, tmp_path / "p.h5", rule=rule)
+        import_features(root, tmp_path / "p.h5", layout=layout, manifest=manifest, rule=rule)
         return tmp_path / "p.h5"
 
     return make
@@ -108,7 +108,9 @@ def test_rtfm_reads_it(
 ) -> None:
     ids = [entry.id for entry in manifest]
     with FeaturePack.open(pack_of(features)) as pack:
-        report = export_pack(pack, "rtfm", tmp_path / "out", {"train": manifest, "test": manifest})
+        report = export_features(
+            pack, tmp_path / "out", layout="rtfm", manifest={"train": manifest, "test": manifest}
+        )
     assert report.problems == []
     assert report.lists == {"train-rgb.list": (3, 2), "test-rgb.list": (3, 2)}
 
@@ -141,7 +143,9 @@ def test_ur_dmu_reads_it(
     known = Manifest(manifest.entries[:2], "made-up")
     all_but = {**plain, manifest.entries[2].id: features[manifest.entries[2].id][:, :crops]}
     with FeaturePack.open(pack_of(all_but, "per-crop", "rtfm")) as pack:
-        report = export_pack(pack, "per-crop", tmp_path / "out", {"train": known, "test": known})
+        report = export_features(
+            pack, tmp_path / "out", layout="per-crop", manifest={"train": known, "test": known}
+        )
     assert report.lists["train-rgb.list"] == (2 * crops, crops)
     assert report.unlisted == 1
 
@@ -161,8 +165,12 @@ def test_names_with_spaces_are_told(
     pack_of: Callable[..., Path], features: Features, manifest: Manifest, tmp_path: Path
 ) -> None:
     with FeaturePack.open(pack_of(features)) as pack:
-        report = export_pack(pack, "per-crop", tmp_path / "out", {"train": manifest})
-    assert report.notes == ["train-rgb.list: 10 lines hold a space, where UR-DMU's code cuts them"]
+        report = export_features(
+            pack, tmp_path / "out", layout="per-crop", manifest={"train": manifest}
+        )
+    assert report.notes == [
+        "train-rgb.list: 10 lines contain a space, where UR-DMU's code cuts them"
+    ]
     assert list(report.arrays) == []  # a training side has no labels of frames
 
 
@@ -177,12 +185,12 @@ def test_round_trip(
 ) -> None:
     path = pack_of({id: array[:, :crops] for id, array in features.items()}, layout)
     with FeaturePack.open(path) as pack:
-        export_pack(pack, layout, tmp_path / "out")
+        export_features(pack, tmp_path / "out", layout=layout)
         content = pack.content_sha256
     folders = {folder.name: folder for folder in (tmp_path / "out").iterdir()}
     rgb = folders.get("rgb", folders.get("features"))
     assert rgb is not None
-    import_pack({"rgb": rgb}, layout, manifest, tmp_path / "again.h5")
+    import_features(rgb, tmp_path / "again.h5", layout=layout, manifest=manifest)
     with FeaturePack.open(tmp_path / "again.h5") as again:
         assert again.content_sha256 == content
 
@@ -202,11 +210,11 @@ def test_each_pair_of_orders_converts_exactly(
     small = {manifest.entries[0].id: features[manifest.entries[0].id]}
     one = Manifest(manifest.entries[:1], "made-up")
     root = write_files(small, layout, here)
-    import_pack({"rgb": root}, layout, one, tmp_path / "a.h5", crop_order=here)
+    import_features(root, tmp_path / "a.h5", layout=layout, manifest=one, crop_order=here)
     with FeaturePack.open(tmp_path / "a.h5") as a:
-        export_pack(a, layout, tmp_path / "out", crop_order=there)
+        export_features(a, tmp_path / "out", layout=layout, crop_order=there)
         rgb = tmp_path / "out/rgb"
-        import_pack({"rgb": rgb}, layout, one, tmp_path / "b.h5", crop_order=there)
+        import_features(rgb, tmp_path / "b.h5", layout=layout, manifest=one, crop_order=there)
         with FeaturePack.open(tmp_path / "b.h5") as b:
             assert b.recipe.crop_order == crop_order(there, 10)
             index = crop_index(b.recipe.crop_order, a.recipe.crop_order)
@@ -219,10 +227,12 @@ def test_labels_that_would_not_fit_are_not_written(
     pack_of: Callable[..., Path], features: Features, manifest: Manifest, tmp_path: Path
 ) -> None:
     with FeaturePack.open(pack_of(features)) as pack:
-        report = export_pack(pack, "rtfm", tmp_path / "out", {"test": manifest}, rule="deepmil")
+        report = export_features(
+            pack, tmp_path / "out", layout="rtfm", manifest={"test": manifest}, rule="deepmil"
+        )
     assert report.problems[:2] == [
         "no gt-test.npy: 3 videos do not fit it",
-        "Normal/Normal_Videos_003_x264: 96 labels by rule deepmil, its 7 snippets need 112",
+        "Normal/Normal_Videos_003_x264: 96 labels by rule deepmil, but its 7 snippets need 112",
     ]
     assert not (tmp_path / "out/gt-test.npy").exists()
     assert (tmp_path / "out/test-rgb.list").exists()
@@ -233,7 +243,9 @@ def test_events_that_are_not_known(
 ) -> None:
     unknown = tuple(entry.model_copy(update={"events": None}) for entry in manifest)
     with FeaturePack.open(pack_of(features)) as pack:
-        report = export_pack(pack, "rtfm", tmp_path / "out", {"test": Manifest(unknown, "made-up")})
+        report = export_features(
+            pack, tmp_path / "out", layout="rtfm", manifest={"test": Manifest(unknown, "made-up")}
+        )
     assert "no gt-test.npy: the events of 2 videos are not known (first: Abuse/" in report.notes[0]
     assert report.problems == []
 
@@ -243,7 +255,9 @@ def test_frames_that_are_not_known(
 ) -> None:
     unknown = tuple(entry.model_copy(update={"frames": None}) for entry in manifest)
     with FeaturePack.open(pack_of(features)) as pack:
-        report = export_pack(pack, "rtfm", tmp_path / "out", {"test": Manifest(unknown, "made-up")})
+        report = export_features(
+            pack, tmp_path / "out", layout="rtfm", manifest={"test": Manifest(unknown, "made-up")}
+        )
     assert "rule rtfm counts decoded frames, and its frames are not known" in report.problems[0]
 
 
@@ -251,7 +265,9 @@ def test_equal_parts_have_labels_of_frames(
     pack_of: Callable[..., Path], features: Features, manifest: Manifest, tmp_path: Path
 ) -> None:
     with FeaturePack.open(pack_of(features, "sultani")) as pack:
-        report = export_pack(pack, "sultani", tmp_path / "out", {"test": manifest})
+        report = export_features(
+            pack, tmp_path / "out", layout="sultani", manifest={"test": manifest}
+        )
     assert report.arrays == {"gt-test.npy": (100 + 1412 + 352, 76 + 16 + 52)}
 
 
@@ -259,7 +275,13 @@ def test_prefix_of_lists(
     pack_of: Callable[..., Path], features: Features, manifest: Manifest, tmp_path: Path
 ) -> None:
     with FeaturePack.open(pack_of(features)) as pack:
-        export_pack(pack, "rtfm", tmp_path / "out", {"test": manifest}, path_prefix="/data/ucf")
+        export_features(
+            pack,
+            tmp_path / "out",
+            layout="rtfm",
+            manifest={"test": manifest},
+            path_prefix="/data/ucf",
+        )
     assert (tmp_path / "out/test-rgb.list").read_text(encoding="utf-8").splitlines() == [
         "/data/ucf/rgb/Normal_Videos_003_x264_i3d.npy",
         "/data/ucf/rgb/Abuse028_x264_i3d.npy",
@@ -278,12 +300,12 @@ def test_names_that_are_not_unique_keep_their_folders(
     for entry, array in zip(entries, features.values(), strict=False):
         (root / entry.id).parent.mkdir(parents=True)
         np.save(root / f"{entry.id}_i3d.npy", array)
-    import_pack({"rgb": root}, "rtfm", manifest, tmp_path / "p.h5")
+    import_features(root, tmp_path / "p.h5", layout="rtfm", manifest=manifest)
     with FeaturePack.open(tmp_path / "p.h5") as pack:
-        export_pack(pack, "rtfm", tmp_path / "out")
+        export_features(pack, tmp_path / "out", layout="rtfm")
         content = pack.content_sha256
     assert (tmp_path / "out/rgb/a/01_i3d.npy").exists()
-    import_pack({"rgb": tmp_path / "out/rgb"}, "rtfm", manifest, tmp_path / "again.h5")
+    import_features(tmp_path / "out/rgb", tmp_path / "again.h5", layout="rtfm", manifest=manifest)
     with FeaturePack.open(tmp_path / "again.h5") as again:
         assert again.content_sha256 == content
 
@@ -293,9 +315,11 @@ def test_a_folder_in_use(pack_of: Callable[..., Path], features: Features, tmp_p
     (tmp_path / "out/mine").touch()
     with (
         FeaturePack.open(pack_of(features)) as pack,
-        pytest.raises(InputError, match=r"out is not an empty folder; name another one"),
+        pytest.raises(
+            InputError, match=r"out already exists and is not an empty folder; choose another --out"
+        ),
     ):
-        export_pack(pack, "rtfm", tmp_path / "out")
+        export_features(pack, tmp_path / "out", layout="rtfm")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
 
 
@@ -304,9 +328,9 @@ def test_features_that_a_layout_does_not_hold(
 ) -> None:
     with (
         FeaturePack.open(pack_of(features)) as pack,
-        pytest.raises(InputError, match="layout video-features has the centre crop alone"),
+        pytest.raises(InputError, match="layout video-features stores the center crop only"),
     ):
-        export_pack(pack, "video-features", tmp_path / "out")
+        export_features(pack, tmp_path / "out", layout="video-features")
     assert not list(tmp_path.glob("out*"))
 
 
@@ -318,7 +342,7 @@ def test_a_side_without_videos(
         FeaturePack.open(pack_of(features)) as pack,
         pytest.raises(ManifestError, match=r"p.h5 has none of the 1 videos of the test side of o"),
     ):
-        export_pack(pack, "rtfm", tmp_path / "out", {"test": other})
+        export_features(pack, tmp_path / "out", layout="rtfm", manifest={"test": other})
 
 
 def test_damage_is_not_exported(
@@ -333,10 +357,44 @@ def test_damage_is_not_exported(
         FeaturePack.open(path) as pack,
         pytest.raises(PackCorrupt, match="video 'Abuse/Abuse028_x264': rgb features are damaged"),
     ):
-        export_pack(pack, "rtfm", tmp_path / "out")
+        export_features(pack, tmp_path / "out", layout="rtfm")
     assert not list(tmp_path.glob("out*"))
 
 
 def test_rules_of_our_own_recipes() -> None:
     assert usual_rule(load_recipe("i3d-rgb-center")) == "rtfm"
     assert usual_rule(load_recipe("i3d-rgb-center", {"tail": "drop"})) == "vadclip"
+
+
+@pytest.mark.parametrize("name", ["train", "validation", "test"])
+def test_the_side_of_a_file_is_its_name(
+    name: str,
+    pack_of: Callable[..., Path],
+    features: Features,
+    manifest: Manifest,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / f"{name}.jsonl"
+    write_manifest(path, manifest)
+    report = export_features(pack_of(features), tmp_path / "out", layout="rtfm", manifest=path)
+    assert list(report.lists) == [f"{name}-rgb.list"]
+
+
+def test_a_side_that_is_not_known(
+    pack_of: Callable[..., Path], features: Features, manifest: Manifest, tmp_path: Path
+) -> None:
+    pack = pack_of(features)
+    with pytest.raises(InputError, match="the side of made-up is not known; give --side: train, v"):
+        export_features(pack, tmp_path / "out", layout="rtfm", manifest=manifest)
+    report = export_features(pack, tmp_path / "out", layout="rtfm", manifest=manifest, side="train")
+    assert report.to_dict()["lists"] == [{"file": "train-rgb.list", "lines": 3, "abnormal": 2}]
+
+
+def test_the_sides_of_a_dataset(
+    write_files: WriteFiles, features: Features, tmp_path: Path
+) -> None:
+    """Without a side, those of which the pack has videos."""
+    root = write_files({"Abuse/Abuse028_x264": features["Abuse/Abuse028_x264"]})
+    pack = import_features(root, tmp_path / "p.h5", manifest="ucf-crime", allow_missing=True)
+    report = export_features(pack, tmp_path / "out", layout="rtfm", manifest="ucf-crime")
+    assert (list(report.lists), report.absent) == (["test-rgb.list"], {"test": 289})

@@ -277,7 +277,7 @@ def test_a_crop_that_is_missing(
     root = write_files(features, "per-crop")
     (root / "Abuse028_x264__7.npy").unlink()
     with pytest.raises(
-        InputError, match=rf"'{ABUSE}': has .*__9.npy but no crop 7; add the missing"
+        InputError, match=rf"'{ABUSE}' has .*__9.npy but no crop 7; add the missing"
     ):
         import_features(root, tmp_path / "p.h5", layout="per-crop", manifest=manifest)
 

@@ -11,8 +11,8 @@ import pytest
 
 from vad_toolkit.datasets.registry import find_manifest
 from vad_toolkit.datasets.truth.rules import label_count, load_rule
-from vad_toolkit.interchange.exporting import export_pack
-from vad_toolkit.interchange.importing import import_pack
+from vad_toolkit.interchange.exporting import export_features
+from vad_toolkit.interchange.importing import import_features
 from vad_toolkit.packs.pack import FeaturePack
 
 
@@ -41,10 +41,12 @@ def test_published_arrays(
             continue
         for crop in range(crops):
             np.save(root / f"{tail}__{crop}.npy", np.ones((snippets, 1), np.float32))
-    report = import_pack({"rgb": root}, layout, manifest, tmp_path / "p.h5", rule=rule)
+    report = import_features(root, tmp_path / "p.h5", layout=layout, manifest=manifest, rule=rule)
     assert report.lines() == []
     with FeaturePack.open(tmp_path / "p.h5") as pack:
-        exported = export_pack(pack, layout, tmp_path / "out", {"test": manifest})
+        exported = export_features(
+            pack, tmp_path / "out", layout=layout, manifest={"test": manifest}
+        )
     assert (exported.problems, exported.notes) == ([], [])
     assert exported.lists["test-rgb.list"][0] == lines
     published = {"rtfm": "rtfm_first_upload"} if dataset == "ucf-crime" else {}
@@ -62,10 +64,14 @@ def test_the_order_of_rtfms_own_list(reference: Path, tmp_path: Path) -> None:
     for name in (*names, "extra_i3d.npy"):
         np.save(root / name, np.ones((3, 10, 1), np.float32))
     manifest = find_manifest("shanghaitech", "test")
-    report = import_pack({"rgb": root}, "rtfm", manifest, tmp_path / "p.h5", list_file=published)
+    report = import_features(
+        root, tmp_path / "p.h5", layout="rtfm", manifest=manifest, list_file=published
+    )
     assert (report.videos, report.extra, report.absent) == (199, [], [])
     assert len(report.misfits) > 150
     with FeaturePack.open(tmp_path / "p.h5") as pack:
-        export_pack(pack, "rtfm", tmp_path / "out", {"test": manifest}, path_prefix="/x")
+        export_features(
+            pack, tmp_path / "out", layout="rtfm", manifest={"test": manifest}, path_prefix="/x"
+        )
     lines = (tmp_path / "out/test-rgb.list").read_text().splitlines()
     assert [line.rpartition("/")[2] for line in lines] == names

@@ -20,7 +20,7 @@ from vad_toolkit.errors import InputError, PackCorrupt, PackError
 from vad_toolkit.recipes.imported import ImportedRecipe
 from vad_toolkit.recipes.recipe import load_recipe
 from vad_toolkit.sharing.card import NAMES, render_checksums, write_card
-from vad_toolkit.sharing.facts import Publication, read_facts
+from vad_toolkit.sharing.facts import read_facts
 
 MakePack = Callable[..., Path]
 IMPORTED = ImportedRecipe(
@@ -54,20 +54,20 @@ def run_loading_lines(folder: Path) -> list[str]:
 
 def test_what_the_card_shows_loads_the_features(make_pack: MakePack, tmp_path: Path) -> None:
     pack = make_pack("p.h5", "fight/one", 'a "b", #=漢字/two')
-    write_card(read_facts([pack]), tmp_path)
+    write_card([pack], tmp_path)
     assert run_loading_lines(tmp_path) == ['a "b", #=漢字/two (3, 1, 8)', "fight/one (3, 1, 8)"]
 
 
 def test_several_packs_of_two_streams_load_too(make_pack: MakePack, tmp_path: Path) -> None:
     packs = [make_pack(f"p-{i}.h5", f"v{i}", by=IMPORTED) for i in (2, 1)]
-    write_card(read_facts(packs), tmp_path)
+    write_card(packs, tmp_path)
     assert run_loading_lines(tmp_path) == ["v1 (3, 5, 8)", "v2 (3, 5, 8)"]
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="no sha256sum on this machine")
 def test_sha256sum_reads_the_checksums(make_pack: MakePack, tmp_path: Path) -> None:
     packs = [make_pack("p one.h5", "a"), make_pack("q\\x.h5", "b")]
-    write_card(read_facts(packs), tmp_path)
+    write_card(packs, tmp_path)
 
     def check() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -95,7 +95,7 @@ def test_checksums_are_digest_two_spaces_name() -> None:
 
 def test_the_list_of_videos(make_pack: MakePack, tmp_path: Path) -> None:
     packs = [make_pack("q.h5", "b", by=IMPORTED), make_pack("p.h5", "x", by=IMPORTED)]
-    write_card(read_facts(packs), tmp_path)
+    write_card(packs, tmp_path)
     with (tmp_path / "videos.csv").open(newline="", encoding="utf-8") as table:
         rows = list(csv.DictReader(table))
     assert [(row["id"], row["file"], row["snippets"], row["frames"]) for row in rows] == [
@@ -109,43 +109,48 @@ def test_the_list_of_videos(make_pack: MakePack, tmp_path: Path) -> None:
 
 
 def test_no_file_names_a_folder(make_pack: MakePack, tmp_path: Path) -> None:
-    paths = write_card(read_facts([make_pack("p.h5", "a")]), tmp_path / "card")
-    assert [path.name for path in paths] == list(NAMES)
-    for path in paths:
+    card = write_card(make_pack("p.h5", "a"), tmp_path / "card")
+    assert [path.name for path in card.files] == list(NAMES)
+    assert card.notes[-1].startswith(f"put the card and the packs of {tmp_path} into one folder")
+    for path in card.files:
         assert str(tmp_path) not in path.read_text(encoding="utf-8")
 
 
 def test_equal_packs_give_equal_cards(make_pack: MakePack, tmp_path: Path) -> None:
     packs = [make_pack("p.h5", "a"), make_pack("q.h5", "b")]
     for name, order in (("one", packs), ("other", packs[::-1])):
-        write_card(read_facts(order), tmp_path / name)
+        write_card(order, tmp_path / name)
     for name in NAMES:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_overwritten(make_pack: MakePack, tmp_path: Path, name: str) -> None:
-    facts = read_facts([make_pack("p.h5", "a")])
+    pack = make_pack("p.h5", "a")
     (tmp_path / name).write_text("mine")
-    with pytest.raises(InputError, match=rf"{name} is there already: move it away, or give"):
-        write_card(facts, tmp_path)
+    with pytest.raises(InputError, match=rf"{name} already exists; choose another --out"):
+        write_card(pack, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"p.h5", name}
     assert (tmp_path / name).read_text() == "mine"
 
 
-def test_a_folder_that_is_none(make_pack: MakePack, tmp_path: Path) -> None:
-    facts = read_facts([make_pack("p.h5", "a")])
-    with pytest.raises(InputError, match=r"--out .*p\.h5 is not a folder"):
-        write_card(facts, tmp_path / "p.h5")
-    with pytest.raises(InputError, match=r"--out .*p\.h5/x: Not a directory; give another folder"):
-        write_card(facts, tmp_path / "p.h5" / "x")
+def test_paths_that_cannot_be_a_folder(make_pack: MakePack, tmp_path: Path) -> None:
+    pack = make_pack("p.h5", "a")
+    with pytest.raises(InputError, match=r"p\.h5 is not a folder; choose another --out"):
+        write_card(pack, pack)
+    with pytest.raises(InputError, match=r"p\.h5/x: Not a directory; choose another --out"):
+        write_card(pack, pack / "x")
+    with pytest.raises(InputError, match="no packs to describe; give at least one"):
+        write_card([], tmp_path)
 
 
 def test_a_damaged_pack_is_not_described(make_pack: MakePack) -> None:
     pack = make_pack("p.h5", "a", "b")
     with h5py.File(pack, "r+") as file:
         file["videos/b/rgb"][2, 0, 7] = 9
-    with pytest.raises(PackCorrupt, match=r"p\.h5: video 'b': rgb features are damaged: .*; a dam"):
+    with pytest.raises(
+        PackCorrupt, match=r"p\.h5: video 'b': rgb features are damaged: .*; damaged pac"
+    ):
         read_facts([pack])
 
 
@@ -153,13 +158,13 @@ def test_packs_that_do_not_belong_together(make_pack: MakePack, tmp_path: Path) 
     pack = make_pack("p.h5", "a", license="MIT")
     (tmp_path / "sub").mkdir()
     for other, match in (
-        (make_pack("sub/q.h5", "b"), "the packs lie in 2 folders: put them into one"),
-        (make_pack("q.h5", "a"), r"video 'a' is in .*p\.h5 and in .*q\.h5: share each video once"),
+        (make_pack("sub/q.h5", "b"), "the packs are in 2 folders; move them into one"),
+        (make_pack("q.h5", "a"), r"video 'a' is in .*p\.h5 and in .*q\.h5; share each video once"),
         (
             make_pack("r.h5", "b", by=load_recipe("i3d-rgb-center", {"crop_size": 112})),
             "another recipe than .*: crop_size 112, not 224",
         ),
-        (make_pack("s.h5", "b", dataset="other"), "the packs state 2 datasets"),
+        (make_pack("s.h5", "b", dataset="other"), "the packs have 2 datasets"),
         (make_pack("t.h5", "b", license="CC0-1.0"), "2 licenses: .*; choose with --license"),
     ):
         with pytest.raises(InputError, match=match):
@@ -187,7 +192,7 @@ def test_facts_of_a_shipped_dataset(make_pack: MakePack) -> None:
     assert read_facts([pack]).title == "ucf-crime: snippet features"
     with pytest.raises(InputError, match="--manifest tad: none of the packs' videos is in it"):
         read_facts([pack], manifest="tad")
-    with pytest.raises(InputError, match="no manifest 'nothing': give a file"):
+    with pytest.raises(InputError, match="no manifest 'nothing'; give a file"):
         read_facts([pack], manifest="nothing")
 
 
@@ -202,18 +207,20 @@ def test_facts_of_a_manifest_file(make_pack: MakePack, tmp_path: Path) -> None:
 def test_notes_say_what_nobody_has_said(make_pack: MakePack) -> None:
     pack = make_pack("p.h5", "a")
     assert read_facts([pack]).notes() == [
-        "not stated: the licence of the features (--license)",
+        "not stated: the license of the features (--license)",
         "not stated: where they will be published (--url)",
         "not stated: who publishes them (--creator)",
         "not stated: the day of publication (--published)",
     ]
-    publication = Publication("https://example.org", "A. Person", "2026-01-31")
-    assert read_facts([pack], license="MIT", publication=publication).notes() == []
+    facts = read_facts(
+        [pack], license="MIT", url="https://x.org", creator="A. Person", published="2026-01-31"
+    )
+    assert facts.notes() == []
 
 
 def test_metadata_names_files_as_they_are(make_pack: MakePack, tmp_path: Path) -> None:
     pack = make_pack("p one.h5", "a", license="MIT")
-    write_card(read_facts([pack]), tmp_path)
+    write_card([pack], tmp_path)
     metadata = json.loads((tmp_path / "croissant.json").read_text(encoding="utf-8"))
     for entry in metadata["distribution"]:
         path = tmp_path / entry["name"]

@@ -9,13 +9,12 @@ from typing import Any
 
 from vad_toolkit.sharing.card import write_card
 from vad_toolkit.sharing.croissant import CONTEXT
-from vad_toolkit.sharing.facts import Publication, read_facts
 
 MakePack = Callable[..., Path]
 
 
 def described(folder: Path, packs: list[Path], **options: Any) -> dict[str, Any]:
-    write_card(read_facts(packs, **options), folder)
+    write_card(packs, folder, **options)
     loaded: dict[str, Any] = json.loads((folder / "croissant.json").read_text(encoding="utf-8"))
     return loaded
 
@@ -34,8 +33,12 @@ def nodes(value: object) -> Iterator[dict[str, Any]]:
 
 def test_what_is_required_is_there_when_it_is_stated(make_pack: MakePack, tmp_path: Path) -> None:
     pack = make_pack("p.h5", "Abuse/Abuse028_x264", license="MIT", dataset="ucf-crime")
-    publication = Publication("https://example.org/x", "A. Person", "2026-01-31")
-    metadata = described(tmp_path, [pack], manifest="ucf-crime", publication=publication)
+    publication = {
+        "url": "https://example.org/x",
+        "creator": "A. Person",
+        "published": "2026-01-31",
+    }
+    metadata = described(tmp_path, [pack], manifest="ucf-crime", **publication)
     assert metadata["@type"] == "sc:Dataset"
     assert metadata["conformsTo"] == "http://mlcommons.org/croissant/1.0"
     assert metadata["license"] == "https://spdx.org/licenses/MIT.html"

@@ -12,8 +12,7 @@ import pytest
 from vad_toolkit.recipes.imported import ImportedRecipe
 from vad_toolkit.recipes.recipe import Recipe, load_recipe
 from vad_toolkit.sharing.facts import read_facts
-from vad_toolkit.sharing.licenses import hub_license, license_slug, license_url
-from vad_toolkit.sharing.origin import command
+from vad_toolkit.sharing.origin import command, hub_license, license_slug, license_url
 from vad_toolkit.sharing.readme import render_readme, size_category
 from vad_toolkit.weights.catalogue import CATALOGUE
 
@@ -56,14 +55,14 @@ def test_what_it_says(make_pack: MakePack) -> None:
         "| videos | 2 |",
         "| snippets | 6 of 16 frames, one every 16 |",
         "| frames | 80 |",
-        "| numbers a crop | rgb 8 |",
+        "| dimensions | rgb 8 |",
         f"| content digest | `{facts.content_sha256}` |",
         f"| sha256 of the recipe | `{facts.recipe.sha256}` |",
         "| tail | loop |",
         "Homepage of the videos: https://www.crcv.ucf.edu/projects/real-world/",
         "vad extract VIDEOS --recipe i3d-rgb-center --out p.h5",
         "| features (these files) | MIT |",
-        "| videos, as their owners state it | not known |",
+        "| videos, according to their owners | not known |",
         "| weights, rgb | Apache-2.0 |",
         f"| `p.h5` | 2 | {pack.stat().st_size:,} | `{facts.files[0].sha256}` |",
     ):
@@ -75,7 +74,7 @@ def test_what_it_says(make_pack: MakePack) -> None:
 def test_random_and_unknown_weights_are_told(make_pack: MakePack) -> None:
     random = load_recipe("i3d-rgb-center", {"weights": {"rgb": CATALOGUE["i3d-rgb-random"].sha256}})
     readme = render_readme(read_facts([make_pack("p.h5", "a", by=random)]))
-    assert "random numbers, seed 0: these are no features" in readme
+    assert "random numbers, seed 0: these are not real features" in readme
     assert "--recipe i3d-rgb-center --set weights=i3d-rgb-random" in readme
 
     unknown = load_recipe("i3d-rgb-center", {"weights": {"rgb": "cd" * 32}})
@@ -91,9 +90,9 @@ def test_imported_features(make_pack: MakePack) -> None:
         crop_order=("center",),
     )  # fmt: skip
     readme = render_readme(read_facts([make_pack("p.h5", "a", by=recipe)]))
-    assert 'Published features, network and preprocessing "C3D, 4096-d" of the videos' in readme
+    assert 'Published features (network and preprocessing: "C3D, 4096-d") of the videos' in readme
     assert "| snippets | 3, equal parts of each video |" in readme
-    assert "The weights that made them are not known by a digest." in readme
+    assert "The digest of the network's weights is not known." in readme
     assert (
         "vad pack import FOLDER --layout sultani --manifest MANIFEST --rule frames "
         "--features 'C3D, 4096-d' --out p.h5"

@@ -1,1 +1,1 @@
-"""Untrimmed, weakly-labelled videos composed of trimmed clips."""
+"""Composition of untrimmed, weakly-labelled videos from trimmed clips, on features."""

@@ -1,10 +1,12 @@
-"""Untrimmed, weakly-labelled videos with exact ground truth, out of a pack of trimmed clips.
+"""Composition of untrimmed, weakly-labelled videos from a pack of trimmed clips.
 
-Features are joined clip by clip, with no new extraction; `datasets.compose_plan` says which clips.
+The features of clips are joined, so nothing is extracted again, and the ground truth is exact.
+`compose_plan` chooses the clips of each video, and `join` joins their features.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -24,9 +26,10 @@ from vad_toolkit.compose.compose_plan import (
 from vad_toolkit.compose.join import join_pack
 from vad_toolkit.core.files import check_new_folder, write_json
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
-from vad_toolkit.datasets.building.build import TEST_FILE, TRAIN_FILE, BuiltDataset, write_dataset
-from vad_toolkit.datasets.dataset_info import INFO_FILE, DatasetInfo, read_dataset_info
-from vad_toolkit.datasets.manifest import Manifest, read_manifest
+from vad_toolkit.datasets.building.build import BuiltDataset, write_dataset
+from vad_toolkit.datasets.dataset_info import DatasetInfo
+from vad_toolkit.datasets.manifest import Manifest, info_beside
+from vad_toolkit.datasets.registry import DATASETS, find_manifest, load_dataset
 from vad_toolkit.datasets.source_split import check_sides
 from vad_toolkit.datasets.truth.labels import frame_labels
 from vad_toolkit.errors import InputError, ManifestError
@@ -43,21 +46,32 @@ MODES: tuple[Mode, ...] = ("mixed", "source")
 
 @dataclass(frozen=True)
 class ComposeResult:
-    """What was written. `test` is None where no test manifest was given."""
+    """Files of composed videos. It can be used as the path of the pack.
+
+    Attributes:
+        pack: The features.
+        train: The training manifest.
+        test: The test manifest, or None if no test clips were given.
+        videos: By side, the number of normal and abnormal videos, of frames and abnormal_frames.
+        notes: Lines that the user should read.
+    """
 
     pack: Path
     train: Path
     test: Path | None
-    videos: Mapping[str, Mapping[str, int]]  # by side: normal, abnormal, frames, abnormal_frames
+    videos: Mapping[str, Mapping[str, int]]
     notes: tuple[str, ...]
 
+    def __fspath__(self) -> str:
+        return str(self.pack)
 
-def compose(
-    pack: Path,
-    train: Path,
-    test: Path | None,
-    out: Path,
+
+def compose_videos(
+    pack: str | os.PathLike[str],
+    manifest: str | Path | Manifest,
+    out: str | os.PathLike[str],
     *,
+    test_manifest: str | Path | Manifest | None = None,
     mode: Mode = "mixed",
     seed: int = 0,
     clips_per_video: tuple[int, int] | None = None,
@@ -66,46 +80,50 @@ def compose(
     validation_fraction: float | None = None,
     progress: ProgressCallback = silent,
 ) -> ComposeResult:
-    """Compose videos and write `pack.h5`, the manifests, `dataset.toml` and `compose.json`.
+    """Compose videos and write `pack.h5`, manifests, `dataset.toml` and `compose.json`.
 
-    `compose.json` is written last and holds parameters, digests and the clips of every video. The
-    composed manifests carry events on both sides, since they are exact.
+    `compose.json` is written last, with parameters, digests and the clips of every video. The
+    manifests state events on both sides, because they are exact.
 
     Args:
-        pack: features of the trimmed clips.
-        train: manifest of the clips to compose training videos from.
-        test: the same for test videos, or None.
-        out: a folder that does not exist or is empty.
-        mode: "mixed" draws clips from everywhere on one side (`plan_mixed`), "source" only from one
-            source video and in their order (`plan_source`).
-        seed: any integer; the same seed gives the same videos.
-        clips_per_video: fewest and most clips of a video; mode mixed, by default (5, 9).
-        normal_videos: how many for training; mode mixed, by default as many as there are abnormal
-            clips. Test videos are composed in proportion to the test side's abnormal clips.
-        abnormal_videos: the same.
-        validation_fraction: of the training clips, kept in a part of their own so that a validation
-            split shares no clip with training; mode mixed, by default 0.2.
-        progress: called as videos are written.
+        pack: Features of the trimmed clips.
+        manifest: The clips to compose training videos from: a manifest, its file, or a dataset's
+            name. A name stands for its training and test clips, unless `test_manifest` is given.
+        out: The folder to write, new or empty.
+        test_manifest: The clips to compose test videos from. If None, there are no test videos.
+        mode: "mixed" draws clips from a whole side of the split (`plan_mixed`), "source" joins
+            clips of one source video in their order (`plan_source`).
+        seed: Any integer; the same seed composes the same videos.
+        clips_per_video: The smallest and largest number of clips per video. If None, (5, 9). This
+            and the other numbers below are for mode "mixed" only.
+        normal_videos: Number of normal training videos. If None, the number of abnormal training
+            clips. Test videos are composed in proportion to the abnormal test clips.
+        abnormal_videos: The same for abnormal videos.
+        validation_fraction: Share of the training clips that is kept separate, so that validation
+            videos share no clip with training videos. If None, 0.2.
+        progress: Called for each video.
 
     Raises:
-        InputError: an option that is not allowed, or `out` is not empty.
-        ManifestError: manifests do not fit the pack or each other, or clips are too few or not
-            trimmed.
-        PackError: the pack cannot be read, or a video cannot be written.
+        InputError: If an option is not allowed, or `out` is in use.
+        ManifestError: If the manifests do not fit the pack or each other, or the clips are too few
+            or not trimmed.
+        PackError: If the pack cannot be read, or a video cannot be written.
+
+    Example:
+        >>> result = compose_videos("cctv.h5", "cctv-fights", "composed")  # doctest: +SKIP
+        >>> train(result, result.train, "run")  # doctest: +SKIP
     """
+    target = Path(out)
     mixed_only = {
         "clips": clips_per_video,
         "normal-videos": normal_videos,
         "abnormal-videos": abnormal_videos,
         "validation-fraction": validation_fraction,
     }
-    _check_options(mode, mixed_only, out)
-    manifests = {"train": read_manifest(train)}
-    if test is not None:
-        manifests["test"] = read_manifest(test)
-        check_sides(manifests["train"], manifests["test"])
-    with FeaturePack.open(pack) as source:
-        clips = {side: _clips(side, manifest, source) for side, manifest in manifests.items()}
+    _check_options(mode, mixed_only, target)
+    manifests = _manifests(manifest, test_manifest)
+    with FeaturePack.open(Path(pack)) as source:
+        clips = {side: _clips(side, part, source) for side, part in manifests.items()}
         plans: dict[str, SidePlan] = {}
         for side in manifests:
             if mode == "source":
@@ -124,23 +142,19 @@ def compose(
             )
         videos = [video for plan in plans.values() for video in plan.videos]
         name = f"{manifests['train'].dataset}-{mode}"
-        _write_pack(source, videos, out / PACK_FILE, name, progress)
+        _write_pack(source, videos, target / PACK_FILE, name, progress)
         step = source.recipe.step
         inputs = {
             "pack_content_sha256": source.content_sha256,
             "recipe_sha256": source.recipe_sha256,
-            **{f"{side}_manifest_sha256": m.sha256 for side, m in manifests.items()},
+            **{f"{side}_manifest_sha256": part.sha256 for side, part in manifests.items()},
         }
     entries = {side: tuple(v.entry(step) for v in plan.videos) for side, plan in plans.items()}
-    built = BuiltDataset(
-        info=_info(train.parent / INFO_FILE, name, mode, seed),
-        train=entries["train"],
-        test=entries.get("test", ()),
-    )
-    write_dataset(built, out)
+    info = _info(manifests["train"].path, name, mode, seed)
+    written = write_dataset(BuiltDataset(info, entries["train"], entries.get("test", ())), target)
     counts = {side: _counts(plan.videos, step) for side, plan in plans.items()}
     notes = tuple(chain.from_iterable(plan.notes for plan in plans.values()))
-    with FeaturePack.open(out / PACK_FILE) as composed:
+    with FeaturePack.open(target / PACK_FILE) as composed:
         outputs = {
             "pack_content_sha256": composed.content_sha256,
             **{f"{s}_manifest_sha256": Manifest(e, name).sha256 for s, e in entries.items()},
@@ -154,27 +168,36 @@ def compose(
         "notes": list(notes),
         "videos": {video.id: [clip.id for clip in video.clips] for video in videos},
     }
-    write_json(out / COMPOSE_FILE, record)
-    return ComposeResult(
-        pack=out / PACK_FILE,
-        train=out / TRAIN_FILE,
-        test=out / TEST_FILE if test is not None else None,
-        videos=counts,
-        notes=notes,
-    )
+    write_json(target / COMPOSE_FILE, record)
+    return ComposeResult(target / PACK_FILE, written["train"], written.get("test"), counts, notes)
 
 
 def _check_options(mode: str, mixed_only: Mapping[str, object], out: Path) -> None:
     if mode not in MODES:
-        raise InputError(f"mode {mode!r}: has to be one of {', '.join(MODES)}")
+        raise InputError(f"unknown mode {mode!r}; available: {', '.join(MODES)}")
     given = [name for name, value in mixed_only.items() if value is not None]
     if mode == "source" and given:
-        raise InputError(f"{given[0]} goes with mode mixed; in mode source the sources decide")
+        raise InputError(f"{given[0]} is for mode mixed only; mode source follows the sources")
     check_new_folder(out)
 
 
+def _manifests(
+    manifest: str | Path | Manifest, test_manifest: str | Path | Manifest | None
+) -> dict[str, Manifest]:
+    if test_manifest is None and isinstance(manifest, str) and manifest in DATASETS:
+        dataset = load_dataset(manifest)
+        manifests = {"train": dataset.train, "test": dataset.test}
+    else:
+        manifests = {"train": find_manifest(manifest, "train")}
+        if test_manifest is not None:
+            manifests["test"] = find_manifest(test_manifest, "test")
+    if "test" in manifests:
+        check_sides(manifests["train"], manifests["test"])
+    return manifests
+
+
 def _clips(side: str, manifest: Manifest, pack: FeaturePack) -> list[Clip]:
-    """The manifest's videos as clips, once they are known to fit the pack and to be trimmed."""
+    """Return the manifest's videos as clips; they must fit the pack and be trimmed."""
     problems = pack_problems(manifest, pack, needs_events=False)
     if problems:
         more = f" ({len(problems) - 1} more; see vad manifest check)" if len(problems) > 1 else ""
@@ -186,13 +209,13 @@ def _clips(side: str, manifest: Manifest, pack: FeaturePack) -> list[Clip]:
             if abnormal < frames:
                 raise ManifestError(
                     f"{side}: video {entry.id!r} is not trimmed: {abnormal} of its {frames} frames "
-                    "are abnormal; clips have to be so throughout"
+                    "are abnormal; in a clip all must be"
                 )
     return [Clip(entry, pack.shape(entry.id)[0]) for entry in manifest]
 
 
 def _test_share(manifests: Mapping[str, Manifest]) -> float:
-    """Abnormal test clips for one abnormal training clip."""
+    """Return the number of abnormal test clips per abnormal training clip."""
     return len(manifests["test"].abnormal) / max(1, len(manifests["train"].abnormal))
 
 
@@ -217,9 +240,9 @@ def _write_pack(
     write_pack(path, source.recipe, joined(), dataset=dataset, license=source.license)
 
 
-def _info(path: Path, name: str, mode: Mode, seed: int) -> DatasetInfo:
-    """The clips' dataset, under a name that says that it is composed."""
-    clips = read_dataset_info(path) if path.is_file() else DatasetInfo(name=name)
+def _info(train: Path | None, name: str, mode: Mode, seed: int) -> DatasetInfo:
+    """Return the description of the clips' dataset under a name that says that it is composed."""
+    clips = DatasetInfo(name=name) if train is None else info_beside(train)
     notes = f"Videos composed from trimmed clips: mode {mode}, seed {seed}; see {COMPOSE_FILE}."
     return clips.model_copy(update={"name": name, "notes": f"{notes} {clips.notes}".strip()})
 

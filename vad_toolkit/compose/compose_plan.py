@@ -1,9 +1,9 @@
-"""Which trimmed clips become which untrimmed, weakly-labelled videos: the plan of `vad compose`.
+"""Choice of the trimmed clips that each composed video consists of.
 
-A normal video is a run of normal clips; an abnormal one has one to three abnormal clips among
-normal ones. A side's normal clips are dealt into two pools, one for normal videos and one for
-abnormal ones, so that a clip that is remembered from one kind is never met in the other. Plans are
-pure: names, labels, sources, snippet counts and a seed in; lists of clips out.
+A normal video is a run of normal clips; an abnormal video has one to three abnormal clips among
+normal ones. The normal clips of a side are divided into two pools, one for normal and one for
+abnormal videos, so that a model gains nothing by remembering a clip. Plans depend only on names,
+labels, sources, snippet counts and the seed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vad_toolkit.datasets.manifest import UNLISTED, Entry, Event
 from vad_toolkit.datasets.source_split import group_key, split_by_source
 from vad_toolkit.errors import InputError, ManifestError
 
-MAX_ABNORMAL_CLIPS = 3  # of one composed video
+MAX_ABNORMAL_CLIPS = 3  # per composed video
 CLIPS_PER_VIDEO = (5, 9)  # 25 to 30 snippets with clips of two to three seconds
 VALIDATION_FRACTION = 0.2
 
@@ -31,18 +31,18 @@ class Clip:
 
     @property
     def id(self) -> str:
-        """Its video id."""
+        """The video id."""
         return self.entry.id
 
     @property
     def abnormal(self) -> bool:
-        """Whether its label is 1."""
+        """Whether the label is 1."""
         return self.entry.label == 1
 
 
 @dataclass(frozen=True)
 class ComposedVideo:
-    """Clips in the order in which they are joined. `source` names what a split must not divide."""
+    """Clips in the order in which they are joined; a split must not divide videos of a source."""
 
     id: str
     clips: tuple[Clip, ...]
@@ -50,16 +50,16 @@ class ComposedVideo:
 
     @property
     def label(self) -> int:
-        """1 where any clip is abnormal, else 0."""
+        """1 if any clip is abnormal, else 0."""
         return int(any(clip.abnormal for clip in self.clips))
 
     @property
     def snippets(self) -> int:
-        """N of the joined features."""
+        """Number of snippets of the joined features."""
         return sum(clip.snippets for clip in self.clips)
 
     def events(self, step: int) -> tuple[Event, ...]:
-        """Abnormal frames [start, stop), `step` a snippet; clips side by side make one event."""
+        """Return abnormal frames [start, stop), `step` per snippet; adjacent clips are merged."""
         events: list[Event] = []
         start = 0
         for clip in self.clips:
@@ -73,7 +73,7 @@ class ComposedVideo:
         return tuple(events)
 
     def entry(self, step: int) -> Entry:
-        """The video's line of a manifest."""
+        """Return the video's entry in a manifest."""
         label = self.label
         return Entry(
             id=self.id,
@@ -90,7 +90,7 @@ class ComposedVideo:
 
 @dataclass(frozen=True)
 class SidePlan:
-    """The composed videos of one side of the split, and what a user should know of them."""
+    """The composed videos of one side of the split, and notes for the user."""
 
     videos: tuple[ComposedVideo, ...]
     notes: tuple[str, ...]
@@ -106,39 +106,39 @@ def plan_mixed(
     abnormal_videos: int | None = None,
     validation_fraction: float = 0.0,
 ) -> SidePlan:
-    """Draw clips from everywhere on one side of the split.
+    """Compose videos from clips of a whole side of the split.
 
-    Every clip is used at least once where the number of videos allows it, and two clips of one pool
-    differ by at most one in how often they are used. Since videos share clips, no split of the
-    composed videos could keep clips apart; so the side is divided by source first, into two parts
-    that share neither clips nor sources, and `ComposedVideo.source` names the part ("train-1" and,
-    with `validation_fraction` of the clips, "train-2").
+    If the number of videos allows it, every clip is used at least once. Two clips of one pool
+    differ by at most one in the number of their uses. Because videos share clips, no split of the
+    composed videos could separate clips. The side is therefore divided by source first, into two
+    parts that share neither clips nor sources, and `ComposedVideo.source` names the part: "train-1"
+    and, with `validation_fraction` of the clips, "train-2".
 
     Args:
-        side: "train" or "test": the first part of the ids.
-        clips: what there is on that side.
-        seed: any integer; the same seed gives the same plan.
-        clips_per_video: fewest and most clips of a video, at least 2; a part with few normal clips
-            makes shorter videos, which the notes say.
-        normal_videos: how many; as many as there are abnormal clips where None.
-        abnormal_videos: the same.
-        validation_fraction: of the clips, for the second part; 0 makes no second part.
+        side: "train" or "test", the first part of the ids.
+        clips: The clips of that side.
+        seed: Any integer; the same seed gives the same plan.
+        clips_per_video: The smallest (at least 2) and largest number of clips per video. A part
+            with few normal clips makes shorter videos, which the notes say.
+        normal_videos: Number of normal videos. If None, the number of abnormal clips.
+        abnormal_videos: The same for abnormal videos.
+        validation_fraction: Share of the clips for the second part. If 0, there is only one part.
 
     Raises:
-        InputError: a number that is not allowed.
-        ManifestError: fewer than three normal clips, or no abnormal one.
+        InputError: If a number is not allowed.
+        ManifestError: If there are fewer than three normal clips, or no abnormal ones.
     """
     low, high = clips_per_video
     if not 2 <= low <= high:
-        raise InputError(f"clips {low}-{high}: has to be MIN-MAX with 2 <= MIN <= MAX")
+        raise InputError(f"clips must be MIN-MAX with 2 <= MIN <= MAX, got {low}-{high}")
     for name, number in (("normal", normal_videos), ("abnormal", abnormal_videos)):
         if number is not None and number < 1:
-            raise InputError(f"{name} videos {number}: has to be at least 1")
+            raise InputError(f"{name} videos must be >= 1, got {number}")
     if not _enough(clips):
         normal = sum(not clip.abnormal for clip in clips)
         raise ManifestError(
-            f"{side}: {normal} normal and {len(clips) - normal} abnormal clips; at least 3 normal "
-            "and 1 abnormal are needed to compose videos"
+            f"{side}: {normal} normal and {len(clips) - normal} abnormal clips; composing needs at "
+            "least 3 normal and 1 abnormal clip"
         )
     notes: list[str] = []
     parts = _parts(clips, validation_fraction, seed)
@@ -147,8 +147,8 @@ def plan_mixed(
         parts = [clips]
     if validation_fraction > 0 and len(parts) == 1:
         notes.append(
-            f"{side}: too few clips, sources or videos for a part of their own for validation; "
-            "validation videos would share clips with training videos"
+            f"{side}: too few clips, sources or videos for a separate validation part; validation "
+            "videos would share clips with training videos"
         )
     abnormal_clips = [sum(clip.abnormal for clip in part) for part in parts]
     normals: list[ComposedVideo] = []
@@ -177,22 +177,22 @@ def plan_mixed(
 
 
 def plan_source(side: str, clips: Sequence[Clip], *, seed: int = 0) -> SidePlan:
-    """Join only clips of one source video, in the manifest's order.
+    """Compose each video from clips of one source video, in the manifest's order.
 
-    A source's normal clips are cut into two runs: one becomes its normal video, the other goes into
-    its abnormal videos, each of which has one to three consecutive abnormal clips, together, at one
-    place among the normal ones. Manifests do not say where a source's abnormal clips lie among its
-    normal ones, so the seed chooses that place, and which run is which. A source with a single
-    normal clip gives only abnormal videos, one without abnormal clips only a normal video; one
-    without normal clips gives none, and neither do clips whose source is not known.
+    A source's normal clips are cut into two runs. One is its normal video. The other goes into its
+    abnormal videos, each of which has one to three consecutive abnormal clips at one position among
+    the normal ones. Manifests do not state the position of a source's abnormal clips among its
+    normal ones, so the seed chooses it, and the use of the runs. A source with a single normal clip
+    gives only abnormal videos, and one without abnormal clips only a normal video. A source without
+    normal clips, and clips of unknown source, are not used.
 
     Args:
-        side: "train" or "test": the first part of the ids.
-        clips: what there is on that side, each source's clips in their order.
-        seed: any integer; the same seed gives the same plan.
+        side: "train" or "test", the first part of the ids.
+        clips: The clips of that side, those of each source in their order.
+        seed: Any integer; the same seed gives the same plan.
 
     Raises:
-        ManifestError: the sources give no normal or no abnormal video.
+        ManifestError: If the sources give no normal or no abnormal video.
     """
     sources: dict[str, list[Clip]] = {}
     unknown: list[Clip] = []
@@ -221,7 +221,8 @@ def plan_source(side: str, clips: Sequence[Clip], *, seed: int = 0) -> SidePlan:
     if not normals or not abnormals:
         raise ManifestError(
             f"{side}: {len(sources)} known sources give {len(normals)} normal and {len(abnormals)} "
-            "abnormal videos; one of each is needed: use mode mixed, or add sources to the manifest"
+            "abnormal videos, and one of each is needed; use mode mixed, or add sources to the "
+            "manifest"
         )
     notes: list[str] = []
     if unknown:
@@ -239,7 +240,7 @@ def _enough(clips: Iterable[Clip]) -> bool:
 
 
 def _parts(clips: Sequence[Clip], fraction: float, seed: int) -> list[Sequence[Clip]]:
-    """The side whole, or in two by source where each part is enough to compose from."""
+    """Return the whole side, or two parts by source if both are enough to compose from."""
     if fraction == 0.0:
         return [clips]
     try:
@@ -253,7 +254,7 @@ def _parts(clips: Sequence[Clip], fraction: float, seed: int) -> list[Sequence[C
 
 
 def _allocate(total: int | None, weights: Sequence[int]) -> list[int]:
-    """Shares of `total` (by default the weights themselves), each at least 1."""
+    """Return shares of `total` (if None, the weights themselves), each at least 1."""
     if total is None:
         return list(weights)
     if len(weights) == 1:
@@ -269,11 +270,11 @@ def _mix(
     normal_videos: int,
     abnormal_videos: int,
 ) -> tuple[list[list[Clip]], list[list[Clip]], list[str]]:
-    """Runs of normal clips, runs with abnormal ones, and notes."""
+    """Return runs of normal clips, runs with abnormal ones, and notes."""
     for_normal, for_abnormal = _pools([clip for clip in clips if not clip.abnormal], rng)
     abnormal = [clip for clip in clips if clip.abnormal]
     low, high = clips_per_video
-    # A video that takes its whole pool is like every other that does: one clip at least stays out.
+    # Videos that take their whole pool would all be alike, so at least one clip is left out.
     most = max(2, min(len(for_normal) - 1, len(for_abnormal)))
     notes: list[str] = []
     if high > most:
@@ -300,14 +301,12 @@ def _mix(
         runs_abnormal.append(run)
     unused += draw.unused() + draw_abnormal.unused()
     if unused:
-        notes.append(
-            f"{unused} of {len(clips)} clips are not used: the videos are too few for them"
-        )
+        notes.append(f"{unused} of {len(clips)} clips are not used: there are too few videos")
     return runs_normal, runs_abnormal, notes
 
 
 def _pools(normal: Sequence[Clip], rng: random.Random) -> tuple[list[Clip], list[Clip]]:
-    """Deal normal clips alternately, source by source, so that each source is in both pools."""
+    """Divide normal clips alternately, source by source, so that each source is in both pools."""
     groups: dict[str, list[Clip]] = {}
     for clip in normal:
         groups.setdefault(group_key(clip.entry), []).append(clip)
@@ -321,7 +320,7 @@ def _pools(normal: Sequence[Clip], rng: random.Random) -> tuple[list[Clip], list
 
 
 class _Deck:
-    """Draws distinct clips, the least used first, ties by chance: uses differ by at most one."""
+    """Draws distinct clips, the least used first, so that uses differ by at most one."""
 
     def __init__(self, clips: Sequence[Clip], rng: random.Random) -> None:
         self._uses = [0] * len(clips)
@@ -341,7 +340,7 @@ class _Deck:
 
 
 def _sizes(rng: random.Random, bounds: Sequence[tuple[int, int]], needed: int) -> list[int]:
-    """A size within each bound, by chance; then raised by chance towards a sum of `needed`."""
+    """Draw a size within each bound, then raise random sizes towards a sum of `needed`."""
     sizes = [rng.randint(low, high) for low, high in bounds]
     while sum(sizes) < needed:
         growable = [i for i, (_, high) in enumerate(bounds) if sizes[i] < high]
@@ -352,7 +351,7 @@ def _sizes(rng: random.Random, bounds: Sequence[tuple[int, int]], needed: int) -
 
 
 def _cut(run: Sequence[Clip], rng: random.Random) -> tuple[Sequence[Clip], Sequence[Clip]]:
-    """Two runs of one: for the normal video, for the abnormal ones. A single clip is for those."""
+    """Return the runs for the normal video and for the abnormal ones, which get a single clip."""
     longer = len(run) - len(run) // 2
     if len(run) == 1:
         return [], run
@@ -362,7 +361,7 @@ def _cut(run: Sequence[Clip], rng: random.Random) -> tuple[Sequence[Clip], Seque
 
 
 def _chunks(run: Sequence[Clip], most: int) -> list[Sequence[Clip]]:
-    """Consecutive pieces of at most `most`, of lengths that differ by at most one."""
+    """Return consecutive pieces of at most `most` clips, whose lengths differ by at most one."""
     count = -(-len(run) // most)
     edges = [i * len(run) // count for i in range(count + 1)] if count else [0]
     return [run[a:b] for a, b in pairwise(edges)]

@@ -1,7 +1,8 @@
-"""Join the features of clips into those of longer videos, without a new extraction.
+"""Joining of the features of clips to those of longer videos, without a new extraction.
 
-Each clip's last snippet is looped by the recipe's tail rule and counts whole, so a joined video
-covers step * snippets frames, and ground truth made from the clips' snippets is exact.
+Each clip's last snippet is completed by the recipe's tail rule and counts as a whole snippet. A
+joined video therefore covers step * snippets frames, and ground truth made from the clips' snippets
+is exact.
 """
 
 from __future__ import annotations
@@ -21,27 +22,32 @@ from vad_toolkit.recipes.recipe import Recipe
 def join_pack(
     pack: FeaturePack, plan: Mapping[str, Sequence[str]]
 ) -> Iterator[tuple[str, VideoFeatures]]:
-    """Videos for `write_pack`: for each id in `plan`, its clips' features joined along N in order.
+    """Yield videos for `write_pack`: the features of their clips, joined along N in order.
 
-    `fps`, width and height are the first clip's, but for a recipe that resamples: the joined video
-    has frames of its rate. `source_sha256` is taken over the clips' ids and source hashes. A clip
-    may come more than once. The digests of what is read are compared.
+    `fps`, width and height are those of the first clip; under a recipe that resamples, `fps` is the
+    recipe's frame rate. `source_sha256` covers the ids and source digests of the clips. Digests of
+    the features are verified.
+
+    Args:
+        pack: Features of the clips.
+        plan: Ids of clips by id of the joined video. A clip may be used several times.
 
     Raises:
-        InputError: the recipe's snippets overlap, its tail rule is `drop-next`, or a video of the
-            plan has no clips.
-        PackError: the pack lacks a clip. PackCorrupt: a clip is damaged.
+        InputError: If the recipe's snippets overlap, its tail rule is `drop-next`, or a video of
+            the plan has no clips.
+        PackError: If the pack does not have a clip.
+        PackCorrupt: If a clip is damaged.
     """
     step = pack.recipe.step
     if step != pack.recipe.snippet_frames:
         raise InputError(
-            f"{pack.path} has snippets of {pack.recipe.snippet_frames} frames every {step}: "
-            "only snippets that do not overlap can be joined"
+            f"{pack.path} has snippets of {pack.recipe.snippet_frames} frames every {step}; only "
+            "snippets that do not overlap can be joined"
         )
     if isinstance(pack.recipe, Recipe) and pack.recipe.tail == "drop-next":
         raise InputError(
-            f"{pack.path} has the tail rule drop-next, by which a joined video would have a "
-            "snippet less than its parts: extract the clips with tail loop or drop"
+            f"{pack.path} has the tail rule drop-next, by which a joined video would have one "
+            "snippet less than its parts; extract the clips with tail loop or drop"
         )
     for id, clips in plan.items():
         if not clips:

@@ -1,1 +1,1 @@
-"""Published feature files in and out, and the comparison of two feature sets."""
+"""Import, export and comparison of published feature files."""

@@ -1,7 +1,7 @@
-"""How alike two sets of features are, by cosine and difference, and in which order their crops are.
+"""Comparison of two sets of features: cosine, largest difference, and the real order of crops.
 
-Crops are compared by name where both sides name them. Whether that is right is measured: the mean
-cosine of every crop of one side with every crop of the other says which belongs to which.
+Crops are compared by name if both sides state their names. Whether that is right is measured: the
+mean cosine of every crop of one side with every crop of the other shows which ones are the same.
 """
 
 from __future__ import annotations
@@ -20,42 +20,51 @@ from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.datasets.names import NameIndex, name_forms
 from vad_toolkit.errors import InputError
 from vad_toolkit.interchange.layouts.feature_reader import Reader
-from vad_toolkit.interchange.layouts.find import feature_files
-from vad_toolkit.interchange.layouts.guess import guess_layout
-from vad_toolkit.interchange.layouts.layout import Layout
+from vad_toolkit.interchange.layouts.find import Files, add_files, feature_files
+from vad_toolkit.interchange.layouts.registry import feature_suffixes, guess_layout
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.packs.video import block_snippets
 
-# What is read to find the order: enough that chance does not decide, little beside the comparison.
+TOLERANCE = 0.999  # lowest cosine that counts as equal
+# The sample that the order of crops is found on: large enough not to depend on chance, and small
+# compared with the comparison itself.
 SAMPLE_VIDEOS = 200
 SAMPLE_SNIPPETS = 64
-# How much better another order has to be, in mean cosine, to be believed over the stated one: crops
-# of a scene that does not change are alike in any order.
+# Another order than the stated one is believed if its mean cosine is better by this much: crops of
+# a scene without motion are alike in any order.
 MARGIN = 1e-3
 
 Floats = NDArray[np.floating[Any]]
+Shape = tuple[int, int, int]
 
 
 class FeatureSource(Protocol):
-    """Features by id and stream. `crops` are their names, None where nobody states them."""
+    """Features by id and modality.
+
+    Attributes:
+        name: The path, for messages.
+        crops: Names of the crops in order, or None if they are not stated.
+        ids: The videos.
+    """
 
     name: str
     crops: tuple[str, ...] | None
+    ids: Sequence[str]
 
-    def shapes(self, id: str) -> Mapping[str, tuple[int, int, int]]:
-        """(N, C, D) of a video by stream."""
+    def shapes(self, id: str) -> Mapping[str, Shape]:
+        """Return (N, C, D) of a video by modality."""
         ...
 
     def read(self, id: str, stream: str, start: int, stop: int) -> Floats:
-        """Snippets [start, stop), (n, C, D), valid until the next call."""
+        """Return snippets [start, stop) as (n, C, D); the array is valid until the next call."""
         ...
 
 
 @dataclass
 class Likeness:
-    """Of rows of numbers: cosine of each with its counterpart, and the largest difference.
+    """Cosine of rows of numbers with their counterparts, and the largest absolute difference.
 
-    Two rows of zeros have cosine 1, a row of zeros and another one 0.
+    Two rows of zeros have cosine 1; a row of zeros and another row have cosine 0.
     """
 
     rows: int = 0
@@ -65,23 +74,31 @@ class Likeness:
 
     @property
     def cosine_mean(self) -> float:
-        """Over all rows; 1 where there are none."""
+        """The mean over all rows; 1 if there are none."""
         return self.cosine_sum / self.rows if self.rows else 1.0
 
     def add(self, other: Likeness) -> None:
-        """Take in what was measured on other rows."""
+        """Include what was measured on other rows."""
         self.rows += other.rows
         self.cosine_sum += other.cosine_sum
         self.cosine_lowest = min(self.cosine_lowest, other.cosine_lowest)
         self.largest_difference = max(self.largest_difference, other.largest_difference)
 
+    def to_dict(self) -> dict[str, float]:
+        """Return mean and lowest cosine, and the largest difference."""
+        names = ("cosine_mean", "cosine_lowest", "largest_difference")
+        return {name: getattr(self, name) for name in names}
+
 
 @dataclass(frozen=True)
 class CropMatch:
-    """Which crop of B is compared with which of A: `index[i]` is B's place of A's crop i.
+    """Crops that are compared with each other.
 
-    `stated` says that this is what the names say (or the order given, where there are none);
-    `text` tells the orders, or is empty where there is nothing to tell.
+    Attributes:
+        index: The position in B of each crop of A.
+        names: Names of A's crops.
+        stated: Whether `index` is what the stated names say, or the order in the files.
+        text: The orders in words, or empty if there is nothing to say.
     """
 
     index: tuple[int, ...]
@@ -92,13 +109,14 @@ class CropMatch:
 
 @dataclass
 class Comparison:
-    """What was measured.
+    """Result of a comparison of features A and B.
 
     Attributes:
-        crops: by number of crops, how they were matched.
-        videos: by id of A, stream and crop, in A's order of crops.
-        other_shapes: (id, stream, shape in A, shape in B), not compared; None for a stream that
-            one side lacks.
+        crops: The matched crops, by number of crops.
+        videos: By id in A, modality and crop, in A's order of crops.
+        other_shapes: (id, modality, shape in A, shape in B), not compared. The shape is None for a
+            modality that one side does not have.
+        only_a, only_b: Videos that only one side has, by their names there.
     """
 
     crops: dict[int, CropMatch] = field(default_factory=dict)
@@ -106,9 +124,11 @@ class Comparison:
     other_shapes: list[tuple[str, str, tuple[int, ...] | None, tuple[int, ...] | None]] = field(
         default_factory=list
     )
+    only_a: list[str] = field(default_factory=list)
+    only_b: list[str] = field(default_factory=list)
 
     def by_crop(self) -> dict[tuple[str, str], Likeness]:
-        """Over all videos, by stream and crop."""
+        """Return the likeness over all videos, by modality and crop."""
         total: dict[tuple[str, str], Likeness] = {}
         for streams in self.videos.values():
             for stream, crops in streams.items():
@@ -118,27 +138,74 @@ class Comparison:
 
     @property
     def cosine_lowest(self) -> float:
-        """Of all rows."""
+        """The lowest cosine of all rows."""
         return min((part.cosine_lowest for part in self.by_crop().values()), default=1.0)
+
+    def problems(self, tolerance: float = TOLERANCE) -> list[str]:
+        """Return the reasons why A and B do not agree, one per line; empty if they agree.
+
+        They agree if both have the same videos and shapes, crops are in the stated order, and no
+        cosine is below `tolerance`.
+        """
+        lines = [f"only in A: {id}" for id in self.only_a]
+        lines += [f"only in B: {id}" for id in self.only_b]
+        for id, stream, a, b in self.other_shapes:
+            lines.append(f"shape: {id}: {stream} is {a or 'absent'} in A, {b or 'absent'} in B")
+        lines += [match.text for match in self.crops.values() if not match.stated]
+        if self.cosine_lowest < tolerance:
+            lines.append(f"cosine: the lowest is {self.cosine_lowest:.6f}, below {tolerance}")
+        return lines
 
 
 def compare(
+    first: str | Path | FeaturePack,
+    second: str | Path | FeaturePack,
+    *,
+    progress: ProgressCallback = silent,
+) -> Comparison:
+    """Compare two packs (.h5), folders of feature files or single feature files, in any mix.
+
+    Videos are paired by id, or by the names of files (`datasets.names`); two single files are
+    compared with each other. The layout of files is recognized by their names and shapes.
+
+    Args:
+        first: A.
+        second: B.
+        progress: Called for each video.
+
+    Raises:
+        InputError: If a path is none of these, a file cannot be read, or no video is in both.
+        PackError: If a pack cannot be used.
+        ManifestError: If a file's name stands for several videos.
+
+    Example:
+        >>> compare("ours.h5", "UCF_Test_ten_crop_i3d").problems()  # doctest: +SKIP
+        ["B's crops are in the order gowtham, A's in torchvision"]
+    """
+    with ExitStack() as stack:
+        a, b = (stack.enter_context(_open(path)) for path in (first, second))
+        pairs = _pairs(a, b)
+        result = compare_sources(a, b, pairs, progress=progress)
+    paired_a, paired_b = {id for id, _ in pairs}, {id for _, id in pairs}
+    result.only_a = [id for id in a.ids if id not in paired_a]
+    result.only_b = [id for id in b.ids if id not in paired_b]
+    return result
+
+
+def compare_sources(
     a: FeatureSource,
     b: FeatureSource,
     pairs: Sequence[tuple[str, str]],
     *,
     progress: ProgressCallback = silent,
 ) -> Comparison:
-    """Compare videos; one block of each side is in memory at a time.
-
-    Args:
-        pairs: the id in A and the id in B of each video.
+    """Compare pairs of videos (id in A, id in B), with one block of each side in memory at a time.
 
     Raises:
-        VadError: features cannot be read.
+        VadError: If features cannot be read.
     """
     result = Comparison()
-    equal: list[tuple[str, str, str, tuple[int, int, int]]] = []
+    equal: list[tuple[str, str, str, Shape]] = []
     for id_a, id_b in pairs:
         shapes_a, shapes_b = a.shapes(id_a), b.shapes(id_b)
         for stream in dict.fromkeys((*shapes_a, *shapes_b)):
@@ -153,30 +220,21 @@ def compare(
     for done, (id_a, id_b, stream, shape) in enumerate(equal):
         progress(ProgressEvent("compare", done, len(equal), "videos", id_a))
         match = result.crops[shape[1]]
-        parts = result.videos.setdefault(id_a, {}).setdefault(
-            stream, {name: Likeness() for name in match.names}
-        )
-        for x, y in _blocks(a, b, id_a, id_b, stream, shape):
-            for name, likeness in zip(match.names, _alike(x, y[:, match.index]), strict=True):
-                parts[name].add(likeness)
+        parts = [Likeness() for _ in match.names]
+        result.videos.setdefault(id_a, {})[stream] = dict(zip(match.names, parts, strict=True))
+        rows = block_snippets(shape[1], shape[2])
+        for start in range(0, shape[0], rows):
+            stop = min(start + rows, shape[0])
+            x = a.read(id_a, stream, start, stop).astype(np.float64)
+            y = b.read(id_b, stream, start, stop).astype(np.float64)
+            for part, likeness in zip(parts, _alike(x, y[:, match.index]), strict=True):
+                part.add(likeness)
     progress(ProgressEvent("compare", len(equal), len(equal), "videos"))
     return result
 
 
-def _blocks(
-    a: FeatureSource, b: FeatureSource, id_a: str, id_b: str, stream: str, shape: tuple[int, ...]
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    rows = block_snippets(shape[1], shape[2])
-    for start in range(0, shape[0], rows):
-        stop = min(start + rows, shape[0])
-        yield (
-            a.read(id_a, stream, start, stop).astype(np.float64),
-            b.read(id_b, stream, start, stop).astype(np.float64),
-        )
-
-
 def _alike(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[Likeness]:
-    """One for each crop of (n, C, D)."""
+    """Return one likeness per crop of (n, C, D)."""
     difference = np.abs(x - y).max(axis=2)  # (n, C)
     dots = np.einsum("ncd,ncd->nc", x, y)
     norms = np.linalg.norm(x, axis=2) * np.linalg.norm(y, axis=2)
@@ -191,7 +249,7 @@ def _alike(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[Likeness]:
 def _match_crops(
     a: FeatureSource,
     b: FeatureSource,
-    videos: Sequence[tuple[str, str, str, tuple[int, int, int]]],
+    videos: Sequence[tuple[str, str, str, Shape]],
     count: int,
 ) -> CropMatch:
     names_a = a.crops if a.crops and len(a.crops) == count else None
@@ -206,24 +264,25 @@ def _match_crops(
     found = _assign(cosines)
     crops = np.arange(count)
     gain = cosines[crops, found].mean() - cosines[crops, stated].mean()
-    if gain <= MARGIN:
-        text = ""
-        if names_a and names_b and names_a != names_b:
-            text = (
-                f"A's crops are in the order {_named(names_a)}, B's in {_named(names_b)}: compared "
-                "by name"
-            )
-        return CropMatch(tuple(stated), shown, text=text)
-    return CropMatch(tuple(found), shown, stated=False, text=_order_text(names_a, names_b, found))
+    if gain > MARGIN:
+        text = _order_text(names_a, names_b, found)
+        return CropMatch(tuple(found), shown, stated=False, text=text)
+    text = ""
+    if names_a and names_b and names_a != names_b:
+        text = (
+            f"A's crops are in the order {_named(names_a)}, B's in {_named(names_b)}: compared by "
+            "name"
+        )
+    return CropMatch(tuple(stated), shown, text=text)
 
 
 def _cosine_matrix(
     a: FeatureSource,
     b: FeatureSource,
-    videos: Sequence[tuple[str, str, str, tuple[int, int, int]]],
+    videos: Sequence[tuple[str, str, str, Shape]],
     count: int,
 ) -> NDArray[np.float64]:
-    """Mean cosine of A's crop i and B's crop j, (C, C), over a sample."""
+    """Return the mean cosine of A's crop i and B's crop j, (C, C), over a sample."""
     total = np.zeros((count, count))
     rows = 0
     for id_a, id_b, stream, shape in videos[:: max(1, len(videos) // SAMPLE_VIDEOS)]:
@@ -244,7 +303,7 @@ def _unit(features: Floats) -> NDArray[np.float64]:
 
 
 def _assign(cosines: NDArray[np.float64]) -> list[int]:
-    """For each crop of A one of B, each once, so that the sum of cosines is the largest."""
+    """Return a different crop of B for each crop of A, with the largest sum of cosines."""
     from scipy.optimize import linear_sum_assignment
 
     _, columns = linear_sum_assignment(cosines, maximize=True)
@@ -254,27 +313,28 @@ def _assign(cosines: NDArray[np.float64]) -> list[int]:
 def _order_text(
     names_a: tuple[str, ...] | None, names_b: tuple[str, ...] | None, found: Sequence[int]
 ) -> str:
-    """What the orders are, when B's crop found[i] is A's crop i."""
+    """Describe the orders if B's crop found[i] is A's crop i."""
     if names_a:
         real_b = [""] * len(found)
         for crop, place in zip(names_a, found, strict=True):
             real_b[place] = crop
-        stated = f", not in {_named(names_b)} as B says" if names_b else ""
+        stated = f", not in {_named(names_b)} as B states" if names_b else ""
         return f"B's crops are in the order {_named(real_b)}{stated}, A's in {_named(names_a)}"
     if names_b:
         real_a = [names_b[place] for place in found]
         return f"A's crops are in the order {_named(real_a)}, B's in {_named(names_b)}"
     orders = TEN_CROP_ORDERS if len(found) == 10 else FIVE_CROP_ORDERS
     known = [
-        f"{other} where A's are in {name}"
+        f"{other} if A's are in {name}"
         for name, order in orders.items()
         for other, order_b in orders.items()
         if len(order) == len(found) and crop_index(order_b, order).tolist() == list(found)
     ]
     if known:
         return f"B's crops are in the order {', or '.join(known)}"
-    return f"B's crops are in an order without a name: A's crops 0 to {len(found) - 1} are B's " + (
-        ", ".join(map(str, found))
+    return (
+        f"B's crops are in an unnamed order: A's crops 0 to {len(found) - 1} are B's "
+        f"{', '.join(map(str, found))}"
     )
 
 
@@ -282,68 +342,16 @@ def _named(crops: Sequence[str]) -> str:
     return order_name(crops) or f"[{', '.join(crops)}]"
 
 
-# Two packs, folders of feature files or single files, opened and paired by their videos' names.
-
-FILE_SUFFIXES = (".npy", ".npz", ".txt")
-
-
-@dataclass
-class ComparisonReport:
-    """`result`, and the videos that only one side has, by the names that it gives them."""
-
-    result: Comparison
-    only_a: list[str] = field(default_factory=list)
-    only_b: list[str] = field(default_factory=list)
-
-    def problems(self, tolerance: float) -> list[str]:
-        """Why A and B do not agree, one line a reason; empty where they do.
-
-        They agree when both have the same videos and shapes, crops are in the order that is stated,
-        and no cosine is below `tolerance`.
-        """
-        lines = [f"only in A: {id}" for id in self.only_a]
-        lines += [f"only in B: {id}" for id in self.only_b]
-        for id, stream, a, b in self.result.other_shapes:
-            lines.append(f"shape: {id}: {stream} is {a or 'not'} in A, {b or 'not'} in B")
-        lines += [match.text for match in self.result.crops.values() if not match.stated]
-        if self.result.cosine_lowest < tolerance:
-            lines.append(
-                f"cosine: the lowest is {self.result.cosine_lowest:.6f}, allowed is {tolerance}"
-            )
-        return lines
-
-
-def compare_paths(a: Path, b: Path, *, progress: ProgressCallback = silent) -> ComparisonReport:
-    """Compare two packs (.h5), folders of feature files, or single feature files, in any mix.
-
-    Videos are paired by id, or by the names of files (`datasets.names`); two single files are
-    paired as they are. Which layout files have is told by their names and shapes.
-
-    Raises:
-        InputError: a path is none of these, or a file cannot be read, or no video is in both.
-        PackError: a pack cannot be used. ManifestError: a name stands for several videos.
-    """
-    with ExitStack() as stack:
-        source_a, source_b = (stack.enter_context(_open(path)) for path in (a, b))
-        pairs = _pairs(source_a, source_b)
-        result = compare(source_a, source_b, pairs, progress=progress)
-    paired_a, paired_b = {id for id, _ in pairs}, {id for _, id in pairs}
-    return ComparisonReport(
-        result,
-        [id for id in source_a.ids if id not in paired_a],
-        [id for id in source_b.ids if id not in paired_b],
-    )
-
-
 class _PackSource:
+    is_file = False
+
     def __init__(self, pack: FeaturePack) -> None:
         self.name = str(pack.path)
         self.crops: tuple[str, ...] | None = tuple(pack.recipe.crop_order)
         self.ids: Sequence[str] = pack.ids
-        self.is_file = False
         self._pack = pack
 
-    def shapes(self, id: str) -> Mapping[str, tuple[int, int, int]]:
+    def shapes(self, id: str) -> Mapping[str, Shape]:
         return {stream: self._pack.shape(id, stream) for stream in self._pack.recipe.streams}
 
     def read(self, id: str, stream: str, start: int, stop: int) -> Floats:
@@ -351,32 +359,23 @@ class _PackSource:
 
 
 class _FileSource:
-    """Feature files; a video's id is its files' name without suffix, crop and tags."""
+    """Feature files. The id of a video is its files' name without suffix, crop and tags."""
+
+    crops = None
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
-        self.crops: tuple[str, ...] | None = None
-        root, names = path.parent, [path.name]
-        if path.is_dir():
-            root, names = path, feature_files(path, FILE_SUFFIXES)
-        self._layout: Layout = guess_layout([root / name for name in names])
-        self._files: dict[str, dict[str, dict[int, Path]]] = {}
-        for name in names:
-            parsed = self._layout.parse(name)
-            if parsed is None:
-                continue
-            *_, id = name_forms(parsed.video)
-            crops = self._files.setdefault(id, {}).setdefault(parsed.stream or "rgb", {})
-            if parsed.crop in crops:
-                raise InputError(
-                    f"{crops[parsed.crop]} and {root / name} both are video {id!r}; remove one"
-                )
-            crops[parsed.crop] = root / name
-        self.ids: Sequence[str] = tuple(self._files)
         self.is_file = not path.is_dir()
+        root, names = path.parent, [path.name]
+        if not self.is_file:
+            root, names = path, feature_files(path, feature_suffixes())
+        self._layout = guess_layout([root / name for name in names])
+        self._files: Files = {}
+        add_files(self._files, root, names, self._layout, lambda name: [*name_forms(name)][-1])
+        self.ids: Sequence[str] = tuple(self._files)
         self._open: tuple[str, str, Reader] | None = None
 
-    def shapes(self, id: str) -> Mapping[str, tuple[int, int, int]]:
+    def shapes(self, id: str) -> Mapping[str, Shape]:
         return {stream: self._reader(id, stream).shape for stream in self._files[id]}
 
     def read(self, id: str, stream: str, start: int, stop: int) -> Floats:
@@ -400,25 +399,26 @@ _Source = _PackSource | _FileSource
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[_Source]:
-    if path.is_dir() or path.suffix.lower() in FILE_SUFFIXES:
-        source = _FileSource(path)
+def _open(source: str | Path | FeaturePack) -> Iterator[_Source]:
+    path = source.path if isinstance(source, FeaturePack) else Path(source)
+    if path.is_dir() or path.suffix.lower() in feature_suffixes():
+        files = _FileSource(path)
         try:
-            yield source
+            yield files
         finally:
-            source.close()
+            files.close()
     else:
         with FeaturePack.open(path) as pack:
             yield _PackSource(pack)
 
 
 def _pairs(a: _Source, b: _Source) -> list[tuple[str, str]]:
-    """Ids of A and of B that are one video."""
+    """Return the ids in A and in B of the videos that both have."""
     if isinstance(a, _PackSource) and isinstance(b, _PackSource):
         pairs = [(id, id) for id in sorted(set(a.ids) & set(b.ids))]
     elif a.is_file and b.is_file:
         pairs = [(a.ids[0], b.ids[0])]
-    elif isinstance(b, _PackSource):  # a pack's ids have folders, by which names are told apart
+    elif isinstance(b, _PackSource):  # a pack's ids have folders, which tell equal names apart
         pairs = [(id_a, id_b) for id_b, id_a in _find(a, b)]
     else:
         pairs = _find(b, a)
@@ -430,7 +430,7 @@ def _pairs(a: _Source, b: _Source) -> list[tuple[str, str]]:
 
 
 def _find(files: _Source, known: _Source) -> list[tuple[str, str]]:
-    """(id of `known`, id of `files`) of each file whose name stands for a known id."""
+    """Return (id in `known`, id in `files`) of each file whose name stands for a known id."""
     index = NameIndex(known.ids)
     found: dict[str, str] = {}
     for name in files.ids:
@@ -439,7 +439,7 @@ def _find(files: _Source, known: _Source) -> list[tuple[str, str]]:
             continue
         if id in found:
             raise InputError(
-                f"{files.name}: {found[id]!r} and {name!r} both are video {id!r}; remove one"
+                f"{files.name}: {found[id]!r} and {name!r} are both video {id!r}; remove one"
             )
         found[id] = name
     return list(found.items())

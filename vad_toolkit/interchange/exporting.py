@@ -1,8 +1,9 @@
-"""A pack into feature files, with the lists and the label arrays that published code reads.
+"""Export of a pack as feature files, with the lists and label arrays that published code reads.
 
-RTFM and MGFN take the first lines of a training list for the abnormal videos (63 on ShanghaiTech,
-810 on UCF-Crime), UR-DMU and, on XD-Violence, MGFN as many times the crops (8,100; 9,525); all of
-them expect a test list in the order of one global array of labels, 16 for each snippet.
+RTFM and MGFN take the first lines of a training list as the abnormal videos (63 for ShanghaiTech,
+810 for UCF-Crime). UR-DMU, and MGFN for XD-Violence, take as many times the number of crops (8,100;
+9,525). All of them expect a test list in the order of one global label array with 16 labels per
+snippet.
 """
 
 from __future__ import annotations
@@ -10,18 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from vad_toolkit.core.crops import crop_index
 from vad_toolkit.core.crops import crop_order as crops_of
 from vad_toolkit.core.files import atomic_folder, write_text
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.datasets.manifest import Manifest
+from vad_toolkit.datasets.registry import ALL_SIDES, DATASETS, find_manifest, load_dataset
 from vad_toolkit.datasets.truth.global_labels import (
     GlobalLabels,
     global_labels,
     write_global_labels,
 )
-from vad_toolkit.errors import ManifestError
+from vad_toolkit.errors import InputError, ManifestError
 from vad_toolkit.interchange.layouts.layout import Layout
 from vad_toolkit.interchange.layouts.registry import find_layout
 from vad_toolkit.packs.pack import FeaturePack
@@ -30,21 +33,27 @@ from vad_toolkit.recipes.imported import ImportedRecipe
 from vad_toolkit.recipes.recipe import AnyRecipe
 
 TRAIN = "train"
-FEATURES_FOLDER = "features"  # where one folder has all streams
-REPEAT = 16  # how often published code repeats a snippet's score
+SIDES = (TRAIN, "validation", "test")
+FEATURES_FOLDER = "features"  # of layouts that keep all modalities in one folder
+REPEAT = 16  # labels per snippet in published code
 
 
 @dataclass
 class ExportReport:
-    """What was written.
+    """Result of an export.
 
     Attributes:
-        lists: by file name, how many lines it has, and how many of them, the first, are abnormal.
-        arrays: by file name, how many labels it has, and how many are abnormal.
-        unlisted: videos of the pack that are in no list.
-        absent: by side, how many videos of the manifest the pack does not have.
-        problems: why an array is missing, one line a video or a side.
-        notes: what a user should know.
+        out: The folder.
+        crops: The order of crops in the files.
+        rule: The ground-truth rule of the label arrays.
+        videos: Number of videos.
+        files: Number of feature files.
+        lists: By file name, the number of lines, and how many of them, the first, are abnormal.
+        arrays: By file name, the number of labels, and how many of them are abnormal.
+        unlisted: Number of videos of the pack that are in no list.
+        absent: By side, the number of videos of the manifest that the pack does not have.
+        problems: Reasons why an array is missing, one line per video or side.
+        notes: Lines that the user should read.
     """
 
     out: Path
@@ -61,102 +70,169 @@ class ExportReport:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON values, under the names that `vad pack export` prints."""
+        return {
+            "out": str(self.out),
+            "layout": self.layout,
+            "crops": list(self.crops),
+            "streams": list(self.streams),
+            "videos": self.videos,
+            "feature_files": self.files,
+            "rule": self.rule,
+            "videos_in_no_list": self.unlisted,
+            "videos_not_in_the_pack": self.absent,
+            "lists": [
+                {"file": name, "lines": lines, "abnormal": abnormal}
+                for name, (lines, abnormal) in {**self.lists, **self.arrays}.items()
+            ],
+            "problems": self.problems,
+            "notes": self.notes,
+        }
 
-def export_pack(
-    pack: FeaturePack,
-    layout: str,
-    out: Path,
-    manifests: Mapping[str, Manifest] | None = None,
+
+def export_features(
+    pack: str | Path | FeaturePack,
+    out: str | Path,
     *,
+    layout: str,
+    manifest: str | Path | Manifest | Mapping[str, Manifest] | None = None,
+    side: str | None = None,
     crop_order: str | None = None,
     rule: str | None = None,
     path_prefix: str | None = None,
     progress: ProgressCallback = silent,
 ) -> ExportReport:
-    """Write a pack's features as files, float32 (float64 or text where the layout has it).
+    """Write the features of a pack as files, float32 (in some layouts float64 or text).
 
         <out>/rgb/..., <out>/flow/...    the files; in layout video-features <out>/features/...
-        <out>/<side>-<stream>.list       a line a file, where manifests are given
-        <out>/gt-<side>.npy              labels by the rule; not of the training side
+        <out>/<side>-<stream>.list       one line per file, if a manifest is given
+        <out>/gt-<side>.npy              labels by the rule, except for the training side
 
     Args:
-        out: a folder, which must be new or empty; it is there whole, or not at all.
-        manifests: sides that lists are written for, by name. A training list has the abnormal
-            videos first, the others are in the manifest's order.
-        crop_order: the order in which the files get the crops; default: the layout's.
-        rule: of the label arrays; default: the recipe's.
-        path_prefix: stands in the lists in place of `out`'s absolute path.
+        pack: The pack, or its path.
+        out: The folder to write, new or empty. It appears completely or not at all.
+        layout: A name in `LAYOUTS`.
+        manifest: The videos to write lists for: a dataset's name, a manifest file, a manifest, or
+            manifests by side. A training list has the abnormal videos first; otherwise lists are in
+            the manifest's order.
+        side: The side of the manifest: "train", "validation" or "test". If None, all sides of a
+            named dataset that the pack has videos of; for a file, the side that it is named after.
+        crop_order: The order of crops in the files, by name. If None, the layout's usual one.
+        rule: The ground-truth rule of the label arrays. If None, the recipe's.
+        path_prefix: The start of the paths in the lists. If None, the absolute path of `out`.
+        progress: Called for each video.
 
     Raises:
-        InputError: `out` is in use, or the features do not fit the layout.
-        ManifestError: the pack has no video of a side.
-        PackCorrupt: a video's features are not what their digest says.
+        InputError: If `out` is in use, the features do not fit the layout, or the side of a
+            manifest is not known.
+        ManifestError: If the pack has no video of a side.
+        PackCorrupt: If the features of a video do not match their digest.
+
+    Example:
+        >>> export_features(
+        ...     "test.h5", "files", layout="per-crop", manifest="ucf-crime", side="test"
+        ... )  # doctest: +SKIP
     """
     kind = find_layout(layout)
+    path = pack.path if isinstance(pack, FeaturePack) else Path(pack)
+    with FeaturePack.open(path) as opened:
+        manifests = _sides(manifest, side, opened.ids)
+        return _export(opened, Path(out), kind, manifests, crop_order, rule, path_prefix, progress)
+
+
+def _sides(
+    manifest: str | Path | Manifest | Mapping[str, Manifest] | None,
+    side: str | None,
+    ids: Sequence[str],
+) -> Mapping[str, Manifest]:
+    """Return the manifests to write lists for, by side."""
+    if manifest is None or isinstance(manifest, Mapping):
+        return manifest or {}
+    side = None if side == ALL_SIDES else side
+    if side is None and isinstance(manifest, str) and manifest in DATASETS:
+        sides = load_dataset(manifest).sides
+        return {
+            name: part for name, part in sides.items() if not part.by_id.keys().isdisjoint(ids)
+        } or sides
+    found = find_manifest(manifest, side or "test")
+    if side is None and found.path is not None and found.path.stem in SIDES:
+        side = found.path.stem
+    if side not in SIDES:
+        raise InputError(
+            f"the side of {found.path or found.dataset} is not known; give --side: "
+            f"{', '.join(SIDES)}"
+        )
+    return {side: found}
+
+
+def _export(
+    pack: FeaturePack,
+    out: Path,
+    layout: Layout,
+    manifests: Mapping[str, Manifest],
+    crop_order: str | None,
+    rule: str | None,
+    path_prefix: str | None,
+    progress: ProgressCallback,
+) -> ExportReport:
     for id in pack.ids:
         for stream in pack.recipe.streams:
-            kind.check(pack.shape(id, stream))
-    crops = crops_of(crop_order or kind.crop_order, pack.recipe.crop_count)
+            layout.check(pack.shape(id, stream))
+    crops = crops_of(crop_order or layout.crop_order, pack.recipe.crop_count)
     order = crop_index(pack.recipe.crop_order, crops)
     names = _names(pack.ids)
     report = ExportReport(
-        out, layout, crops, tuple(pack.recipe.streams), rule or usual_rule(pack.recipe)
+        out, layout.name, crops, tuple(pack.recipe.streams), rule or usual_rule(pack.recipe)
     )
-    listed = {side: _listed(side, part, pack) for side, part in (manifests or {}).items()}
+    listed = {side: _listed(side, part, pack) for side, part in manifests.items()}
     arrays = {side: _labels(side, part, pack, report) for side, part in listed.items()}
     prefix = path_prefix if path_prefix is not None else str(out.resolve())
 
-    def path_of(id: str, stream: str) -> list[str]:
-        return _paths(kind, names[id], stream, len(crops))
+    def paths_of(id: str, stream: str) -> list[str]:
+        folder = FEATURES_FOLDER if layout.names_stream else stream
+        return [f"{folder}/{name}" for name in layout.file_names(names[id], stream, len(crops))]
 
     with atomic_folder(out) as folder:
         for index, id in enumerate(pack.ids):
             progress(ProgressEvent("export", index, len(pack), "videos", id))
             for name, blocks in pack.streamed(id).streams.items():
-                paths = [folder / path for path in path_of(id, name)]
+                paths = [folder / path for path in paths_of(id, name)]
                 if crops != tuple(pack.recipe.crop_order):
                     reordered = (block[:, order] for block in blocks.blocks)
                     blocks = SnippetBlocks(blocks.shape, reordered)
-                kind.write(paths, blocks)
+                layout.write(paths, blocks)
                 report.files += len(paths)
         for side, part in listed.items():
-            _write_lists(folder, side, part, path_of, prefix, report)
+            _write_lists(folder, side, part, paths_of, prefix, report)
             labels = arrays[side]
             if labels is not None:
                 write_global_labels(labels, folder / _array_file(side))
                 report.arrays[_array_file(side)] = (len(labels.labels), labels.abnormal)
         progress(ProgressEvent("export", len(pack), len(pack), "videos"))
     report.videos = len(pack)
-    report.absent = {
-        side: len(part) - len(listed[side]) for side, part in (manifests or {}).items()
-    }
+    report.absent = {side: len(part) - len(listed[side]) for side, part in manifests.items()}
     in_lists = {entry.id for part in listed.values() for entry in part}
     report.unlisted = len(set(pack.ids) - in_lists) if listed else 0
     return report
 
 
 def usual_rule(recipe: AnyRecipe) -> str:
-    """The ground-truth rule that goes with a recipe's snippets of 16 frames."""
+    """Return the ground-truth rule that fits a recipe's snippets of 16 frames."""
     if isinstance(recipe, ImportedRecipe):
         return recipe.rule
     return "rtfm" if recipe.tail == "loop" else "vadclip"
 
 
 def _names(ids: Sequence[str]) -> dict[str, str]:
-    """File names of videos: the last part of the id, or all of it where that is not unique."""
+    """Return file names by id: the id's last part, or the whole id if last parts are not unique."""
     tails = {id: id.rpartition("/")[2] for id in ids}
     unique = len(set(tails.values())) == len(tails)
     return tails if unique else {id: id for id in ids}
 
 
-def _paths(layout: Layout, video: str, stream: str, crops: int) -> list[str]:
-    """A video's files of one stream, relative to the folder that is written."""
-    folder = FEATURES_FOLDER if layout.names_stream else stream
-    return [f"{folder}/{name}" for name in layout.file_names(video, stream, crops)]
-
-
 def _listed(side: str, manifest: Manifest, pack: FeaturePack) -> Manifest:
-    """The side's videos that the pack has, in the order of its list."""
+    """Return the videos of a side that the pack has, in the order of its list."""
     there = [entry for entry in manifest if entry.id in pack]
     if not there:
         raise ManifestError(
@@ -164,14 +240,14 @@ def _listed(side: str, manifest: Manifest, pack: FeaturePack) -> Manifest:
             f"{manifest.dataset}; check --manifest and --side"
         )
     if side == TRAIN:
-        there.sort(key=lambda entry: -entry.label)  # stable: else the manifest's order
+        there.sort(key=lambda entry: -entry.label)  # stable: else in the manifest's order
     return Manifest(tuple(there), manifest.dataset, manifest.rules)
 
 
 def _labels(
     side: str, manifest: Manifest, pack: FeaturePack, report: ExportReport
 ) -> GlobalLabels | None:
-    """The side's array, where it is known and fits the features; else the report says why not."""
+    """Return the label array of a side if it is known and fits the features, else report why."""
     if side == TRAIN:
         return None
     unknown = [entry.id for entry in manifest.abnormal if entry.events is None]
@@ -190,8 +266,8 @@ def _labels(
         return array
     snippets = {id: pack.shape(id, pack.recipe.streams[0])[0] for id in array.ids}
     wrong = [
-        f"{id}: {array.counts[id]} labels by rule {report.rule}, its {snippets[id]} snippets need "
-        f"{snippets[id] * REPEAT}"
+        f"{id}: {array.counts[id]} labels by rule {report.rule}, but its {snippets[id]} snippets "
+        f"need {snippets[id] * REPEAT}"
         for id in array.ids
         if array.counts[id] != snippets[id] * REPEAT
     ]
@@ -209,15 +285,15 @@ def _write_lists(
     folder: Path,
     side: str,
     manifest: Manifest,
-    path_of: Callable[[str, str], Sequence[str]],
+    paths_of: Callable[[str, str], Sequence[str]],
     prefix: str,
     report: ExportReport,
 ) -> None:
-    """A list a stream; `path_of` gives the files of a video's id and a stream."""
+    """Write one list per modality; `paths_of` returns the files of a video and modality."""
     for stream in report.streams:
         lines, abnormal = [], 0
         for entry in manifest:
-            files = [f"{prefix}/{path}" for path in path_of(entry.id, stream)]
+            files = [f"{prefix}/{path}" for path in paths_of(entry.id, stream)]
             lines += files
             abnormal += len(files) * entry.label
         name = f"{side}-{stream}.list"
@@ -226,5 +302,5 @@ def _write_lists(
         spaced = sum(len(line.split()) > 1 for line in lines)
         if spaced:
             report.notes.append(
-                f"{name}: {spaced} lines hold a space, where UR-DMU's code cuts them"
+                f"{name}: {spaced} lines contain a space, where UR-DMU's code cuts them"
             )

@@ -1,7 +1,7 @@
-"""Published features into a pack: files matched to a manifest's videos, checked, streamed.
+"""Import of published features: files matched to a manifest's videos, checked and streamed.
 
-All headers are read and everything is checked before the first feature is: what is refused is
-refused at once. Then one block of snippets at a time is in memory.
+All headers are read and compared before the first feature is, so that a wrong file is refused at
+once. Then one block of snippets at a time is in memory.
 """
 
 from __future__ import annotations
@@ -15,42 +15,42 @@ from typing import Any
 
 import vad_toolkit
 from vad_toolkit.core.crops import crop_order as crops_of
-from vad_toolkit.core.files import canonical_json, sha256_file, sha256_text
+from vad_toolkit.core.files import canonical_json, check_new_file, sha256_file, sha256_text
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.datasets.manifest import Entry, Manifest
 from vad_toolkit.datasets.names import NameIndex
+from vad_toolkit.datasets.registry import find_manifest
 from vad_toolkit.datasets.truth.rules import Rule, label_count, load_rule
 from vad_toolkit.errors import InputError, ManifestError
-from vad_toolkit.interchange.layouts.feature_reader import half_blocks
-from vad_toolkit.interchange.layouts.find import feature_files, listed_files
-from vad_toolkit.interchange.layouts.half import HalfRounder
+from vad_toolkit.interchange.layouts.feature_reader import HalfRounder, half_blocks
+from vad_toolkit.interchange.layouts.find import Files, add_files, feature_files, listed_files
 from vad_toolkit.interchange.layouts.layout import STREAMS, Layout
-from vad_toolkit.interchange.layouts.registry import find_layout
+from vad_toolkit.interchange.layouts.registry import feature_suffixes, find_layout, guess_layout
 from vad_toolkit.packs.pack import LICENSE_NOT_STATED
 from vad_toolkit.packs.video import StreamedVideo, VideoMeta
 from vad_toolkit.packs.write import write_pack
 from vad_toolkit.recipes.imported import NOT_STATED, ImportedRecipe
 
-XD_VIOLENCE = "xd-violence"
-XD_RULE = "xdviodet"
 HASHED_AHEAD = 2  # videos whose files are hashed while earlier ones are written
-Files = Mapping[str, Mapping[int, Path]]  # by stream and crop number
 
 
 @dataclass
 class ImportReport:
-    """What became of an import; ids are the manifest's.
+    """Result of an import, and everything that did not fit. Ids are the manifest's.
 
     Attributes:
-        rule: the ground-truth rule that snippet counts were compared with.
-        snippets: of all videos together.
-        extra: files that belong to no video of the manifest, and were left out.
-        absent: lines of the list for which there is no file.
-        missing: videos without a file.
-        misfits: (id, snippets by the rule, snippets there): kept as they are.
-        unchecked: videos whose frame count, by which the rule goes, is not known.
-        cut: (id, stream, snippets there, snippets kept): longer than the other stream.
-        rounding: the largest absolute and relative error of float16 (`half.Rounding`).
+        pack: The pack; the report itself can be used as its path.
+        rule: The ground-truth rule that snippet counts were compared with.
+        crops: The order of crops.
+        width: D by modality.
+        snippets: Number of snippets of all videos together.
+        extra: Files that belong to no video of the manifest and were left out.
+        absent: Lines of the list for which there is no file.
+        missing: Videos without a file.
+        misfits: (id, snippets by the rule, snippets in the files), imported as they are.
+        unchecked: Videos whose snippet count could not be checked without a frame count.
+        cut: (id, modality, snippets in the files, snippets kept): longer than the other modality.
+        rounding_absolute, rounding_relative: The largest errors of rounding to float16.
     """
 
     pack: Path
@@ -71,44 +71,71 @@ class ImportReport:
     rounding_absolute: float = 0.0
     rounding_relative: float = 0.0
 
+    def __fspath__(self) -> str:
+        return str(self.pack)
+
     def lines(self) -> list[str]:
-        """Everything that is not as it should be, one a line."""
+        """Return one line for everything that did not fit."""
         return [
-            *(f"extra, not used: {path}" for path in self.extra),
-            *(f"in the list, no such file: {line}" for line in self.absent),
+            *(f"extra file, not used: {path}" for path in self.extra),
+            *(f"in the list, but no such file: {line}" for line in self.absent),
             *(f"missing: {id}" for id in self.missing),
             *(
-                f"cut: {id}: {stream} from {there} to {kept} snippets, those of the other stream"
+                f"cut: {id}: {stream} from {there} to {kept} snippets, as many as the other "
+                "modality has"
                 for id, stream, there, kept in self.cut
             ),
             *(
-                f"snippets: {id}: {there} there, rule {self.rule} gives {wanted}"
+                f"snippets: {id}: the files have {there}, rule {self.rule} gives {wanted}"
                 for id, wanted, there in self.misfits
             ),
             *(
-                f"snippets not checked: {id}: rule {self.rule} needs a frame count that is not "
-                "known"
+                f"snippets: {id}: not checked, since rule {self.rule} needs a frame count"
                 for id in self.unchecked
             ),
         ]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON values, under the names that `vad pack import` prints."""
+        return {
+            "pack": str(self.pack),
+            "dataset": self.dataset,
+            "layout": self.layout,
+            "rule": self.rule,
+            "streams": dict(self.width),
+            "crops": list(self.crops),
+            "videos": self.videos,
+            "snippets": self.snippets,
+            "extra_files": self.extra,
+            "listed_without_file": self.absent,
+            "missing": self.missing,
+            "cut": [list(row) for row in self.cut],
+            "other_snippet_count": [
+                {"id": id, "by_rule": wanted, "there": there} for id, wanted, there in self.misfits
+            ],
+            "snippet_count_not_checked": self.unchecked,
+            "float16_largest_error": self.rounding_absolute,
+            "float16_largest_relative_error": self.rounding_relative,
+        }
+
 
 @dataclass(frozen=True)
 class _Planned:
-    """A video that is to be imported; `files` are in the order of crops."""
+    """A video to import: its files by modality, in the order of crops, and N."""
 
     entry: Entry
     files: Mapping[str, Sequence[Path]]
     snippets: int
 
 
-def import_pack(
-    folders: Mapping[str, Path],
-    layout: str,
-    manifest: Manifest,
-    out: Path,
+def import_features(
+    source: str | Path | Mapping[str, str | Path],
+    out: str | Path,
     *,
-    list_file: Path | None = None,
+    manifest: str | Path | Manifest,
+    side: str = "test",
+    layout: str | None = None,
+    list_file: str | Path | None = None,
     crop_order: str | None = None,
     rule: str | None = None,
     features: str = NOT_STATED,
@@ -119,37 +146,48 @@ def import_pack(
     """Write a pack of published features.
 
     Args:
-        folders: a folder for each stream, "rgb" or "flow"; both of layout video-features are in the
-            one for "rgb".
-        layout: a name in `layouts.catalogue.LAYOUTS`.
-        manifest: the videos, whose ids and frame counts the pack takes over.
-        out: the pack, which must not exist.
-        list_file: a published list; only the files that it names are imported.
-        crop_order: the order in which the files have their crops; default: the layout's.
-        rule: the ground-truth rule by which the features were made; default: the layout's, and
-            xdviodet for XD-Violence per crop.
-        features: network and preprocessing in words, which become part of the recipe.
-        allow_missing: accept that videos of the manifest have no file.
+        source: The folder of feature files, or one folder per modality: {"rgb": ..., "flow": ...}.
+            A folder alone is RGB, unless the files' names tell the modality.
+        out: The pack to write, a new file.
+        manifest: The videos, whose ids and frame counts the pack takes over: a dataset's name, a
+            manifest file or a manifest.
+        side: The side of a named dataset: "train", "validation", "test" or "all".
+        layout: A name in `LAYOUTS`. If None, it is recognized by the files' names and shapes.
+        list_file: A published list. If given, only the files or videos in it are imported.
+        crop_order: The order of the crops in the files, by name. If None, the layout's usual one.
+        rule: The ground-truth rule that the features follow. If None, the layout's usual one.
+        features: Network and preprocessing in words, which become part of the recipe.
+        license: The terms of the features.
+        allow_missing: Whether to accept videos of the manifest without a file.
+        progress: Called for each video.
 
     Raises:
-        InputError: `out` is there; an option or a file is wrong, or files of one video or of two do
-            not go together. Each names the file and what to do.
-        ManifestError: no file belongs to the manifest, or videos are missing and that is not
-            allowed; a name stands for several videos.
-        PackError: the pack cannot be written.
+        InputError: If `out` exists, an option or a file is wrong, or files do not go together. The
+            message names the file.
+        ManifestError: If no file belongs to the manifest, videos are missing without
+            `allow_missing`, or a name stands for several videos.
+        PackError: If the pack cannot be written.
+
+    Example:
+        >>> report = import_features(
+        ...     "UCF_Test_ten_crop_i3d", "test.h5", layout="rtfm", manifest="ucf-crime"
+        ... )  # doctest: +SKIP
     """
-    kind = find_layout(layout)
-    if out.exists():
-        raise InputError(f"{out} is there already: it is not overwritten, name a new --out")
-    name, fields = load_rule(rule or _usual_rule(kind, manifest), manifest.rules)
-    report = ImportReport(pack=out, dataset=manifest.dataset, layout=layout, rule=name)
-    files = _match(folders, kind, manifest, list_file, report)
-    _check_missing(files, manifest, allow_missing, report)
-    plan, crop_count = _plan(files, kind, manifest, report)
+    out = Path(out)
+    check_new_file(out, "packs")
+    folders = _folders(source)
+    videos = find_manifest(manifest, side)
+    kind = _layout(folders, layout)
+    name, fields = load_rule(rule or kind.rule_for(videos.dataset), videos.rules)
+    report = ImportReport(pack=out, dataset=videos.dataset, layout=kind.name, rule=name)
+    lines = None if list_file is None else Path(list_file)
+    files = _match(folders, kind, videos, lines, report)
+    _check_missing(files, videos, lines, allow_missing, report)
+    plan, crop_count = _plan(files, kind, videos, report)
     report.crops = crops_of(crop_order or kind.crop_order, crop_count)
     _check_counts(plan, kind, name, fields, report)
     recipe = ImportedRecipe(
-        layout=layout,
+        layout=kind.name,
         features=features,
         rule=name,
         spans=kind.spans,
@@ -157,22 +195,26 @@ def import_pack(
         streams=tuple(stream for stream in STREAMS if stream in report.streams),
     )
     rounder = HalfRounder()
-    write_pack(
-        out,
-        recipe,
-        _streamed(plan, kind, rounder, progress),
-        dataset=manifest.dataset,
-        license=license,
-    )
-    report.rounding_absolute = rounder.rounding.absolute
-    report.rounding_relative = rounder.rounding.relative
+    blocks = _streamed(plan, kind, rounder, progress)
+    write_pack(out, recipe, blocks, dataset=videos.dataset, license=license)
+    report.rounding_absolute, report.rounding_relative = rounder.absolute, rounder.relative
     return report
 
 
-def _usual_rule(layout: Layout, manifest: Manifest) -> str:
-    if layout.name == "per-crop" and manifest.dataset == XD_VIOLENCE:
-        return XD_RULE
-    return layout.rule
+def _folders(source: str | Path | Mapping[str, str | Path]) -> dict[str, Path]:
+    folders = source if isinstance(source, Mapping) else {"rgb": source}
+    unknown = [stream for stream in folders if stream not in STREAMS]
+    if unknown or not folders:
+        given = f"unknown modality {unknown[0]!r}" if unknown else "no folder of feature files"
+        raise InputError(f"{given}; give a folder for rgb, flow or both")
+    return {stream: Path(folder) for stream, folder in folders.items()}
+
+
+def _layout(folders: Mapping[str, Path], name: str | None) -> Layout:
+    if name is not None:
+        return find_layout(name)
+    root = next(iter(folders.values()))
+    return guess_layout([root / file for file in feature_files(root, feature_suffixes())])
 
 
 def _match(
@@ -181,39 +223,36 @@ def _match(
     manifest: Manifest,
     list_file: Path | None,
     report: ImportReport,
-) -> dict[str, dict[str, dict[int, Path]]]:
-    """Files by video, stream and crop number."""
+) -> Files:
     index = NameIndex(entry.id for entry in manifest)
-    matched: dict[str, dict[str, dict[int, Path]]] = {}
+    files: Files = {}
     for stream, root in folders.items():
         paths = feature_files(root, layout.suffixes)
         if list_file is not None:
-            paths, absent = listed_files(list_file, paths)
+            paths, absent = listed_files(list_file, paths, index.find)
             report.absent += absent
-        for path in paths:
-            parsed = layout.parse(path)
-            id = None if parsed is None else index.find(parsed.video)
-            if parsed is None or id is None:
-                report.extra.append(str(root / path))
-                continue
-            crops = matched.setdefault(id, {}).setdefault(parsed.stream or stream, {})
-            if parsed.crop in crops:
-                raise InputError(
-                    f"{crops[parsed.crop]} and {root / path} both are video {id!r}; remove one, or "
-                    "name those meant with --list"
-                )
-            crops[parsed.crop] = root / path
-    return matched
+        report.extra += add_files(files, root, paths, layout, index.find, stream)
+    return files
 
 
 def _check_missing(
-    files: Mapping[str, Files], manifest: Manifest, allow_missing: bool, report: ImportReport
+    files: Files,
+    manifest: Manifest,
+    list_file: Path | None,
+    allow_missing: bool,
+    report: ImportReport,
 ) -> None:
     report.missing = [entry.id for entry in manifest if entry.id not in files]
+    if not files and not report.extra:  # then there is a list, and no file for any of its lines
+        raise ManifestError(
+            f"no file for any of the {len(report.absent)} lines of {list_file} (first: "
+            f"{report.absent[0]!r}); its lines must name files of the folder, or videos of "
+            f"{manifest.dataset} (first: {manifest.entries[0].id!r})"
+        )
     if not files:
         raise ManifestError(
-            f"none of the {len(report.extra)} files (first: {report.extra[0]}) is one of the "
-            f"{len(manifest)} videos of {manifest.dataset} (first: {manifest.entries[0].id}); "
+            f"none of the {len(report.extra)} files (first: {report.extra[0]}) belongs to one of "
+            f"the {len(manifest)} videos of {manifest.dataset} (first: {manifest.entries[0].id}); "
             "check --manifest and --side"
         )
     if report.missing and not allow_missing:
@@ -224,39 +263,37 @@ def _check_missing(
 
 
 def _plan(
-    files: Mapping[str, Files], layout: Layout, manifest: Manifest, report: ImportReport
+    files: Files, layout: Layout, manifest: Manifest, report: ImportReport
 ) -> tuple[list[_Planned], int]:
-    """Read all headers, and compare what they say of one video and of all: videos, and C."""
+    """Read and compare all headers. Returns the videos to import, and C."""
     plan: list[_Planned] = []
-    first: dict[str, tuple[Path, int, int]] = {}  # file, C and D of the first video, by stream
+    first: dict[str, tuple[Path, int, int]] = {}  # by modality: file, C and D of the first video
     for entry in manifest:
         if entry.id not in files:
             continue
         ordered: dict[str, Sequence[Path]] = {
-            stream: _in_order(entry.id, files[entry.id][stream], layout)
+            stream: _in_order(entry.id, files[entry.id][stream])
             for stream in STREAMS
             if stream in files[entry.id]
         }
         counts: dict[str, int] = {}
         for stream, paths in ordered.items():
-            reader = layout.open(paths)
-            counts[stream], crops, width = reader.shape
+            counts[stream], crops, width = layout.open(paths).shape
             path, usual_crops, usual_width = first.setdefault(stream, (paths[0], crops, width))
             if (crops, width) != (usual_crops, usual_width):
-                turned = counts[stream] == usual_width
+                hint = "a pack holds features of one kind; import the others separately"
+                if counts[stream] == usual_width:
+                    hint = "its axes seem to be swapped; save it with the axes in order"
                 raise InputError(
-                    f"{paths[0]} has {crops} crops of {width} numbers, {path} has {usual_crops} of "
-                    f"{usual_width}: "
-                    + (
-                        "its axes seem to be swapped; save it with them in order"
-                        if turned
-                        else "features of one kind go into one pack; import the others apart"
-                    )
+                    f"{paths[0]} has {crops} crops of {width} dimensions, {path} has {usual_crops} "
+                    f"of {usual_width}: {hint}"
                 )
         plan.append(_Planned(entry, ordered, _snippets(entry.id, counts, ordered, report)))
-    streams = {tuple(video.files) for video in plan}
-    if len(streams) > 1 or len({crops for _, crops, _ in first.values()}) > 1:
-        raise InputError(_unequal_streams(plan, first))
+    if any(set(video.files) != set(first) for video in plan):
+        raise InputError(_incomplete(plan, first))
+    if len({crops for _, crops, _ in first.values()}) > 1:
+        crop_counts = ", ".join(f"{path} has {crops} crops" for path, crops, _ in first.values())
+        raise InputError(f"{crop_counts}; both modalities of a pack must have the same crops")
     report.streams = tuple(first)
     report.width = {stream: width for stream, (_, _, width) in first.items()}
     report.videos = len(plan)
@@ -264,15 +301,14 @@ def _plan(
     return plan, next(iter(first.values()))[1]
 
 
-def _in_order(id: str, crops: Mapping[int, Path], layout: Layout) -> list[Path]:
-    """Files by crop number, which have to run from 0 on."""
+def _in_order(id: str, crops: Mapping[int, Path]) -> list[Path]:
+    """Return files by crop number; the numbers must run from 0 on."""
     numbers = sorted(crops)
     if numbers != list(range(len(numbers))):
         lacking = next(number for number in range(10) if number not in crops)
-        example = crops[numbers[-1]]
         raise InputError(
-            f"video {id!r}: there is {example} and no crop {lacking}; complete the crops, or leave "
-            "the video out"
+            f"video {id!r} has {crops[numbers[-1]]} but no crop {lacking}; add the missing crops, "
+            "or leave the video out"
         )
     return [crops[number] for number in numbers]
 
@@ -283,38 +319,35 @@ def _snippets(
     files: Mapping[str, Sequence[Path]],
     report: ImportReport,
 ) -> int:
-    """N of a video: that of the shorter stream, when the other is one snippet longer at most."""
+    """Return N of a video: that of the shorter modality, if the other has one snippet more."""
     kept = min(counts.values())
     for stream, count in counts.items():
         if count > kept + 1:
             other = next(name for name, number in counts.items() if number == kept)
             raise InputError(
-                f"{files[stream][0]} has {count} snippets and {files[other][0]} has {kept}: they "
-                "may differ by one; check that both are of one extraction"
+                f"{files[stream][0]} has {count} snippets and {files[other][0]} has {kept}; they "
+                "may differ by one: check that both are from the same extraction"
             )
         if count > kept:
             report.cut.append((id, stream, count, kept))
     return kept
 
 
-def _unequal_streams(plan: Sequence[_Planned], first: Mapping[str, tuple[Path, int, int]]) -> str:
-    for video in plan:
-        lacking = [stream for stream in first if stream not in video.files]
-        if lacking:
-            there = next(iter(video.files.values()))[0]
-            return (
-                f"video {video.entry.id!r} has {there} and no file for {lacking[0]}; complete it, "
-                "or import one stream alone"
-            )
-    crops = ", ".join(f"{path} has {crops} crops" for path, crops, _ in first.values())
-    return f"{crops}: both streams of a pack have the same crops; import them apart"
+def _incomplete(plan: Sequence[_Planned], first: Mapping[str, object]) -> str:
+    video, lacking = next(
+        (video, stream) for video in plan for stream in first if stream not in video.files
+    )
+    there = next(iter(video.files.values()))[0]
+    return (
+        f"video {video.entry.id!r} has {there} but no file for {lacking}; add it, or import one "
+        "modality only"
+    )
 
 
 def _check_counts(
     plan: Sequence[_Planned], layout: Layout, name: str, rule: Rule, report: ImportReport
 ) -> None:
-    """Compare snippet counts with the rule. Equal parts of a video are as many as they are."""
-    if layout.spans == "segments":
+    if layout.spans == "segments":  # N does not depend on the number of frames
         return
     for video in plan:
         try:
@@ -330,7 +363,7 @@ def _check_counts(
 def _streamed(
     plan: Sequence[_Planned], layout: Layout, rounder: HalfRounder, progress: ProgressCallback
 ) -> Iterator[tuple[str, StreamedVideo]]:
-    """The videos for `write_pack`. Files are hashed by a thread of their own, a little ahead."""
+    """Yield the videos for `write_pack`. A thread hashes the files, a few videos ahead."""
     with ThreadPoolExecutor(1) as hasher:
         digests: deque[Future[str]] = deque()
         for index, video in enumerate(plan):
@@ -367,7 +400,7 @@ def _meta(video: _Planned, source_sha256: str) -> VideoMeta:
 
 
 def _source_digest(files: Mapping[str, Sequence[Path]]) -> str:
-    """sha256 of the one file, or of the list of all: stream, name and sha256 of each, sorted."""
+    """Return the sha256 of the file, or of the sorted list of (modality, name, sha256) of all."""
     try:
         digests: list[Any] = sorted(
             (stream, path.name, sha256_file(path))

@@ -1,1 +1,1 @@
-"""What goes with feature packs when they are given to others: card, metadata, checksums."""
+"""Files that accompany shared feature packs: dataset card, metadata and checksums."""

@@ -1,20 +1,24 @@
-"""The files that go beside packs when they are shared: README.md, videos.csv, croissant.json and
-SHA256SUMS.
-"""
+"""Dataset card of feature packs: README.md, videos.csv, croissant.json and SHA256SUMS."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from vad_toolkit.core.files import sha256_text, write_text
+from vad_toolkit.core.files import check_new_file, sha256_text, write_text
+from vad_toolkit.core.progress import ProgressCallback, silent
+from vad_toolkit.datasets.manifest import Manifest
 from vad_toolkit.errors import InputError
 from vad_toolkit.sharing.croissant import COLUMNS, VIDEO_TABLE, croissant, digest_column
-from vad_toolkit.sharing.facts import Facts, SharedFile
+from vad_toolkit.sharing.facts import Facts, SharedFile, read_facts
 from vad_toolkit.sharing.readme import render_readme
+
+AnyPath = str | os.PathLike[str]
 
 README = "README.md"
 CROISSANT = "croissant.json"
@@ -22,29 +26,89 @@ CHECKSUMS = "SHA256SUMS"
 NAMES = (README, VIDEO_TABLE, CROISSANT, CHECKSUMS)
 
 
-def check_folder(folder: Path) -> None:
-    """Whether a card can be written into `folder`: told before packs are read.
+@dataclass(frozen=True)
+class Card:
+    """A written dataset card.
+
+    Attributes:
+        files: The four files.
+        notes: Facts that nobody has stated, and other lines that the user should read.
+    """
+
+    files: tuple[Path, ...]
+    notes: tuple[str, ...]
+
+
+def write_card(
+    packs: AnyPath | Sequence[AnyPath],
+    out: AnyPath | None = None,
+    *,
+    manifest: str | Path | Manifest | None = None,
+    license: str | None = None,
+    url: str | None = None,
+    creator: str | None = None,
+    published: str | None = None,
+    progress: ProgressCallback = silent,
+) -> Card:
+    """Write the files that packs need when they are shared.
+
+    README.md is a dataset card for people and hubs, videos.csv lists the videos, croissant.json is
+    metadata for machines, and SHA256SUMS, the last, covers the packs and the other three. Packs are
+    verified first. They are named without folders: put them into one folder with the card.
+
+    Args:
+        packs: One or several packs of one recipe, in one folder; no video in two of them.
+        out: The folder for the card. If None, that of the packs. Nothing is overwritten.
+        manifest: The videos' dataset, for its citation, homepage and license: a dataset's name, a
+            manifest file or a manifest.
+        license: The license of the features. If None, the one that the packs state.
+        url: Where the packs will be published.
+        creator: Who publishes them.
+        published: The day of publication, YYYY-MM-DD.
+        progress: Called for each pack.
 
     Raises:
-        InputError: one of the files is there already, or `folder` is no folder.
+        InputError: If a file exists or cannot be written, or packs do not belong together.
+        PackCorrupt: If a pack is damaged.
+
+    Example:
+        >>> import vad_toolkit as vad
+        >>> card = vad.write_card("features.h5", "card", license="CC-BY-4.0")
+        >>> [path.name for path in card.files]
+        ['README.md', 'videos.csv', 'croissant.json', 'SHA256SUMS']
     """
+    paths = [Path(pack) for pack in ([packs] if isinstance(packs, str | os.PathLike) else packs)]
+    if not paths:
+        raise InputError("there are no packs to describe; give at least one")
+    home = paths[0].resolve().parent
+    folder = paths[0].parent if out is None else Path(out)
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"--out {folder} is not a folder: give another")
+        raise InputError(f"{folder} is not a folder; choose another --out")
     for name in NAMES:
-        path = folder / name
-        if path.exists() or path.is_symlink():
-            raise InputError(f"{path} is there already: move it away, or give another --out")
+        check_new_file(folder / name)
+    facts = read_facts(
+        paths,
+        manifest=manifest,
+        license=license,
+        url=url,
+        creator=creator,
+        published=published,
+        progress=progress,
+    )
+    texts = render_card(facts)
+    try:
+        for name, text in texts.items():
+            write_text(folder / name, text)
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}; choose another --out") from error
+    notes = facts.notes()
+    if folder.resolve() != home:
+        notes.append(f"put the card and the packs of {home} into one folder to share them")
+    return Card(tuple(folder / name for name in texts), tuple(notes))
 
 
-def write_card(facts: Facts, folder: Path) -> list[Path]:
-    """Write the four files; SHA256SUMS, the last, covers the packs and the other three.
-
-    Files are named without folders: the packs have to lie beside them where they are shared.
-
-    Raises:
-        InputError: one of the files is there already, or cannot be written.
-    """
-    check_folder(folder)
+def render_card(facts: Facts) -> dict[str, str]:
+    """Return the texts of the four files by name."""
     table = render_videos(facts)
     size = len(table.encode("utf-8"))
     entry = SharedFile(VIDEO_TABLE, size, sha256_text(table), len(facts.videos))
@@ -52,17 +116,11 @@ def write_card(facts: Facts, folder: Path) -> list[Path]:
     texts = {README: render_readme(facts), VIDEO_TABLE: table, CROISSANT: metadata}
     sums = {file.name: file.sha256 for file in facts.files}
     sums |= {name: sha256_text(text) for name, text in texts.items()}
-    texts[CHECKSUMS] = render_checksums(sums.items())
-    try:
-        for name, text in texts.items():
-            write_text(folder / name, text)
-    except OSError as error:
-        raise InputError(f"--out {folder}: {error.strerror}; give another folder") from error
-    return [folder / name for name in texts]
+    return texts | {CHECKSUMS: render_checksums(sums.items())}
 
 
 def render_videos(facts: Facts) -> str:
-    """`videos.csv`: a row a video, in the order of ids; what is not known stays empty."""
+    """Return `videos.csv`: one row per video, by id; unknown values are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     streams = list(facts.widths)
@@ -74,7 +132,7 @@ def render_videos(facts: Facts) -> str:
 
 
 def render_checksums(sums: Iterable[tuple[str, str]]) -> str:
-    """Lines for `sha256sum -c`: digest, two spaces, name; names with a backslash in its escape."""
+    """Return lines for `sha256sum -c`: digest, two spaces, name, with backslashes escaped."""
     lines = []
     for name, digest in sums:
         escaped = name.replace("\\", "\\\\")

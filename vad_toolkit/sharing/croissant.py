@@ -1,8 +1,9 @@
-"""Croissant metadata of packs: JSON-LD that dataset search and loaders read (MLCommons, version
-1.0, https://docs.mlcommons.org/croissant/docs/croissant-spec.html).
+"""Croissant metadata of packs: JSON-LD for dataset search and loaders.
 
-Croissant 1.0 has no extractor for HDF5. So the record set that can be loaded is that of
-`videos.csv`, a row a video; where its features lie in the packs is said in words.
+Source: MLCommons Croissant 1.0, https://docs.mlcommons.org/croissant/docs/croissant-spec.html
+
+Croissant 1.0 has no extractor for HDF5. The record set that can be loaded is therefore that of
+`videos.csv`, one row per video; the place of its features in the packs is described in words.
 """
 
 from __future__ import annotations
@@ -13,77 +14,60 @@ from urllib.parse import quote
 
 from vad_toolkit.datasets.dataset_info import NOT_KNOWN
 from vad_toolkit.sharing.facts import Facts, SharedFile
-from vad_toolkit.sharing.licenses import license_url
+from vad_toolkit.sharing.origin import license_url
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
 VIDEOS = "videos"
 VIDEO_TABLE = "videos.csv"
 TABLE_ID = "video-table"
 
-# Appendix 1 of the specification, with the terms that its text uses beside.
+# Appendix 1 of the specification, with the terms that its text also uses.
+_TERMS = (
+    "citeAs column equivalentProperty extract field fileObject fileProperty fileSet format "
+    "includes isLiveDataset jsonPath key md5 parentField path recordSet references regex "
+    "repeated replace samplingRate separator source subField transform"
+)
 CONTEXT: Mapping[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
     "conformsTo": "dct:conformsTo",
     "cr": "http://mlcommons.org/croissant/",
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
-    "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileObject": "cr:fileObject",
-    "fileProperty": "cr:fileProperty",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "isLiveDataset": "cr:isLiveDataset",
-    "jsonPath": "cr:jsonPath",
-    "key": "cr:key",
-    "md5": "cr:md5",
-    "parentField": "cr:parentField",
-    "path": "cr:path",
     "rai": "http://mlcommons.org/croissant/RAI/",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "regex": "cr:regex",
-    "repeated": "cr:repeated",
-    "replace": "cr:replace",
-    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
-    "separator": "cr:separator",
-    "source": "cr:source",
-    "subField": "cr:subField",
-    "transform": "cr:transform",
+    **{term: f"cr:{term}" for term in _TERMS.split()},
 }
 
-# Columns of videos.csv beside the digests: Croissant's type, and what they are.
+# Columns of videos.csv besides the digests: Croissant's type and the description.
 COLUMNS: Mapping[str, tuple[str, str]] = {
-    "id": ("sc:Text", "The video: a path without suffix, unique."),
+    "id": ("sc:Text", "The video: a unique path without suffix."),
     "file": ("sc:Text", "The pack that holds its features."),
-    "snippets": ("sc:Integer", "N of its features (N, C, D)."),
+    "snippets": ("sc:Integer", "Number of snippets: N of the features (N, C, D)."),
     "frames": ("sc:Integer", "Frames of the video that the features cover."),
-    "fps": ("sc:Float", "Frames per second; empty where not known."),
-    "width": ("sc:Integer", "Pixels, as displayed; empty where not known."),
-    "height": ("sc:Integer", "Pixels, as displayed; empty where not known."),
+    "fps": ("sc:Float", "Frames per second; empty if not known."),
+    "width": ("sc:Integer", "Pixels, as displayed; empty if not known."),
+    "height": ("sc:Integer", "Pixels, as displayed; empty if not known."),
 }
 
 
 def digest_column(stream: str) -> str:
-    """The column of videos.csv with the sha256 of a stream's features."""
+    """Return the column of videos.csv with the sha256 of a modality's features."""
     return f"sha256_{stream}"
 
 
 def croissant(facts: Facts, table: SharedFile) -> dict[str, Any]:
-    """The metadata as JSON-LD; `table` is videos.csv.
+    """Return the metadata as JSON-LD.
 
-    What Croissant requires and nobody stated (url, creator, date of publication, licence) is left
-    out, not made up: a validator then warns of it.
+    Facts that Croissant requires but nobody has stated (url, creator, date of publication, license)
+    are omitted, so that a validator warns about them.
+
+    Args:
+        facts: The facts about the packs.
+        table: The file videos.csv.
     """
-    publication = facts.publication
     streams = {stream: (facts.recipe.crop_count, width) for stream, width in facts.widths.items()}
     shapes = ", ".join(f"{stream} (N, {c}, {d})" for stream, (c, d) in streams.items())
     described: dict[str, Any] = {
@@ -92,7 +76,7 @@ def croissant(facts: Facts, table: SharedFile) -> dict[str, Any]:
         "conformsTo": CONFORMS_TO,
         "name": facts.title,
         "description": f"Snippet features of {len(facts.videos):,} videos of {facts.dataset} for "
-        f"weakly-supervised video anomaly detection: {shapes} float16 a video. Features only, "
+        f"weakly-supervised video anomaly detection: {shapes} float16 per video. Features only, "
         f"without videos or labels. Recipe {facts.recipe.sha256}, content {facts.content_sha256}.",
         "keywords": ["video anomaly detection", "features", "HDF5"],
         "dateCreated": facts.created,
@@ -100,24 +84,23 @@ def croissant(facts: Facts, table: SharedFile) -> dict[str, Any]:
     optional = {
         "license": license_url(facts.license)
         or (facts.license if facts.license_is_stated else None),
-        "url": publication.url,
-        "datePublished": publication.date,
-        "creator": publication.creator
-        and {"@type": "sc:Organization", "name": publication.creator},
+        "url": facts.url,
+        "datePublished": facts.published,
+        "creator": facts.creator and {"@type": "sc:Organization", "name": facts.creator},
         "citeAs": facts.info.citation
         if facts.info is not None and facts.info.citation != NOT_KNOWN
         else None,
     }
     described |= {name: value for name, value in optional.items() if value is not None}
     described["distribution"] = [
-        _file(TABLE_ID, table, "text/csv", "The videos, a row each: what the packs hold of them."),
+        _file(TABLE_ID, table, "text/csv", "The videos of the packs, one per row."),
         *(
             _file(
                 f"pack-{number}",
                 file,
                 "application/x-hdf5",
                 f"A vad-feature-pack, version 1 (HDF5) of {file.videos:,} videos. The array "
-                f"/videos/<id>/<stream> has a video's features: {shapes}, float16. Croissant 1.0 "
+                f"/videos/<id>/<stream> holds a video's features: {shapes}, float16. Croissant 1.0 "
                 "has no extractor for HDF5: read it with h5py, as README.md shows.",
             )
             for number, file in enumerate(facts.files, start=1)
@@ -130,7 +113,7 @@ def croissant(facts: Facts, table: SharedFile) -> dict[str, Any]:
 def _file(id: str, file: SharedFile, encoding: str, description: str) -> dict[str, Any]:
     return {
         "@type": "cr:FileObject",
-        "@id": id,  # loaders take no spaces in it, which a file's name may have
+        "@id": id,  # not the name: loaders accept no spaces here
         "name": file.name,
         "description": description,
         "contentUrl": quote(file.name),
@@ -151,8 +134,7 @@ def _record_set(streams: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
         "@type": "cr:RecordSet",
         "@id": VIDEOS,
         "name": VIDEOS,
-        "description": "The videos. Their features are arrays in the packs, which no field here "
-        "holds.",
+        "description": "The videos. Their features are arrays in the packs and not a field here.",
         "key": {"@id": f"{VIDEOS}/id"},
         "field": [
             {

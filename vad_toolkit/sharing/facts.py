@@ -1,7 +1,8 @@
-"""Everything that a card tells of packs, read from the packs themselves."""
+"""Facts about packs that a dataset card states, read from the packs themselves."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from vad_toolkit.core.files import sha256_file
 from vad_toolkit.core.ids import check_text
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.datasets.dataset_info import NOT_KNOWN, DatasetInfo
-from vad_toolkit.datasets.manifest import info_beside
-from vad_toolkit.datasets.registry import DATASETS, find_manifest, load_dataset
+from vad_toolkit.datasets.manifest import Manifest, info_beside
+from vad_toolkit.datasets.registry import ALL_SIDES, DATASETS, find_manifest, load_dataset
 from vad_toolkit.errors import InputError, PackCorrupt
 from vad_toolkit.packs.merge import agreed, check_alike
 from vad_toolkit.packs.pack import LICENSE_NOT_STATED, FeaturePack, content_sha256
@@ -21,7 +22,7 @@ from vad_toolkit.recipes.recipe import AnyRecipe
 
 @dataclass(frozen=True)
 class SharedFile:
-    """One pack, by its name without folder."""
+    """A file, by its name without folder."""
 
     name: str
     bytes: int
@@ -31,7 +32,7 @@ class SharedFile:
 
 @dataclass(frozen=True)
 class SharedVideo:
-    """One video: a row of `videos.csv`. What is not known of it is None."""
+    """A video: one row of `videos.csv`. Unknown values are None."""
 
     id: str
     file: str
@@ -40,144 +41,129 @@ class SharedVideo:
     fps: float | None
     width: int | None
     height: int | None
-    sha256: Mapping[str, str]  # of its features, by stream
-
-
-@dataclass(frozen=True)
-class Publication:
-    """What only the publisher knows, and Croissant asks for; None where it is left open."""
-
-    url: str | None = None
-    creator: str | None = None
-    date: str | None = None  # YYYY-MM-DD
+    sha256: Mapping[str, str]  # of the features, by modality
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Packs of one recipe that are shared together."""
+    """Packs of one recipe that are shared together. Unknown facts are None."""
 
     dataset: str
     license: str  # of the features
-    info: DatasetInfo | None  # of the videos' dataset, where a manifest is named
-    publication: Publication
+    info: DatasetInfo | None  # the videos' dataset, if a manifest is given
+    url: str | None
+    creator: str | None
+    published: str | None  # YYYY-MM-DD
     recipe: AnyRecipe
-    widths: Mapping[str, int]  # D by stream
+    widths: Mapping[str, int]  # D by modality
     content_sha256: str
     created: str  # of the first pack
-    creator: Mapping[str, str]  # versions of what made them
-    joined: int  # videos that were composed from clips
+    versions: Mapping[str, str]  # of the software that wrote the packs
+    joined: int  # number of videos that were composed from clips
     files: tuple[SharedFile, ...]
     videos: tuple[SharedVideo, ...]
 
     @property
     def title(self) -> str:
-        """The dataset's title where it is known, else its name, in words for people."""
+        """The card's title, with the dataset's title if it is known, else its name."""
         known = self.info is not None and self.info.title != NOT_KNOWN
         return f"{self.info.title if self.info and known else self.dataset}: snippet features"
 
     @property
     def snippets(self) -> int:
-        """Of all videos."""
+        """Number of snippets of all videos."""
         return sum(video.snippets for video in self.videos)
 
     @property
     def frames(self) -> int:
-        """Of all videos."""
+        """Number of frames of all videos."""
         return sum(video.frames for video in self.videos)
 
     @property
     def bytes(self) -> int:
-        """Of all packs."""
+        """Size of all packs."""
         return sum(file.bytes for file in self.files)
 
     @property
     def license_is_stated(self) -> bool:
-        """Whether anybody said under which terms the features are given."""
+        """Whether the terms of the features are stated."""
         return self.license != LICENSE_NOT_STATED
 
     def notes(self) -> list[str]:
-        """What a card should tell and nobody has said, one line each, with the option that says it.
-
-        Croissant requires all of it.
-        """
-        publication = self.publication
+        """Return a line for each fact that Croissant requires and nobody has stated."""
         known = {
-            "the licence of the features (--license)": self.license_is_stated,
-            "where they will be published (--url)": publication.url,
-            "who publishes them (--creator)": publication.creator,
-            "the day of publication (--published)": publication.date,
+            "the license of the features (--license)": self.license_is_stated,
+            "where they will be published (--url)": self.url,
+            "who publishes them (--creator)": self.creator,
+            "the day of publication (--published)": self.published,
         }
-        return [f"not stated: {what}" for what, value in known.items() if not value]
+        return [f"not stated: {fact}" for fact, value in known.items() if not value]
 
 
 def read_facts(
     packs: Sequence[Path],
     *,
-    manifest: str | None = None,
+    manifest: str | Path | Manifest | None = None,
     license: str | None = None,
-    publication: Publication | None = None,
+    url: str | None = None,
+    creator: str | None = None,
+    published: str | None = None,
     progress: ProgressCallback = silent,
 ) -> Facts:
-    """Read packs of one recipe, compare all digests, and take the files' checksums.
+    """Read packs of one recipe, verify all digests, and compute the files' checksums.
 
-    Args:
-        packs: at least one, all in one folder; no video in two of them.
-        manifest: a shipped dataset's name or a manifest file: what is known of the videos' dataset.
-        license: of the features, where the packs do not say it, or not the same.
-        publication: what goes into the metadata as it is.
-        progress: called after each pack.
+    Args are those of `card.write_card`.
 
     Raises:
-        InputError: other folders, recipes, datasets or licences; a video in two packs; none of the
-            videos is in the manifest, or there is no such manifest.
-        PackCorrupt: a pack is damaged; names the video.
-        PackError: widths differ, or a file's name has control or broken characters.
+        InputError: If the packs' folders, recipes, datasets or licenses differ, a video is in two
+            packs, no video is in the manifest, or `published` is not a date.
+        PackCorrupt: If a pack is damaged; the message names the video.
+        PackError: If dimensions differ, or a file's name contains control characters.
     """
+    if published is not None and not re.fullmatch(r"\d{4}-\d\d-\d\d", published):
+        raise InputError(f"published must be a date YYYY-MM-DD, got {published!r}")
     for path in packs:
         check_text("the pack's file name", path.name)
     folders = {path.resolve().parent for path in packs}
     if len(folders) != 1:
         raise InputError(
-            f"the packs lie in {len(folders)} folders: put them into one, since a card names "
+            f"the packs are in {len(folders)} folders; move them into one, because a card names "
             "files without folders"
         )
     with ExitStack() as stack:
         opened = [stack.enter_context(FeaturePack.open(path)) for path in sorted(set(packs))]
         check_alike(opened)
         _check_disjoint(opened)
-        info = None if manifest is None else _dataset_of(manifest, opened)
-        dataset, license = agreed(opened, "dataset", None), agreed(opened, "license", license)
         first = opened[0]
         return Facts(
-            dataset=dataset,
-            license=license,
-            info=info,
-            publication=publication or Publication(),
+            dataset=agreed(opened, "dataset", None),
+            license=agreed(opened, "license", license),
+            info=None if manifest is None else _dataset_of(manifest, opened),
+            url=url,
+            creator=creator,
+            published=published,
             recipe=first.recipe,
             widths={name: first.shape(first.ids[0], name)[2] for name in first.recipe.streams},
             content_sha256=content_sha256(opened),
             created=min(pack.created for pack in opened),
-            creator=_versions(opened),
+            versions=_versions(opened),
             joined=sum(bool(pack.meta(id).clips) for pack in opened for id in pack.ids),
             files=tuple(_files(opened, progress)),
             videos=tuple(sorted(_videos(opened), key=lambda video: video.id)),
         )
 
 
-def _dataset_of(name_or_file: str, packs: Sequence[FeaturePack]) -> DatasetInfo:
-    """What is known of a manifest's dataset, after some of the packs' videos were found in it."""
-    if name_or_file in DATASETS:
-        dataset = load_dataset(name_or_file)
-        info, ids = dataset.info, {entry.id for entry in dataset}
-    else:
-        ids = {entry.id for entry in find_manifest(name_or_file)}
-        info = info_beside(Path(name_or_file))
-    if not any(id in ids for pack in packs for id in pack.ids):
+def _dataset_of(manifest: str | Path | Manifest, packs: Sequence[FeaturePack]) -> DatasetInfo:
+    """Return the description of a manifest's dataset, if some videos of the packs are in it."""
+    found = find_manifest(manifest, ALL_SIDES)
+    if not any(id in found.by_id for pack in packs for id in pack.ids):
         raise InputError(
-            f"--manifest {name_or_file}: none of the packs' videos is in it; give the manifest "
-            "that they were made by"
+            f"--manifest {found.path or found.dataset}: none of the packs' videos is in it; give "
+            "the manifest of these videos"
         )
-    return info
+    if isinstance(manifest, str) and manifest in DATASETS:
+        return load_dataset(manifest).info
+    return DatasetInfo(name=found.dataset) if found.path is None else info_beside(found.path)
 
 
 def _check_disjoint(packs: Sequence[FeaturePack]) -> None:
@@ -186,8 +172,8 @@ def _check_disjoint(packs: Sequence[FeaturePack]) -> None:
         for id in pack.ids:
             if id in seen:
                 raise InputError(
-                    f"video {id!r} is in {seen[id]} and in {pack.path}: share each video once; "
-                    "vad pack merge joins packs that overlap"
+                    f"video {id!r} is in {seen[id]} and in {pack.path}; share each video once "
+                    "(vad pack merge joins packs that overlap)"
                 )
             seen[id] = pack.path
 
@@ -196,7 +182,7 @@ def _files(packs: Sequence[FeaturePack], progress: ProgressCallback) -> Iterator
     for done, pack in enumerate(packs, start=1):
         problems = pack.verify()
         if problems:
-            raise PackCorrupt(f"{pack.path}: {problems[0]}; a damaged pack is not described")
+            raise PackCorrupt(f"{pack.path}: {problems[0]}; damaged packs are not described")
         yield SharedFile(
             pack.path.name, pack.path.stat().st_size, sha256_file(pack.path), len(pack)
         )
@@ -221,7 +207,7 @@ def _videos(packs: Sequence[FeaturePack]) -> Iterator[SharedVideo]:
 
 
 def _versions(packs: Sequence[FeaturePack]) -> dict[str, str]:
-    """The versions that made the packs; several of one thing where packs differ."""
+    """Return the versions of the software that wrote the packs; several if the packs differ."""
     found: dict[str, set[str]] = {}
     for pack in packs:
         for name, version in pack.creator.items():

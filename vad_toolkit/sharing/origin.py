@@ -1,11 +1,14 @@
-"""How features came to be: the command that makes them again, and the weights that made them."""
+"""Origin and terms of features: the command that reproduces them, weights, and licenses."""
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from vad_toolkit.core.crops import order_name
+from vad_toolkit.datasets.dataset_info import NOT_KNOWN
 from vad_toolkit.errors import WeightsError
+from vad_toolkit.packs.pack import LICENSE_NOT_STATED
 from vad_toolkit.recipes.imported import NOT_STATED, ImportedRecipe
 from vad_toolkit.recipes.presets import PRESETS
 from vad_toolkit.recipes.recipe import AnyRecipe, Recipe, load_recipe
@@ -23,9 +26,10 @@ RECIPE_FILE = "RECIPE.json"
 
 
 def command(recipe: AnyRecipe, out: str) -> str:
-    """The command that makes a pack of this recipe; capitals stand for the reader's own files.
+    """Return the command that writes a pack of this recipe.
 
-    RECIPE_FILE, where it comes in, is a file with the recipe's JSON.
+    Words in capitals stand for the reader's own files. RECIPE_FILE, if it is used, is a file with
+    the recipe's JSON.
     """
     if isinstance(recipe, ImportedRecipe):
         return _import_command(recipe, out)
@@ -34,11 +38,11 @@ def command(recipe: AnyRecipe, out: str) -> str:
 
 
 def _preset_options(recipe: Recipe) -> str | None:
-    """The options that name a preset and change it to `recipe`; None where they cannot."""
+    """Return options that change a preset to `recipe`, or None if no options can."""
     for preset in PRESETS:
         try:
             usual = load_recipe(preset).model_dump(mode="json")
-        except WeightsError:  # weights that only their owners give out, and which are not here
+        except WeightsError:  # weights that only their owners distribute, and that are missing
             continue
         changes = {
             name: value
@@ -70,7 +74,7 @@ def _import_command(recipe: ImportedRecipe, out: str) -> str:
 
 
 def weights_facts(recipe: AnyRecipe) -> list[dict[str, str]]:
-    """For each stream with known weights: stream, name, what they are, licence, origin, sha256."""
+    """Return stream, sha256, name, title, license and origin of each modality's weights."""
     return [
         {"stream": stream, "sha256": sha256} | _entry_facts(name_of(sha256))
         for stream, sha256 in recipe.weights.items()
@@ -80,12 +84,12 @@ def weights_facts(recipe: AnyRecipe) -> list[dict[str, str]]:
 def _entry_facts(name: str | None) -> dict[str, str]:
     if name is None:
         not_known = "not in the toolkit's catalogue"
-        return {"name": not_known, "title": not_known, "licence": "not known", "origin": not_known}
+        return {"name": not_known, "title": not_known, "license": NOT_KNOWN, "origin": not_known}
     entry = CATALOGUE[name]
     return {
         "name": name,
         "title": entry.title,
-        "licence": entry.licence,
+        "license": entry.license,
         "origin": _origin(entry),
     }
 
@@ -99,4 +103,35 @@ def _origin(entry: WeightsEntry) -> str:
         case OwnerSource(where=where):
             return where
         case RandomSource(seed=seed):
-            return f"random numbers, seed {seed}: these are no features"
+            return f"random numbers, seed {seed}: these are not real features"
+
+
+# Identifiers of the Hugging Face hub are SPDX's names (https://spdx.org/licenses) in lower case.
+_SPDX_NAMES = (
+    "Apache-2.0 BSD-2-Clause BSD-3-Clause CC0-1.0 CC-BY-3.0 CC-BY-4.0 CC-BY-SA-4.0 CC-BY-NC-4.0 "
+    "CC-BY-ND-4.0 CC-BY-NC-SA-4.0 CC-BY-NC-ND-4.0 MIT Unlicense"
+)
+HUB_LICENSES = {name.lower(): name for name in _SPDX_NAMES.split()} | {
+    "gpl-3.0": "GPL-3.0-only",
+    "odbl": "ODbL-1.0",
+    "pddl": "PDDL-1.0",
+}
+
+
+def hub_license(text: str) -> str:
+    """Return the hub's identifier of a license, "unknown" if none is stated, else "other"."""
+    if text in (LICENSE_NOT_STATED, NOT_KNOWN):
+        return "unknown"
+    slug = text.strip().lower().replace(" ", "-")
+    return slug if slug in HUB_LICENSES else "other"
+
+
+def license_slug(text: str) -> str:
+    """Return other terms as a value of `license_name`: small letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:64] or "other"
+
+
+def license_url(text: str) -> str | None:
+    """Return SPDX's page about a license, or None if SPDX does not know it."""
+    name = HUB_LICENSES.get(hub_license(text))
+    return f"https://spdx.org/licenses/{name}.html" if name else None

@@ -1,4 +1,4 @@
-"""The dataset card: README.md with the YAML front matter that dataset hubs read."""
+"""README.md of a dataset card, with the YAML front matter that dataset hubs read."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from vad_toolkit.core.crops import order_name
 from vad_toolkit.datasets.dataset_info import NOT_KNOWN
 from vad_toolkit.recipes.imported import ImportedRecipe
 from vad_toolkit.sharing.facts import Facts
-from vad_toolkit.sharing.licenses import hub_license, license_slug
-from vad_toolkit.sharing.origin import RECIPE_FILE, command, weights_facts
+from vad_toolkit.sharing.origin import (
+    RECIPE_FILE,
+    command,
+    hub_license,
+    license_slug,
+    weights_facts,
+)
 
-# As the Hugging Face hub has them: an upper bound, and the name below it.
+# Size categories of the Hugging Face hub: an upper bound, and the name for sizes below it.
 SIZES = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -31,31 +36,31 @@ with open("videos.csv", newline="", encoding="utf-8") as table:
     videos = {row["id"]: row for row in csv.DictReader(table)}
 for id, row in videos.items():
     with h5py.File(row["file"]) as pack:
-        features = pack[f"videos/{id}/STREAM"][:]  # float16 (snippets, crops, numbers)
+        features = pack[f"videos/{id}/STREAM"][:]  # float16 (snippets, crops, dimensions)
     print(id, features.shape)
 """
 
 
 def render_readme(facts: Facts) -> str:
-    """The card's text: Markdown after its front matter. Always the same for the same packs."""
+    """Return the card: Markdown with front matter, always the same for the same packs."""
     parts = [
         _front_matter(facts),
         f"# {_plain(facts.title)}",
         _summary(facts),
-        "## How they were made",
+        "## Origin",
         _origin(facts),
         "## Terms",
         _terms(facts),
         "## Files",
         _files(facts),
-        "## Load them",
+        "## Loading",
         _loading(facts),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def size_category(videos: int) -> str:
-    """The hub's category for so many rows; its largest is not needed before 10 million."""
+    """Return the hub's size category for a number of rows."""
     return next((name for bound, name in SIZES if videos < bound), "n>10M")
 
 
@@ -70,7 +75,7 @@ def _front_matter(facts: Facts) -> str:
         "task_categories": ["video-classification"],
         "size_categories": [size_category(len(facts.videos))],
     }
-    # JSON's texts and lists are YAML's too.
+    # JSON strings and lists are valid YAML.
     lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items()]
     return "\n".join(["---", *lines, "---"])
 
@@ -78,9 +83,9 @@ def _front_matter(facts: Facts) -> str:
 def _summary(facts: Facts) -> str:
     recipe = facts.recipe
     if isinstance(recipe, ImportedRecipe):
-        what = f"Published features, network and preprocessing {_quoted(recipe.features)}"
+        kind = f"Published features (network and preprocessing: {_quoted(recipe.features)})"
     else:
-        what = f"{recipe.backbone} features"
+        kind = f"{recipe.backbone} features"
     widths = ", ".join(f"{stream} {width}" for stream, width in facts.widths.items())
     rows = {
         "videos": f"{len(facts.videos):,}",
@@ -88,7 +93,7 @@ def _summary(facts: Facts) -> str:
         f"one every {recipe.step}",
         "frames": f"{facts.frames:,}",
         "crops": f"{recipe.crop_count}: {', '.join(recipe.crop_order)}",
-        "numbers a crop": widths,
+        "dimensions": widths,
         "bytes": f"{facts.bytes:,} in {len(facts.files)} {'packs' if facts.files[1:] else 'pack'}",
         "content digest": _mono(facts.content_sha256),
     }
@@ -97,21 +102,21 @@ def _summary(facts: Facts) -> str:
     if facts.joined:
         rows["videos"] += f", {facts.joined:,} of them joined from the features of clips"
     text = (
-        f"{what} of the videos of {_plain(facts.dataset)}, for weakly-supervised video anomaly "
-        "detection. Features only: the videos are not in here, and neither are labels."
+        f"{kind} of the videos of {_plain(facts.dataset)}, for weakly-supervised video anomaly "
+        "detection. The packs contain features only, neither videos nor labels."
     )
     return f"{text}\n\n{_table(('', ''), rows.items())}{_about(facts)}"
 
 
 def _about(facts: Facts) -> str:
-    """Citation and homepage of the videos' dataset."""
+    """Return citation and homepage of the videos' dataset."""
     if facts.info is None:
         return ""
     lines = [
         f"{label}: {_plain(value)}"
         for label, value in (
             ("Homepage of the videos", facts.info.homepage),
-            ("Who uses them cites", facts.info.citation),
+            ("Citation", facts.info.citation),
         )
         if value != NOT_KNOWN
     ]
@@ -127,33 +132,36 @@ def _origin(facts: Facts) -> str:
     line = command(recipe, facts.files[0].name if len(facts.files) == 1 else "features.h5")
     if isinstance(recipe, ImportedRecipe):
         how = (
-            "Somebody published them; how they can be made again is not known. Their files become "
+            "The features were published by others, and it is not known how to reproduce them. "
+            "This vad-toolkit command imports their files into such a pack:"
         )
-        how += "such a pack with vad-toolkit:"
     else:
-        how = "The videos become such a pack with vad-toolkit:"
+        how = "This vad-toolkit command reproduces the pack from the videos:"
     parts = [_table(("recipe", ""), rows.items()), how, _code(line, "sh")]
     if f" {RECIPE_FILE} " in line:
-        parts += [f"where `{RECIPE_FILE}` is", _code(recipe.canonical_json(), "json")]
-    versions = ", ".join(f"{name} {version}" for name, version in facts.creator.items())
+        parts += [f"with this `{RECIPE_FILE}`:", _code(recipe.canonical_json(), "json")]
+    versions = ", ".join(f"{name} {version}" for name, version in facts.versions.items())
     parts.append(f"Packed {_plain(facts.created)} with {_plain(versions)}.")
     weights = weights_facts(recipe)
     if weights:
-        names = ("stream", "name", "title", "origin", "licence")
+        names = ("stream", "name", "title", "origin", "license")
         table = [
             [*(_plain(facts[name]) for name in names), _mono(facts["sha256"])] for facts in weights
         ]
         parts += ["Weights of the network:", _table((*names, "sha256"), table)]
     else:
-        parts.append("The weights that made them are not known by a digest.")
+        parts.append("The digest of the network's weights is not known.")
     return "\n\n".join(parts)
 
 
 def _terms(facts: Facts) -> str:
     owners = NOT_KNOWN if facts.info is None else facts.info.license
-    rows = [("features (these files)", facts.license), ("videos, as their owners state it", owners)]
-    rows += [(f"weights, {w['stream']}", w["licence"]) for w in weights_facts(facts.recipe)]
-    return _table(("", "licence"), [(name, _plain(value)) for name, value in rows])
+    rows = [
+        ("features (these files)", facts.license),
+        ("videos, according to their owners", owners),
+    ]
+    rows += [(f"weights, {w['stream']}", w["license"]) for w in weights_facts(facts.recipe)]
+    return _table(("", "license"), [(name, _plain(value)) for name, value in rows])
 
 
 def _files(facts: Facts) -> str:
@@ -162,12 +170,12 @@ def _files(facts: Facts) -> str:
         for file in facts.files
     ]
     text = (
-        "`videos.csv` lists the videos, `croissant.json` describes all for machines. "
-        "`sha256sum -c SHA256SUMS` checks what was downloaded; `vad pack verify` checks a pack "
-        "video by video."
+        "`videos.csv` lists the videos, and `croissant.json` is machine-readable metadata. "
+        "`sha256sum -c SHA256SUMS` checks a download; `vad pack verify` checks a pack video by "
+        "video."
     )
     if len(facts.files) > 1:
-        text += " `vad pack merge` makes one pack of them all."
+        text += " `vad pack merge` merges all packs into one."
     return f"{_table(('pack', 'videos', 'bytes', 'sha256'), rows)}\n\n{text}"
 
 
@@ -175,7 +183,7 @@ def _loading(facts: Facts) -> str:
     streams = list(facts.widths)
     text = "Packs are plain HDF5 files (`vad-feature-pack`, version 1)."
     if len(streams) > 1:
-        text += f" Streams: {', '.join(streams)}."
+        text += f" Modalities: {', '.join(streams)}."
     return f"{text}\n\n{_code(LOADING.replace('STREAM', streams[0]).rstrip(), 'python')}"
 
 
@@ -192,7 +200,7 @@ def _quoted(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text from a pack or a manifest, without what Markdown or HTML would take for its own."""
+    """Escape a text from a pack or a manifest for Markdown and HTML."""
     text = "".join(char if char.isprintable() else " " for char in text)
     for char in "\\`*_[]|":
         text = text.replace(char, f"\\{char}")
@@ -200,7 +208,7 @@ def _plain(text: str) -> str:
 
 
 def _mono(text: str) -> str:
-    """A text in a table as code."""
+    """Return a text as code in a table."""
     return "`" + text.replace("`", "'").replace("|", "\\|") + "`"
 
 

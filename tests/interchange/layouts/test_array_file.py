@@ -1,4 +1,4 @@
-"""Array files: what is read is what NumPy reads, and what is no array of features is refused."""
+"""Array files: they are read as NumPy reads them, and other files are refused."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ def read_2d(file: ArrayFile) -> np.ndarray:
 @pytest.mark.parametrize(
     ("written", "match"),
     [
-        (np.zeros((2, 3), np.int64), r"a.npy holds int64: features are float16, float32 or float"),
-        (np.zeros((2, 3), np.complex64), r"a.npy holds complex64: features are"),
-        (np.zeros((2, 3), bool), r"a.npy holds bool: features are"),
-        (np.zeros(2, [("x", "<f4")]), r"a.npy holds \[\('x', '<f4'\)\]: features are"),
+        (np.zeros((2, 3), np.int64), r"a.npy contains int64; features must be float16, flo"),
+        (np.zeros((2, 3), np.complex64), r"a.npy contains complex64; features must"),
+        (np.zeros((2, 3), bool), r"a.npy contains bool; features must"),
+        (np.zeros(2, [("x", "<f4")]), r"a.npy contains \[\('x', '<f4'\)\]; features must"),
     ],
 )
 def test_other_numbers_are_refused(written: np.ndarray, match: str, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_pickled_objects_are_never_read(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         ArrayFile(path)
     text = str(caught.value)
-    assert text.startswith(f"{path} holds pickled objects, which can run any code")
+    assert text.startswith(f"{path} contains pickled objects, which can run any code")
     assert text.endswith(
         f"python -c \"import numpy as np; np.save('{tmp_path}/a-plain.npy', "
         f"np.load('{path}', allow_pickle=True).astype('float32'))\""
@@ -108,14 +108,17 @@ def test_pickled_objects_are_never_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda data: data[:-1], r"a.npy is cut short: 547 bytes, float32 \(7, 3, 5\) needs 548;"),
-        (lambda data: data + b"x", r"a.npy is longer than its header says: 549 bytes"),
-        (lambda data: data[:20], r"a.npy is no array of features: .*; check the file"),
-        (lambda data: b"", r"a.npy is no array of features"),
-        (lambda data: b"hello" * 100, r"a.npy is no array of features: .*magic string"),
-        (lambda data: data[:6] + b"\x09\x00" + data[8:], r"version 9.0 of the format is not known"),
-        (lambda data: data.replace(b"(7, 3", b"(-7,3"), r"a.npy .* a shape of \(-7, 3, 5\)"),
-        (lambda data: data.replace(b"{'descr'", b"{'d3scr'"), r"a.npy is no array of features"),
+        (
+            lambda data: data[:-1],
+            r"a.npy is cut short: 547 bytes, but float32 \(7, 3, 5\) needs 548;",
+        ),
+        (lambda data: data + b"x", r"a.npy is longer than its header states: 549 bytes"),
+        (lambda data: data[:20], r"a.npy is not a feature array: .*; check the file"),
+        (lambda data: b"", r"a.npy is not a feature array"),
+        (lambda data: b"hello" * 100, r"a.npy is not a feature array: .*magic string"),
+        (lambda data: data[:6] + b"\x09\x00" + data[8:], r"unknown format version 9.0"),
+        (lambda data: data.replace(b"(7, 3", b"(-7,3"), r"a.npy .* states the shape \(-7, 3, 5\)"),
+        (lambda data: data.replace(b"{'descr'", b"{'d3scr'"), r"a.npy is not a feature array"),
     ],
 )
 def test_damaged_files_are_refused(change, match: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -127,7 +130,7 @@ def test_damaged_files_are_refused(change, match: str, tmp_path: Path) -> None: 
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"a.npy is no array of features: No such file"):
+    with pytest.raises(InputError, match=r"a.npy is not a feature array: No such file"):
         ArrayFile(tmp_path / "a.npy")
 
 
@@ -142,14 +145,14 @@ def test_a_file_that_shrinks(tmp_path: Path) -> None:
 
 def test_an_archive_without_the_array(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", features=array(), gt=array())
-    with pytest.raises(InputError, match=r"a.npz has no array 'feature'; it has features, gt"):
+    with pytest.raises(InputError, match=r"a.npz has no array 'feature'; available: features, gt"):
         ArrayFile(tmp_path / "a.npz")
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 no archive"])
-def test_no_archive(data: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(data)
-    with pytest.raises(InputError, match=r"a.npz is no array of features: File is not a zip file"):
+    with pytest.raises(InputError, match=r"a.npz is not a feature array: File is not a zip file"):
         ArrayFile(tmp_path / "a.npz")
 
 
@@ -160,7 +163,7 @@ def test_an_archive_with_a_damaged_member(tmp_path: Path) -> None:
     data = bytearray((tmp_path / "a.npz").read_bytes())
     data[start + 400] ^= 1
     (tmp_path / "a.npz").write_bytes(data)
-    with pytest.raises(InputError, match=r"a.npz is no array of features: Bad CRC-32"):
+    with pytest.raises(InputError, match=r"a.npz is not a feature array: Bad CRC-32"):
         read_all(ArrayFile(tmp_path / "a.npz"))
 
 
@@ -169,7 +172,7 @@ def test_an_archive_that_does_not_decompress(tmp_path: Path) -> None:
     data = bytearray((tmp_path / "a.npz").read_bytes())
     data[60:90] = bytes(30)
     (tmp_path / "a.npz").write_bytes(data)
-    with pytest.raises(InputError, match=r"a.npz is no array of features: "):
+    with pytest.raises(InputError, match=r"a.npz is not a feature array: "):
         read_2d(ArrayFile(tmp_path / "a.npz"))
 
 
@@ -181,14 +184,16 @@ def test_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["1 2\n3\n", "1 two\n", "\x00\x01"])
-def test_no_table_of_numbers(text: str, tmp_path: Path) -> None:
+def test_a_text_that_is_not_a_table(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(text)
-    with pytest.raises(InputError, match=r"a.txt is no array of features: "):
+    with pytest.raises(InputError, match=r"a.txt is not a feature array: "):
         read_text_array(tmp_path / "a.txt")
 
 
 def test_a_huge_text_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "a.txt").open("wb") as file:
         file.truncate(65 << 20)
-    with pytest.raises(InputError, match=r"a.txt has 68,157,440 bytes; a text .* at most 67,108"):
+    with pytest.raises(
+        InputError, match=r"a.txt has 68,157,440 bytes; a text file .* at most 67,108"
+    ):
         read_text_array(tmp_path / "a.txt")

@@ -1,1 +1,1 @@
-"""Feature files as the field publishes them: finding, reading and writing each layout."""
+"""Layouts of published feature files: recognizing, reading and writing them."""

@@ -1,7 +1,8 @@
 """Arrays in .npy, .npz and text files, read piece by piece and never unpickled.
 
-Whatever cannot be read piece by piece where it lies (a member of an archive, Fortran order) is
-first copied, in blocks, to a temporary file in C order.
+An array that cannot be read piece by piece in place (a member of an archive, Fortran order) is
+first copied in blocks to a temporary file in C order. Files are read into a fixed buffer instead of
+being mapped, because mapped pages would count as the process's memory.
 """
 
 from __future__ import annotations
@@ -30,27 +31,31 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-# What NumPy and zipfile raise for files of other kinds, damaged ones, and archives with a password.
+# Raised by NumPy and zipfile for files of other kinds, damaged ones, and encrypted archives.
 ARRAY_ERRORS = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 Numbers = NDArray[np.floating[Any]]
 
 
 class ArrayFile:
-    """An array of float16, float32 or float64 in a file; only its header is read at first.
+    """An array of float16, float32 or float64 in a file. Creating it reads only the header.
 
-    `dtype` is that of the numbers that `read` gives: native byte order, whatever the file's is.
+    Args:
+        path: A .npy file or a .npz archive.
+        key: The name of the array in an archive.
+
+    Attributes:
+        shape: The array's shape.
+        dtype: The type that `read` returns, in native byte order, whatever the file's order is.
 
     Raises:
-        InputError: the file cannot be read, is cut short, or holds something else; names it, says
-            what is allowed and what to do.
+        InputError: If the file cannot be read, is cut short, or holds something else.
     """
 
     def __init__(self, path: Path, key: str = "feature") -> None:
-        """Open `path`; of an archive (.npz) the array named `key`."""
         self.path = path
         self._key = key
         self._file: IO[bytes] | None = None
-        self._first = 0  # where in it the numbers begin
+        self._first = 0  # position of the first number in the open file
         with _readable(path):
             if path.suffix.lower() == ".npz":
                 with zipfile.ZipFile(path) as archive:
@@ -64,51 +69,50 @@ class ArrayFile:
     def _header(self, file: IO[bytes], size: int) -> None:
         version = np.lib.format.read_magic(file)
         if version not in _HEADERS:
-            raise ValueError(f"version {version[0]}.{version[1]} of the format is not known")
+            raise ValueError(f"unknown format version {version[0]}.{version[1]}")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            warnings.simplefilter("ignore")  # about headers that Python 2 wrote
             self.shape, self._fortran, self._stored = _HEADERS[version](file)
         self._offset = file.tell()
         if any(length < 0 for length in self.shape):
-            raise ValueError(f"its header says a shape of {self.shape}")
+            raise ValueError(f"its header states the shape {self.shape}")
         if self._stored.hasobject:
             target = self.path.with_name(f"{self.path.stem}-plain.npy")
             raise InputError(
-                f"{self.path} holds pickled objects, which can run any code when they are read; if "
-                'you trust its origin, convert it: python -c "import numpy as np; np.save('
+                f"{self.path} contains pickled objects, which can run any code when loaded; if you "
+                'trust its origin, convert it: python -c "import numpy as np; np.save('
                 f"'{target}', np.load('{self.path}', allow_pickle=True).astype('float32'))\""
             )
         if self._stored.kind != "f" or self._stored.itemsize not in (2, 4, 8):
             raise InputError(
-                f"{self.path} holds {self._stored}: features are float16, float32 or float64; save "
-                "them as one of these"
+                f"{self.path} contains {self._stored}; features must be float16, float32 or float64"
             )
         self.dtype = self._stored.newbyteorder("=")
         needed = self._offset + math.prod(self.shape) * self.dtype.itemsize
         if size != needed:
-            what = "is cut short" if size < needed else "is longer than its header says"
+            problem = "is cut short" if size < needed else "is longer than its header states"
             raise InputError(
-                f"{self.path} {what}: {size:,} bytes, {self.dtype} {self.shape} needs {needed:,}; "
-                "copy it again"
+                f"{self.path} {problem}: {size:,} bytes, but {self.dtype} {self.shape} needs "
+                f"{needed:,}; copy it again"
             )
 
     def read(self, start: int, out: Numbers) -> None:
-        """Fill `out` (C order, of `dtype`) with the numbers from `start` on, counted in C order."""
+        """Fill `out` (C order, of `dtype`) with the numbers from `start` on, in C order."""
         with _readable(self.path):
             if self._file is None:
                 self._file, self._first = self._open()
             view = out.data.cast("B")
-            place = self._first + start * self.dtype.itemsize
+            position = self._first + start * self.dtype.itemsize
             while view:
-                count = os.preadv(self._file.fileno(), [view], place)
+                count = os.preadv(self._file.fileno(), [view], position)
                 if not count:
                     raise InputError(f"{self.path} became shorter while it was read")
-                view, place = view[count:], place + count
+                view, position = view[count:], position + count
         if self._stored != self.dtype:
             out.byteswap(inplace=True)
 
     def close(self) -> None:
-        """Close the file; a later `read` opens it again. Closing twice is fine."""
+        """Close the file. A later `read` opens it again, and closing twice is allowed."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -121,7 +125,7 @@ class ArrayFile:
                 zipfile.ZipFile(file) as archive,
                 archive.open(_member(self.path, archive, self._key)) as member,
             ):
-                # The archive's checksum is compared on the way.
+                # This also compares the archive's checksum.
                 file = _temporary(lambda out: shutil.copyfileobj(member, out, COPY_BYTES))
         if self._fortran and len(self.shape) > 1:
             with file:
@@ -138,25 +142,25 @@ class ArrayFile:
         def fill(out: IO[bytes]) -> None:
             for start in range(0, self.shape[0], rows):
                 out.write(np.ascontiguousarray(array[start : start + rows]).data)
-                mapped.madvise(mmap.MADV_DONTNEED)  # or all of the file would stay in memory
+                mapped.madvise(mmap.MADV_DONTNEED)  # or the whole file would stay in memory
 
         return _temporary(fill)
 
 
 def read_text_array(path: Path) -> NDArray[np.float32]:
-    """Rows of numbers with spaces between them, as float32 (rows, numbers).
+    """Read a text file with rows of numbers separated by spaces, as float32 (rows, numbers).
 
     Raises:
-        InputError: the file cannot be read, is larger than 64 MiB, or is no such table.
+        InputError: If the file cannot be read, is larger than 64 MiB, or is not such a table.
     """
     with _readable(path):
         if path.stat().st_size > MAX_TEXT_BYTES:
             raise InputError(
-                f"{path} has {path.stat().st_size:,} bytes; a text of features has at most "
-                f"{MAX_TEXT_BYTES:,}"
+                f"{path} has {path.stat().st_size:,} bytes; a text file of features must have at "
+                f"most {MAX_TEXT_BYTES:,}"
             )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of an empty file; its shape tells
+            warnings.simplefilter("ignore")  # about an empty file, which its shape shows
             return np.loadtxt(path, dtype=np.float32, ndmin=2)
 
 
@@ -167,7 +171,7 @@ def _readable(path: Path) -> Iterator[None]:
     except ARRAY_ERRORS as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(
-            f"{path} is no array of features: {' '.join(str(reason).split())[:300]}; check the "
+            f"{path} is not a feature array: {' '.join(str(reason).split())[:300]}; check the "
             "file, or leave it out"
         ) from error
 
@@ -175,13 +179,13 @@ def _readable(path: Path) -> Iterator[None]:
 def _member(path: Path, archive: zipfile.ZipFile, key: str) -> zipfile.ZipInfo:
     names = archive.namelist()
     if f"{key}.npy" not in names:
-        found = ", ".join(name.removesuffix(".npy") for name in names[:10]) or "nothing"
-        raise InputError(f"{path} has no array {key!r}; it has {found}")
+        found = ", ".join(name.removesuffix(".npy") for name in names[:10]) or "none"
+        raise InputError(f"{path} has no array {key!r}; available: {found}")
     return archive.getinfo(f"{key}.npy")
 
 
 def _temporary(fill: Callable[[IO[bytes]], None]) -> IO[bytes]:
-    """A file without a name that `fill` has written; it goes when it is closed."""
+    """Return an unnamed file written by `fill`, which is deleted when it is closed."""
     out = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - handed on open
     try:
         fill(out)

@@ -1,40 +1,45 @@
-"""The features of one stream of one video as its files have them, read in blocks of snippets."""
+"""Readers of the features of one modality of one video, block by block, and rounding to float16."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vad_toolkit.errors import InputError
 from vad_toolkit.interchange.layouts.array_file import ArrayFile, Numbers
-from vad_toolkit.interchange.layouts.half import HalfRounder
 from vad_toolkit.packs.video import SnippetBlocks, block_snippets
+
+LARGEST = 65504.0  # the largest float16
+SMALLEST_NORMAL = 2.0**-14  # below it, the step of float16 is fixed
+# The relative error of a number halfway between a power of two and the next float16.
+LARGEST_RELATIVE = float(np.float32(2.0**-11) / np.float32(1 + 2.0**-11))
+PIECE = 32_000  # values rounded at a time: they stay in the cache, and torch starts no threads
 
 
 class Reader(Protocol):
-    """`shape` is (N, C, D)."""
+    """Features of shape (N, C, D) in files."""
 
     shape: tuple[int, int, int]
 
     def read(self, start: int, stop: int) -> Numbers:
-        """Snippets [start, stop) as (n, C, D); valid until the next call.
+        """Return snippets [start, stop) as (n, C, D); the array is valid until the next call.
 
         Raises:
-            InputError: the file cannot be read.
+            InputError: If the file cannot be read.
         """
         ...
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files. A later `read` opens them again."""
         ...
 
 
 class SnippetFirst:
-    """One file of (N, C, D), or of (N, D) where there is one crop."""
+    """Reader of one file with (N, C, D), or (N, D) for one crop."""
 
     def __init__(self, file: ArrayFile) -> None:
         snippets, *crops, width = file.shape
@@ -43,7 +48,6 @@ class SnippetFirst:
         self._buffer = np.empty(0, file.dtype)
 
     def read(self, start: int, stop: int) -> Numbers:
-        """See `Reader`."""
         _, crops, width = self.shape
         size = (stop - start) * crops * width
         if self._buffer.size < size:
@@ -53,21 +57,24 @@ class SnippetFirst:
         return block.reshape(stop - start, crops, width)
 
     def close(self) -> None:
-        """See `Reader`."""
         self._file.close()
 
 
 class CropFirst:
-    """Crops that lie apart: (N, D) at a place in a file each, of one dtype."""
+    """Reader of crops that are stored one after the other, in one or several files of one dtype.
+
+    Args:
+        crops: For each crop its file, and the position of its first number in the file.
+        snippets: N.
+        width: D.
+    """
 
     def __init__(self, crops: Sequence[tuple[ArrayFile, int]], snippets: int, width: int) -> None:
-        """`crops`: the file of each crop, and where in it the crop's first number stands."""
         self.shape = (snippets, len(crops), width)
         self._crops = crops
         self._buffer = np.empty((0, 0, 0), crops[0][0].dtype)
 
     def read(self, start: int, stop: int) -> Numbers:
-        """See `Reader`."""
         _, crops, width = self.shape
         if self._buffer.shape[1] != stop - start:
             self._buffer = np.empty((crops, stop - start, width), self._buffer.dtype)
@@ -76,31 +83,81 @@ class CropFirst:
         return self._buffer.transpose(1, 0, 2)
 
     def close(self) -> None:
-        """See `Reader`."""
         for file, _ in self._crops:
             file.close()
 
 
 class InMemory:
-    """A small array (N, D) of one crop that was read whole."""
+    """Reader of a small array (N, D) of one crop that is already in memory."""
 
     def __init__(self, array: Numbers) -> None:
         self.shape = (len(array), 1, array.shape[1])
         self._array = array[:, None, :]
 
     def read(self, start: int, stop: int) -> Numbers:
-        """See `Reader`."""
         return self._array[start:stop]
 
     def close(self) -> None:
-        """See `Reader`; nothing is open."""
+        pass
+
+
+class HalfRounder:
+    """Rounding to the nearest float16, ties to even, with the largest error so far.
+
+    Attributes:
+        absolute: The largest absolute error.
+        relative: The largest relative error of numbers from 2^-14 on. Below, the step of float16
+            is fixed (2^-24) and a relative error says nothing.
+    """
+
+    def __init__(self) -> None:
+        self.absolute = self.relative = 0.0
+
+    def round(self, numbers: NDArray[np.floating[Any]]) -> NDArray[np.float16]:
+        """Return `numbers` as a new float16 array of the same shape, in C order.
+
+        Args:
+            numbers: float16, float32 or float64, of any shape.
+
+        Raises:
+            ValueError: If a number is NaN, infinite or larger than 65504; the message names it.
+        """
+        import torch  # casts several times as fast as NumPy; slow to import, so only when needed
+
+        native = numbers.dtype.newbyteorder("=")
+        source = torch.from_numpy(np.ascontiguousarray(numbers, native).reshape(-1))
+        out = np.empty(numbers.shape, np.float16)
+        halves = torch.from_numpy(out.reshape(-1))
+        for piece, half in zip(source.split(PIECE), halves.split(PIECE), strict=True):
+            low, high = map(float, piece.aminmax())  # NaN if there is one
+            if not (low >= -LARGEST and high <= LARGEST):
+                raise ValueError(_refusal(piece.numpy()))
+            if piece.dtype == torch.float64:  # torch would round twice, to float32 in between
+                half.copy_(torch.from_numpy(piece.numpy().astype(np.float16)))
+            else:
+                half.copy_(piece)
+            error = half.to(piece.dtype, copy=True).sub_(piece).abs_()
+            self.absolute = max(self.absolute, float(error.max()))
+            if self.relative < LARGEST_RELATIVE:  # cannot grow beyond it
+                size = piece.abs()
+                relative = error.div_(size).masked_fill_(size < SMALLEST_NORMAL, 0)
+                self.relative = max(self.relative, float(relative.max()))
+        return out
+
+
+def _refusal(numbers: NDArray[np.floating[Any]]) -> str:
+    if np.isnan(numbers).any():
+        return "contains NaN"
+    if np.isinf(numbers).any():
+        return "contains infinity"
+    return f"contains {np.abs(numbers).max():g}, but float16 ends at 65504"
 
 
 def half_blocks(reader: Reader, snippets: int, rounder: HalfRounder, source: Path) -> SnippetBlocks:
-    """The first `snippets` of a reader, rounded to float16 block by block; closes it at the end.
+    """Return the first snippets of a reader as float16 blocks; the reader is closed at the end.
 
-    Raises, while the blocks are read:
-        InputError: a file cannot be read, or a number is no finite float16; `source` is named.
+    Raises (while the blocks are read):
+        InputError: If a file cannot be read, or a number is not a finite float16; names `source`.
     """
     _, crops, width = reader.shape
 
@@ -111,7 +168,7 @@ def half_blocks(reader: Reader, snippets: int, rounder: HalfRounder, source: Pat
                 yield rounder.round(reader.read(start, min(start + rows, snippets)))
         except ValueError as error:
             raise InputError(
-                f"{source}: {error}; packs hold finite float16: extract the video again, or leave "
+                f"{source} {error}; packs store finite float16: extract the video again, or leave "
                 "it out"
             ) from error
         finally:

@@ -1,22 +1,29 @@
-"""Which files of a folder are features: all of a suffix, or those that a published list names."""
+"""Selection of feature files in a folder, by suffix or by a published list, sorted by video."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from vad_toolkit.errors import InputError
+from vad_toolkit.interchange.layouts.layout import Layout
 
-_LINE = re.compile(r"(?P<path>.*?\.(npy|npz|txt))(\s.*)?", re.IGNORECASE)
+Files = dict[str, dict[str, dict[int, Path]]]  # by video, modality and crop number
+VideoOf = Callable[[str], str | None]  # returns the id that a published name stands for, if any
+
+_FILE_LINE = re.compile(r"(?P<path>.*?\.(npy|npz|txt))(\s.*)?", re.IGNORECASE)
 
 
 def feature_files(root: Path, suffixes: Sequence[str]) -> list[str]:
-    """Relative POSIX paths of the files with one of `suffixes`, in sub-folders too, sorted.
+    """Return the relative POSIX paths of the files with one of `suffixes`, sorted.
+
+    Sub-folders are searched too.
 
     Raises:
-        InputError: `root` is no folder that can be read, or has no such file.
+        InputError: If `root` is not a readable folder or has no such file.
     """
 
     def fail(error: OSError) -> None:
@@ -29,26 +36,30 @@ def feature_files(root: Path, suffixes: Sequence[str]) -> list[str]:
         if name.lower().endswith(tuple(suffixes))
     ]
     if not found:
-        raise InputError(f"{root} has no files of the kind {', '.join(suffixes)}; check --layout")
+        raise InputError(f"{root} contains no {', '.join(suffixes)} files; check --layout")
     return sorted(found)
 
 
-def listed_files(path: Path, files: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The files that a published list names, in its order.
+def listed_files(
+    path: Path, files: Sequence[str], video_of: VideoOf = lambda name: None
+) -> tuple[list[str], list[str]]:
+    """Return the files that a published list names, in its order.
 
-    A line is a path on whatever machine, with slashes or backslashes; what follows the suffix after
-    a space (a label) does not count. The file meant is the one that agrees with most of the path's
-    last parts, its name at least.
+    A line is a path on any machine, with slashes or backslashes, or the name of a video, of which
+    all files are taken. Text after a file's suffix and a space (a label) is ignored. If several
+    files have the name, the one that shares most of the path's last parts is taken.
 
     Args:
-        path: the list.
-        files: relative paths of what is there.
+        path: The list.
+        files: Relative paths of the existing files.
+        video_of: Returns the video id of a file's name or a line. By default lines are files only.
 
     Returns:
-        Relative paths, and the lines for which nothing is there.
+        The relative paths, and the lines for which there is no file.
 
     Raises:
-        InputError: the list cannot be read, a line stands for several files, or two for one.
+        InputError: If the list cannot be read or is empty, a line stands for several files, or two
+            lines for one file.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -57,38 +68,86 @@ def listed_files(path: Path, files: Sequence[str]) -> tuple[list[str], list[str]
     by_name: dict[str, list[str]] = {}
     for file in files:
         by_name.setdefault(file.rpartition("/")[2], []).append(file)
+    by_video: dict[str | None, list[str]] | None = None
     found: dict[str, int] = {}
     absent: list[str] = []
     for number, line in enumerate(lines, start=1):
         text = line.strip()
         if not text:
             continue
-        matched = _LINE.fullmatch(text)
+        matched = _FILE_LINE.fullmatch(text)
         parts = (matched["path"] if matched else text).replace("\\", "/").split("/")
-        candidates = by_name.get(parts[-1], [])
-        agreeing = {file: _agreement(parts, file.split("/")) for file in candidates}
-        best = [file for file in candidates if agreeing[file] == max(agreeing.values())]
-        if len(best) > 1:
+        named = _closest(parts, by_name.get(parts[-1], []))
+        if len(named) > 1:
             raise InputError(
-                f"{path}:{number}: {text!r} stands for several files: {', '.join(best)}; remove "
+                f"{path}:{number}: {text!r} stands for several files: {', '.join(named)}; remove "
                 "or rename all but one"
             )
-        if not best:
+        if not named and not matched:
+            if by_video is None:
+                by_video = {}
+                for file in files:
+                    by_video.setdefault(video_of(file), []).append(file)
+            id = video_of(text) or video_of(text.split()[0])
+            named = by_video.get(id, []) if id is not None else []
+        if not named:
             absent.append(text)
-        elif best[0] in found:
-            raise InputError(
-                f"{path}:{number}: {best[0]} stands in line {found[best[0]]} already; remove one"
-            )
-        else:
-            found[best[0]] = number
+        for file in named:
+            if file in found:
+                raise InputError(
+                    f"{path}:{number}: {file} is already in line {found[file]}; remove one line"
+                )
+            found[file] = number
+    if not found and not absent:
+        raise InputError(f"{path} is empty; a list names one file or video per line")
     return list(found), absent
 
 
-def _agreement(a: Sequence[str], b: Sequence[str]) -> int:
-    """How many of the last parts of two paths are equal."""
-    count = 0
-    for x, y in zip(reversed(a), reversed(b), strict=False):
-        if x != y:
-            break
-        count += 1
-    return count
+def add_files(
+    files: Files,
+    root: Path,
+    paths: Iterable[str],
+    layout: Layout,
+    video_of: VideoOf,
+    stream: str = "rgb",
+) -> list[str]:
+    """Sort files into `files` by video, modality and crop.
+
+    Args:
+        files: The files so far, which is extended.
+        root: The folder.
+        paths: Paths relative to `root`.
+        layout: The layout that parses the names.
+        video_of: Returns the id of the video that a file's name stands for, or None.
+        stream: The modality of files whose name does not tell it.
+
+    Returns:
+        The files that belong to no video.
+
+    Raises:
+        InputError: If two files are the same crop of a video.
+    """
+    extra: list[str] = []
+    for path in paths:
+        parsed = layout.parse(path)
+        id = None if parsed is None else video_of(parsed.video)
+        if parsed is None or id is None:
+            extra.append(str(root / path))
+            continue
+        crops = files.setdefault(id, {}).setdefault(parsed.stream or stream, {})
+        if parsed.crop in crops:
+            raise InputError(
+                f"{crops[parsed.crop]} and {root / path} are both video {id!r}; remove one, or "
+                "select the files to import with --list"
+            )
+        crops[parsed.crop] = root / path
+    return extra
+
+
+def _closest(parts: Sequence[str], candidates: Sequence[str]) -> list[str]:
+    """Return the candidates that share most of the last parts of a path."""
+    shared: dict[str, int] = {}
+    for file in candidates:
+        pairs = zip(reversed(parts), reversed(file.split("/")), strict=False)
+        shared[file] = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return [file for file, count in shared.items() if count == max(shared.values())]

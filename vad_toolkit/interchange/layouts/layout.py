@@ -1,4 +1,4 @@
-"""What a layout is: how its files are named, read and written."""
+"""Base class of feature-file layouts, and helpers to write their files."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ STREAMS: tuple[Literal["rgb", "flow"], ...] = ("rgb", "flow")
 
 @dataclass(frozen=True)
 class FileName:
-    """What a file's name says: the video as published, the crop's number, and perhaps the stream.
+    """The parts of a file's name: the video as published, crop number and, if named, modality.
 
-    `video` may still have folders, a suffix and tags (`datasets.names`).
+    `video` may still have folders, a suffix and tags, which `datasets.names` removes.
     """
 
     video: str
@@ -34,58 +34,82 @@ class FileName:
 
 
 class Layout(ABC):
-    """One way to lay features out in files.
+    """A way to store features in files: how files are named, recognized, read and written.
 
-    `crop_order` and `rule` are what is usual for it; `names_stream` says that a file's name tells
-    its stream, so that all streams lie in one folder.
+    Attributes:
+        name: The name in the registry.
+        suffixes: Suffixes of its files, in lower case.
+        crop_order: The usual order of crops, by name (`core.crops`).
+        rule: The usual ground-truth rule, which says how many snippets a video has.
+        spans: "step" if a snippet covers a fixed number of frames, "segments" if it covers one of
+            N equal parts of the video.
+        names_stream: Whether a file's name tells its modality, so that RGB and flow features lie
+            in one folder.
     """
 
-    name: ClassVar[str]
-    summary: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]] = (".npy",)
     crop_order: ClassVar[str]
     rule: ClassVar[str]
     spans: ClassVar[Literal["step", "segments"]] = "step"
     names_stream: ClassVar[bool] = False
 
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def rule_for(self, dataset: str) -> str:
+        """Return the rule that features of a dataset usually follow in this layout."""
+        return self.rule
+
+    def has_names(self, names: Sequence[str]) -> bool:
+        """Return True if files with these names, without folders, can only be of this layout."""
+        return False
+
+    def has_shape(self, shape: tuple[int, ...]) -> bool:
+        """Return True if this layout has arrays of this shape."""
+        return False
+
     def parse(self, path: str) -> FileName | None:
-        """What a file's relative path says; None where it is none of this layout's names."""
+        """Split a relative path into its parts, or return None if it is not of this layout."""
         return FileName(path)
 
     @abstractmethod
     def open(self, paths: Sequence[Path]) -> Reader:
-        """The files of one stream of one video, in the order of their crop numbers.
+        """Open the files of one modality of one video.
+
+        Args:
+            paths: The files, in the order of their crop numbers.
 
         Raises:
-            InputError: a file cannot be read or does not have the layout's shape; names it.
+            InputError: If a file cannot be read or its shape is not that of the layout.
         """
 
     @abstractmethod
     def file_names(self, video: str, stream: str, crops: int) -> list[str]:
-        """Names of the files of one stream of a video, in the order of crops."""
+        """Return the names of the files of one modality of a video, in the order of crops."""
 
-    def check(self, shape: tuple[int, int, int]) -> None:  # noqa: B027 - most hold any
-        """Whether the layout can hold features (N, C, D). Raises InputError."""
+    def check(self, shape: tuple[int, int, int]) -> None:  # noqa: B027 - most take any shape
+        """Raise InputError if the layout cannot store features of shape (N, C, D)."""
 
     @abstractmethod
     def write(self, paths: Sequence[Path], stream: SnippetBlocks) -> None:
-        """Write one stream of a video into new files, named by `file_names`.
+        """Write one modality of a video, which `check` accepts, into new files.
 
-        Raises:
-            InputError: the features do not fit the layout (`check`).
+        Args:
+            paths: The files, named by `file_names`.
+            stream: The features.
         """
 
 
 def shape_error(file: ArrayFile, layout: Layout, wanted: str, hint: str = "") -> InputError:
-    """The error for an array whose shape is not the layout's."""
-    hint = hint or "check --layout"
+    """Return the error for an array whose shape is not that of the layout."""
     return InputError(
-        f"{file.path} has shape {file.shape}: layout {layout.name} has {wanted}; {hint}"
+        f"{file.path} has shape {file.shape}; layout {layout.name} has {wanted}: "
+        f"{hint or 'check --layout'}"
     )
 
 
 def write_header(file: IO[bytes], shape: tuple[int, ...], dtype: str) -> None:
-    """Begin a .npy file of an array in C order."""
+    """Write the header of a .npy file with an array in C order."""
     np.lib.format.write_array_header_1_0(
         file, {"descr": dtype, "fortran_order": False, "shape": shape}
     )
@@ -93,7 +117,7 @@ def write_header(file: IO[bytes], shape: tuple[int, ...], dtype: str) -> None:
 
 @contextmanager
 def new_files(paths: Sequence[Path]) -> Iterator[list[IO[bytes]]]:
-    """Files opened for writing that must not exist yet; their folders are made."""
+    """Open files for writing, which must not exist yet, and create their folders."""
     with ExitStack() as stack:
         files: list[IO[bytes]] = []
         for path in paths:
@@ -103,5 +127,16 @@ def new_files(paths: Sequence[Path]) -> Iterator[list[IO[bytes]]]:
 
 
 def put(file: IO[bytes], array: NDArray[Any], dtype: str) -> None:
-    """Append an array's numbers to a file, converted to `dtype`."""
+    """Append an array's values to a file, converted to `dtype`."""
     file.write(np.ascontiguousarray(array, dtype=dtype).data)
+
+
+def write_crops(paths: Sequence[Path], stream: SnippetBlocks, dtype: str) -> None:
+    """Write one .npy file per crop, each (N, D) of `dtype`."""
+    snippets, _, width = stream.shape
+    with new_files(paths) as files:
+        for file in files:
+            write_header(file, (snippets, width), dtype)
+        for block in stream.blocks:
+            for crop, file in enumerate(files):
+                put(file, block[:, crop], dtype)

@@ -1,7 +1,7 @@
-"""Layout `per-crop`: one .npy a crop of a video, `<video>__<crop>.npy`, (N, D) float32.
+"""Layout `per-crop`: one .npy per crop, (N, D) float32, named `<video>__<crop>.npy`.
 
-As the UCF-Crime features for DeepMIL's PyTorch code and those of XD-Violence (Wu et al., ECCV 2020)
-are published; UR-DMU's code reads it.
+Used for the UCF-Crime features of DeepMIL's PyTorch code and for XD-Violence (Wu et al., ECCV
+2020), and read by UR-DMU's code.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from vad_toolkit.interchange.layouts.layout import (
     CROP_COUNTS,
     FileName,
     Layout,
-    new_files,
-    put,
     shape_error,
-    write_header,
+    write_crops,
 )
 from vad_toolkit.packs.video import SnippetBlocks
 
@@ -28,51 +26,47 @@ _NAME = re.compile(r"(?P<video>.+)__(?P<crop>[0-9])\.npy", re.IGNORECASE | re.DO
 
 
 class PerCrop(Layout):
-    """One file a crop; a file without a crop's number is the only one of its video."""
+    """One file per crop. A file without a crop number is the only one of its video."""
 
-    name = "per-crop"
-    summary = "one .npy a crop, (snippets, numbers) float32, named <video>__<crop>.npy"
     crop_order = "deepmil"
     rule = "deepmil"
 
+    def rule_for(self, dataset: str) -> str:
+        return "xdviodet" if dataset == "xd-violence" else self.rule
+
+    def has_names(self, names: Sequence[str]) -> bool:
+        return any(_NAME.fullmatch(name) for name in names)
+
+    def has_shape(self, shape: tuple[int, ...]) -> bool:
+        return len(shape) == 2
+
     def parse(self, path: str) -> FileName:
-        """See `Layout.parse`."""
         found = _NAME.fullmatch(path)
         return FileName(found["video"], int(found["crop"])) if found else FileName(path)
 
     def open(self, paths: Sequence[Path]) -> CropFirst:
-        """See `Layout.open`."""
         if len(paths) not in CROP_COUNTS:
             raise InputError(
-                f"{paths[0]} and its like are {len(paths)} crops; a video has 10, 5 or 1: complete "
-                "them, or leave the video out"
+                f"the video of {paths[0]} has {len(paths)} crops; it must have 10, 5 or 1: add the "
+                "missing files, or leave the video out"
             )
         files = [ArrayFile(path) for path in paths]
         for file in files:
             if len(file.shape) != 2 or 0 in file.shape:
-                hint = ""
-                if len(file.shape) == 3:
-                    hint = "three axes are --layout rtfm or ten-first"
-                raise shape_error(file, self, "(snippets, numbers)", hint)
+                hint = "for three axes use --layout rtfm or ten-first"
+                hint = hint if len(file.shape) == 3 else ""
+                raise shape_error(file, self, "(snippets, dimensions)", hint)
             if (file.shape, file.dtype) != (files[0].shape, files[0].dtype):
                 raise InputError(
-                    f"{file.path} is {file.dtype} {file.shape}, {files[0].path} is "
-                    f"{files[0].dtype} {files[0].shape}: the crops of a video have one shape; copy "
+                    f"{file.path} is {file.dtype} {file.shape} but {files[0].path} is "
+                    f"{files[0].dtype} {files[0].shape}; all crops of a video must be alike: copy "
                     "both again"
                 )
         snippets, width = files[0].shape
         return CropFirst([(file, 0) for file in files], snippets, width)
 
     def file_names(self, video: str, stream: str, crops: int) -> list[str]:
-        """See `Layout.file_names`."""
         return [f"{video}__{crop}.npy" for crop in range(crops)]
 
     def write(self, paths: Sequence[Path], stream: SnippetBlocks) -> None:
-        """See `Layout.write`."""
-        snippets, _, width = stream.shape
-        with new_files(paths) as files:
-            for file in files:
-                write_header(file, (snippets, width), "<f4")
-            for block in stream.blocks:
-                for crop, file in enumerate(files):
-                    put(file, block[:, crop], "<f4")
+        write_crops(paths, stream, "<f4")

@@ -1,25 +1,80 @@
-"""All layouts, by name."""
+"""Registry of feature-file layouts, and recognition of the layout of files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from vad_toolkit.core.registry import Registry
 from vad_toolkit.errors import InputError
-from vad_toolkit.interchange.layouts.layout import Layout
-from vad_toolkit.interchange.layouts.per_crop import PerCrop
-from vad_toolkit.interchange.layouts.rtfm import Rtfm
-from vad_toolkit.interchange.layouts.sultani import Sultani
-from vad_toolkit.interchange.layouts.ten_first import TenFirst
-from vad_toolkit.interchange.layouts.video_features import VideoFeaturesLayout
 
-LAYOUTS: Mapping[str, Layout] = {
-    layout.name: layout
-    for layout in (Rtfm(), PerCrop(), TenFirst(), VideoFeaturesLayout(), Sultani())
-}
+if TYPE_CHECKING:
+    from vad_toolkit.interchange.layouts.layout import Layout
+
+# Recognition tries the layouts in this order, plugins last.
+LAYOUTS: Registry[type[Layout]] = Registry(
+    "layout",
+    {
+        "rtfm": "vad_toolkit.interchange.layouts.rtfm:Rtfm",
+        "per-crop": "vad_toolkit.interchange.layouts.per_crop:PerCrop",
+        "ten-first": "vad_toolkit.interchange.layouts.ten_first:TenFirst",
+        "video-features": "vad_toolkit.interchange.layouts.video_features:VideoFeaturesLayout",
+        "sultani": "vad_toolkit.interchange.layouts.sultani:Sultani",
+    },
+)
+
+
+def register_layout(name: str, layout: type[Layout]) -> None:
+    """Add a layout of feature files, for `vad pack import`, `export` and `compare`.
+
+    Args:
+        name: The name that `--layout` takes.
+        layout: A subclass of `vad_toolkit.interchange.layouts.layout.Layout`.
+
+    Raises:
+        InputError: If the name is taken.
+
+    Example:
+        >>> from vad_toolkit.interchange.layouts.rtfm import Rtfm
+        >>> class Flat(Rtfm):
+        ...     def file_names(self, video, stream, crops):
+        ...         return [f"{video}.npy"]
+        >>> register_layout("flat", Flat)
+    """
+    LAYOUTS.register(name, layout)
 
 
 def find_layout(name: str) -> Layout:
-    """A layout by its name. InputError where there is none."""
-    if name not in LAYOUTS:
-        raise InputError(f"no layout {name!r}; there are {', '.join(LAYOUTS)}")
-    return LAYOUTS[name]
+    """Return the layout called `name`. Raises InputError if there is none."""
+    return LAYOUTS[name](name)
+
+
+def feature_suffixes() -> tuple[str, ...]:
+    """Return the suffixes of feature files of all layouts, sorted."""
+    return tuple(sorted({suffix for _, layout in LAYOUTS.items() for suffix in layout.suffixes}))
+
+
+def guess_layout(paths: Sequence[Path]) -> Layout:
+    """Return the layout of feature files, recognized by their names, else by the first's shape.
+
+    Args:
+        paths: At least one file.
+
+    Raises:
+        InputError: If the first file cannot be read, or no layout has arrays of its shape.
+    """
+    from vad_toolkit.interchange.layouts.array_file import ArrayFile
+
+    layouts = [layout(name) for name, layout in LAYOUTS.items()]
+    names = [path.name for path in paths]
+    for layout in layouts:
+        if layout.has_names(names):
+            return layout
+    shape = ArrayFile(paths[0]).shape
+    for layout in layouts:
+        if layout.has_shape(shape):
+            return layout
+    raise InputError(
+        f"{paths[0]} has shape {shape}, which no layout has; available: {', '.join(LAYOUTS)}"
+    )

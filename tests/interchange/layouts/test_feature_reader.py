@@ -1,11 +1,11 @@
-"""Rounding to float16: every bit as NumPy has it, and the error that is told is the true one."""
+"""Rounding to float16: every bit is that of NumPy, and the reported error is the true one."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from vad_toolkit.interchange.layouts.half import LARGEST_RELATIVE, PIECE, HalfRounder
+from vad_toolkit.interchange.layouts.feature_reader import LARGEST_RELATIVE, PIECE, HalfRounder
 
 
 def near_halves() -> np.ndarray:
@@ -44,9 +44,9 @@ def check_error(rounder: HalfRounder, rounded: np.ndarray, numbers: np.ndarray) 
     error = np.abs(rounded.astype(np.float64) - numbers)
     normal = np.abs(numbers) >= 2.0**-14
     relative = (error[normal] / np.abs(numbers[normal])).max(initial=0)
-    assert rounder.rounding.absolute == error.max()
-    assert rounder.rounding.relative == pytest.approx(relative, rel=1e-6)
-    assert rounder.rounding.relative <= LARGEST_RELATIVE < 2.0**-11
+    assert rounder.absolute == error.max()
+    assert rounder.relative == pytest.approx(relative, rel=1e-6)
+    assert rounder.relative <= LARGEST_RELATIVE < 2.0**-11
 
 
 @pytest.mark.parametrize("scale", [1, 1e-6, 3e4])
@@ -58,7 +58,7 @@ def test_error_once_its_bounds_were_met(scale: float) -> None:
     numbers = np.concatenate([met, sizes * scale * rng.random(4 * PIECE)]).astype(np.float32)
     rounder = HalfRounder()
     check_error(rounder, rounder.round(numbers), numbers)
-    assert rounder.rounding.relative == LARGEST_RELATIVE
+    assert rounder.relative == LARGEST_RELATIVE
     np.testing.assert_array_equal(rounder.round(numbers), numbers.astype(np.float16))
 
 
@@ -66,24 +66,24 @@ def test_float16_stays_as_it_is() -> None:
     numbers = np.arange(6, dtype=np.float16).reshape(3, 2).T
     rounder = HalfRounder()
     np.testing.assert_array_equal(rounder.round(numbers), numbers)
-    assert (rounder.rounding.absolute, rounder.rounding.relative) == (0, 0)
+    assert (rounder.absolute, rounder.relative) == (0, 0)
 
 
 def test_the_largest_error_is_kept() -> None:
     rounder = HalfRounder()
     for number in (1.0, 1 + 2.0**-12, 1.0):
         rounder.round(np.array([number], np.float32))
-    assert rounder.rounding.absolute == 2.0**-12
+    assert rounder.absolute == 2.0**-12
 
 
 @pytest.mark.parametrize(
     ("number", "match"),
     [
-        (np.float16(np.nan), "it holds NaN"),
-        (np.float16(np.inf), "it holds infinity"),
-        (np.float16(-np.inf), "it holds infinity"),
-        (np.float32(65505), "it holds 65505, and float16 ends at 65504"),
-        (np.float64(-1e30), r"it holds 1e\+30, and float16 ends"),
+        (np.float16(np.nan), "contains NaN"),
+        (np.float16(np.inf), "contains infinity"),
+        (np.float16(-np.inf), "contains infinity"),
+        (np.float32(65505), "contains 65505, but float16 ends at 65504"),
+        (np.float64(-1e30), r"contains 1e\+30, but float16 ends"),
     ],
 )
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])

@@ -1,4 +1,4 @@
-"""Layouts told by names and shapes."""
+"""The registry of layouts, and layouts recognized by names and shapes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.interchange.layouts.guess import guess_layout
+from vad_toolkit.interchange.layouts.registry import find_layout, guess_layout
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,20 @@ def test_guess(names: list[str], shape: tuple[int, ...], layout: str, tmp_path: 
     assert guess_layout([tmp_path / name for name in names]).name == layout
 
 
-def test_what_is_no_array(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_array(tmp_path: Path) -> None:
     (tmp_path / "a.npy").write_text("hello")
-    with pytest.raises(InputError, match=r"a.npy is no array of features"):
+    with pytest.raises(InputError, match=r"a.npy is not a feature array"):
         guess_layout([tmp_path / "a.npy"])
+
+
+def test_a_shape_that_no_layout_has(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((40, 9, 8), np.float32))
+    with pytest.raises(
+        InputError, match=r"a.npy has shape \(40, 9, 8\), which no layout has; avai"
+    ):
+        guess_layout([tmp_path / "a.npy"])
+
+
+def test_an_unknown_layout() -> None:
+    with pytest.raises(InputError, match="unknown layout 'xd'; available: rtfm, per-crop, ten-fir"):
+        find_layout("xd")
