@@ -11,8 +11,7 @@ from typing import Any
 
 from vad_toolkit.core.files import write_json, write_text
 from vad_toolkit.evaluation.bootstrap import CONFIDENCE, Interval
-from vad_toolkit.evaluation.metrics import DEFINITIONS as METRIC_DEFINITIONS
-from vad_toolkit.evaluation.metrics import METRIC_NAMES
+from vad_toolkit.evaluation.registry import METRICS
 from vad_toolkit.experiments.ablation.statistics import DEFINITIONS, Spread
 from vad_toolkit.experiments.ablation.tables import Pair
 from vad_toolkit.plots.canvas import GRID_COLOUR, GUIDE_COLOUR, SCORE_COLOUR, new_figure, save_png
@@ -88,7 +87,7 @@ class Results:
         stored["format"], stored["format_version"] = FORMAT, FORMAT_VERSION
         stored["confidence"] = CONFIDENCE
         stored["definitions"] = {
-            "metric": METRIC_DEFINITIONS[self.metric],
+            "metric": METRICS[self.metric].definition,
             "checkpoint": "the step that was best on each run's validation videos",
             **DEFINITIONS,
         }
@@ -235,14 +234,14 @@ def _text(spread: Spread | None, *, sign: bool) -> str:
 
 
 def _runs(results: Results) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-    columns = ("row", "seed", "best_step", "validation_auc", *METRIC_NAMES)
+    columns = ("row", "seed", "best_step", "validation_auc", *METRICS)
     lines = [
         {
             "row": run.row,
             "seed": run.seed,
             "best_step": run.best_step,
             "validation_auc": run.validation_auc,
-            **{name: run.metrics.get(name) for name in METRIC_NAMES},
+            **{name: run.metrics.get(name) for name in METRICS},
         }
         for run in sorted(results.runs, key=lambda run: (run.row, run.seed))
     ]
