@@ -3,7 +3,7 @@
     python benchmarks/metrics.py [--rounds 5] [--out benchmarks/results]
 
 Every row is measured in one run, our metrics and scikit-learn's taking turns, so that the ratio
-means something on a busy machine. `compute` is everything that `compute_metrics` gives, with 13
+means something on a busy machine. `compute` is everything that `video_metrics` gives, with 13
 classes; `scikit-learn` is `roc_auc_score` and `average_precision_score` over all frames, two of the
 eight metrics and no class. Sets:
 
@@ -26,7 +26,7 @@ import sklearn
 from machine import RESULTS, processor, slug, write_result
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from vad_toolkit.evaluation.metrics import compute_metrics
+from vad_toolkit.evaluation.metrics import video_metrics
 from vad_toolkit.evaluation.pools import ScoredVideo
 
 CLASSES = 13
@@ -72,14 +72,14 @@ def measure(name: str, rounds: int) -> dict[str, dict[str, float]]:
     labels = np.concatenate([video.labels for video in videos])
     scores = np.concatenate([video.scores for video in videos])
     ways: dict[str, Callable[[], object]] = {
-        "compute": lambda: compute_metrics(videos),
+        "compute": lambda: video_metrics(videos),
         "scikit-learn": lambda: (
             roc_auc_score(labels, scores),
             average_precision_score(labels, scores),
         ),
     }
     if name == "ucf-crime":
-        ways["bootstrap"] = lambda: compute_metrics(videos, resamples=RESAMPLES)
+        ways["bootstrap"] = lambda: video_metrics(videos, resamples=RESAMPLES)
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(rounds):
         for way, call in ways.items():
@@ -94,7 +94,7 @@ def measure(name: str, rounds: int) -> dict[str, dict[str, float]]:
         }
     speed = rows["scikit-learn"]["seconds_median"] / rows["compute"]["seconds_median"]
     rows["compute"]["times_scikit_learn"] = round(speed, 2)
-    metrics = compute_metrics(videos)
+    metrics = video_metrics(videos)
     rows["compute"]["auc_difference"] = abs((metrics.auc or 0) - roc_auc_score(labels, scores))
     return rows
 

@@ -1,4 +1,4 @@
-"""`vad eval`: metrics and plots of a checkpoint, a run's seeds, or several fused, on a test set."""
+"""`vad eval`: metrics and plots of a checkpoint, a run of several seeds, or a fusion of runs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from vad_toolkit.evaluation.result import EvaluationResult, RunsResult
-    from vad_toolkit.experiments.inspection.figures import FigureRequest
+    from vad_toolkit.evaluation.result import CheckpointResult, EvaluationResult
 
 
 @click.command("eval")
@@ -33,22 +32,23 @@ if TYPE_CHECKING:
     type=EXISTING_FILE,
     required=True,
     multiple=True,
-    help="Features of the test videos; with --fuse one for all runs, or one each, in their order.",
+    help="Features of the test videos; with --fuse one pack for all runs, or one per run in their "
+    "order.",
 )
 @click.option(
     "--manifest",
     metavar="DATASET-or-FILE",
     required=True,
-    help="Test videos and events: a file, or a shipped dataset.",
+    help="Test videos and events: a manifest file, or the name of a dataset.",
 )
 @click.option(
     "--rule",
     metavar="RULE-or-FILE",
-    help="Labels by this ground-truth rule (vad gt rules).  [default: of imported features their "
-    "own, else the events over decoded frames]",
+    help="Ground-truth rule of the labels (vad gt rules).  [default: the rule of imported "
+    "features, else the events over decoded frames]",
 )
-@click.option("--gt", type=EXISTING_FILE, help="Labels of a global array (.npy) instead.")
-@click.option("--order", type=EXISTING_FILE, help="The list of that array's videos.")
+@click.option("--gt", type=EXISTING_FILE, help="Array of all labels (.npy) instead of a rule.")
+@click.option("--order", type=EXISTING_FILE, help="List of the videos in the order of --gt.")
 @click.option(
     "--out", type=ANY_PATH, help="New or empty folder.  [default: RUN/eval-001, eval-002, ...]"
 )
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     type=click.Choice(("best", "last")),
     default="best",
     show_default=True,
-    help="Of a run: the step that did best in validation, or the last one.",
+    help="Checkpoint of a run: the best in validation, or the last.",
 )
 @click.option(
     "--bootstrap",
@@ -65,33 +65,33 @@ if TYPE_CHECKING:
     type=click.IntRange(min=0),
     default=1000,
     show_default=True,
-    help="Resamples of the test videos, for 95 % confidence intervals; 0 for none.",
+    help="Resamples of the test videos for 95 % confidence intervals; 0 for none.",
 )
 @click.option(
     "--fuse",
     metavar="WEIGHT,WEIGHT,...",
-    help="Average the frame scores of several runs with these weights, and evaluate that.",
+    help="Average the frame scores of several runs with these weights and evaluate the result.",
 )
-@click.option("--no-plots", is_flag=True, help="Write no pictures but those of --figures.")
+@click.option("--no-plots", is_flag=True, help="Do not write plots, except those of --figures.")
 @click.option(
     "--figures",
     is_flag=True,
-    help="Also measure and draw the similarity of normal and abnormal features before and after "
-    "training, and what the interaction space attends to.",
+    help="Also draw the similarity of normal and abnormal features before and after training, and "
+    "the attention of the interaction space.",
 )
 @click.option(
     "--compare",
     type=EXISTING,
     metavar="RUN",
-    help="Of --figures: similarity in this run too, as one trained without relative distance.",
+    help="With --figures: another run whose similarities are drawn too.",
 )
 @click.option(
     "--video",
     "videos",
     metavar="ID",
     multiple=True,
-    help="Of --figures: a video whose interaction is drawn; may be given again.  [default: the "
-    "three longest abnormal ones]",
+    help="With --figures: a video whose interaction is drawn; repeatable.  [default: the three "
+    "longest abnormal videos]",
 )
 @device_option
 @json_option
@@ -113,14 +113,14 @@ def evaluate(
     device: str,
     as_json: bool,
 ) -> None:
-    """Measure a checkpoint on the videos of a test manifest.
+    """Evaluate a checkpoint on the videos of a test manifest.
 
-    Gives frame-level AUC and AP, both again on abnormal videos only, false-alarm rates on normal
-    videos and on all, video-level AUC, and every class, with confidence intervals over the choice
-    of test videos. A run of several seeds gives a row a seed, mean and standard deviation. Metrics,
-    scores and plots go into a new folder; see docs/evaluation.md.
+    Prints frame-level AUC and AP (over all videos, and over abnormal videos only), false-alarm
+    rates, video-level AUC and the metrics of each class, with confidence intervals. A run of
+    several seeds gives one row per seed, mean and standard deviation. Metrics, scores and plots
+    are written into a new folder; see docs/evaluation.md.
 
-    Several runs, as of RGB and of flow, are evaluated as one by --fuse.
+    --fuse evaluates several runs as one, such as RGB and flow.
 
     \b
     Examples:
@@ -131,77 +131,44 @@ def evaluate(
                --manifest test.jsonl --out fused
       vad eval runs/full --figures --compare runs/no-distance --pack test.h5 --manifest test.jsonl
     """
-    from vad_toolkit.evaluation.evaluate import evaluate_runs
-    from vad_toolkit.evaluation.fusion import fuse_runs
-    from vad_toolkit.evaluation.ground_truth import TruthSource
-
-    request = _figures(figures, compare, videos)
-    options: dict[str, Any] = {
-        "which": which,
-        "truth": TruthSource(rule, gt, order),
-        "resamples": resamples,
-        "device": device,
-        "plots": not no_plots,
-    }
-    with progress_reporter() as progress:
-        options["progress"] = progress
-        if fuse is None:
-            run, pack = _single(runs, packs)
-            summary = evaluate_runs(run, pack, manifest, out, figures=request, **options)
-        else:
-            folder = _fused_folder(out, request)
-            summary = fuse_runs(runs, _weights(fuse), packs, manifest, folder, **options)
-    if as_json:
-        print_json(_json(summary))
-    elif len(summary.results) == 1:
-        _print_one(summary.results[0])
-    else:
-        _print_seeds(summary)
-    for note in dict.fromkeys(note for result in summary.results for note in result.notes):
-        click.echo(f"Not drawn: {note}", err=True)
-    if summary.results[0].trained_on_manifest:
-        click.echo(
-            "Warning: these are the videos that the checkpoint was trained on: the metrics say "
-            "nothing of new ones",
-            err=True,
-        )
-    click.echo(f"Metrics, scores and plots: {summary.out}", err=True)
-
-
-def _figures(wanted: bool, compare: Path | None, videos: tuple[str, ...]) -> FigureRequest | None:
     from vad_toolkit.errors import InputError
+    from vad_toolkit.evaluation.evaluate import evaluate as evaluate_runs
     from vad_toolkit.experiments.inspection.figures import FigureRequest
 
-    if wanted:
-        return FigureRequest(compare, videos)
-    if compare is not None or videos:
-        raise InputError("--compare and --video go with --figures: add it")
-    return None
-
-
-def _single(runs: tuple[Path, ...], packs: tuple[Path, ...]) -> tuple[Path, Path]:
-    from vad_toolkit.errors import InputError
-
-    if len(runs) > 1:
-        even = ",".join([f"{1 / len(runs):.3g}"] * len(runs))
-        raise InputError(
-            f"{len(runs)} runs: evaluate them one by one, or average their scores by --fuse {even}"
+    if not figures and (compare is not None or videos):
+        raise InputError("--compare and --video need --figures; add it")
+    with progress_reporter() as progress:
+        result = evaluate_runs(
+            runs,
+            packs,
+            manifest,
+            out=out,
+            which=which,
+            rule=rule,
+            gt=gt,
+            order=order,
+            fuse=None if fuse is None else _weights(fuse),
+            resamples=resamples,
+            plots=not no_plots,
+            figures=FigureRequest(compare, videos) if figures else None,
+            device=device,
+            progress=progress,
         )
-    if len(packs) > 1:
-        raise InputError(
-            f"{len(packs)} packs for one run: give one, or merge them (vad pack merge)"
+    if as_json:
+        print_json(_json(result))
+    elif len(result.results) == 1:
+        _print_one(result.results[0])
+    else:
+        _print_seeds(result)
+    for note in result.notes:
+        click.echo(f"Not drawn: {note}", err=True)
+    if result.trained_on_manifest:
+        click.echo(
+            "Warning: the checkpoint was trained on these very videos, so the metrics say nothing "
+            "about new ones",
+            err=True,
         )
-    return runs[0], packs[0]
-
-
-def _fused_folder(out: Path | None, figures: FigureRequest | None) -> Path:
-    from vad_toolkit.errors import InputError
-
-    if figures is not None:
-        raise InputError("--figures are of one network: evaluate each run without --fuse for them")
-    if out is None:
-        raise InputError("--fuse goes with --out: name the folder, since it belongs to no one run")
-    return out
+    click.echo(f"Metrics, scores and plots: {result.out}", err=True)
 
 
 def _weights(text: str) -> list[float]:
@@ -210,45 +177,43 @@ def _weights(text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
-        raise InputError(f"--fuse {text!r}: has to be numbers, as in 0.5,0.5") from None
+        raise InputError(f"--fuse must be numbers such as 0.5,0.5, got {text!r}") from None
 
 
-def _json(summary: RunsResult) -> dict[str, Any]:
-    """All but the rows of single videos, which stand in each metrics.json."""
-    runs = []
-    for result in summary.results:
-        values = {"out": str(result.out), **result.to_dict()}
+def _json(result: EvaluationResult) -> dict[str, Any]:
+    """Return all results, without the rows of single videos, which are in each metrics.json."""
+    runs = [{"out": str(one.out), **one.to_dict()} for one in result.results]
+    for values in runs:
         del values["videos"]
-        runs.append(values)
-    return {**summary.to_dict(), "out": str(summary.out), "runs": runs}
+    return {**result.to_dict(), "out": str(result.out), "runs": runs}
 
 
-def _print_one(result: EvaluationResult) -> None:
-    from vad_toolkit.evaluation.metrics import METRIC_NAMES
+def _print_one(result: CheckpointResult) -> None:
+    from vad_toolkit.evaluation.metrics import CLASS_METRICS
 
-    metrics, counts = result.metrics, result.metrics.counts
+    counts = result.metrics.counts
     print_pairs(
         {
             **_members(result),
             "videos": f"{counts.normal_videos} normal, {counts.abnormal_videos} abnormal",
             "frames": f"{counts.frames}, {counts.abnormal_frames} abnormal",
             "ground truth": _source(result.inputs.ground_truth),
-            **{name: _measured(result, name) for name in METRIC_NAMES},
+            **{name: _measured(result, name) for name in result.metrics.values},
         }
     )
-    _tell_bootstrap(result)
-    if metrics.classes:
+    _explain_bootstrap(result)
+    if result.metrics.classes:
         click.echo()
-        columns = ("videos", "auc", "ap", "auc_abnormal", "ap_abnormal")
+        columns = ("videos", *CLASS_METRICS)
         print_table(
             [
                 {"class": name, **{column: getattr(values, column) for column in columns}}
-                for name, values in metrics.classes.items()
+                for name, values in result.metrics.classes.items()
             ]
         )
 
 
-def _members(result: EvaluationResult) -> dict[str, str]:
+def _members(result: CheckpointResult) -> dict[str, str]:
     names = [
         f"{member.checkpoint.file} (step {member.checkpoint.step}, seed {member.checkpoint.seed})"
         for member in result.members
@@ -269,19 +234,19 @@ def _source(truth: Mapping[str, Any]) -> str:
     return "events over decoded frames"
 
 
-def _measured(result: EvaluationResult, name: str) -> str:
-    if name in result.metrics.undefined:
+def _measured(result: CheckpointResult, name: str) -> str:
+    value = result.metrics.values[name]
+    if value is None:
         return f"not defined: {result.metrics.undefined[name]}"
-    value = f"{getattr(result.metrics, name):.4f}"
-    return f"{value} {_interval(result, name, 4)}".rstrip()
+    return f"{value:.4f} {_interval(result, name, 4)}".rstrip()
 
 
-def _interval(result: EvaluationResult, name: str, digits: int) -> str:
+def _interval(result: CheckpointResult, name: str, digits: int) -> str:
     interval = result.intervals.get(name)
     return f"[{interval.low:.{digits}f}, {interval.high:.{digits}f}]" if interval else ""
 
 
-def _tell_bootstrap(result: EvaluationResult) -> None:
+def _explain_bootstrap(result: CheckpointResult) -> None:
     made = result.metrics.bootstrap
     if made:
         click.echo(
@@ -291,14 +256,12 @@ def _tell_bootstrap(result: EvaluationResult) -> None:
         )
 
 
-def _print_seeds(summary: RunsResult) -> None:
-    from vad_toolkit.evaluation.metrics import METRIC_NAMES
-
+def _print_seeds(summary: EvaluationResult) -> None:
     rows: list[dict[str, Any]] = [
         {
             "seed": result.checkpoint.seed,
             "step": ", ".join(str(member.checkpoint.step) for member in result.members),
-            **{name: getattr(result.metrics, name) for name in METRIC_NAMES},
+            **result.metrics.values,
         }
         for result in summary.results
     ]
@@ -312,10 +275,10 @@ def _print_seeds(summary: RunsResult) -> None:
             [
                 {
                     "seed": result.checkpoint.seed,
-                    **{name: _interval(result, name, 3) or None for name in METRIC_NAMES},
+                    **{name: _interval(result, name, 3) or None for name in result.metrics.values},
                 }
                 for result in summary.results
             ]
         )
-        _tell_bootstrap(summary.results[0])
+        _explain_bootstrap(summary.results[0])
     click.echo("std: sample standard deviation (n - 1)", err=True)

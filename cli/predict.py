@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from .common import (
 
 if TYPE_CHECKING:
     from vad_toolkit.scoring.alarms import Alarm
-    from vad_toolkit.scoring.predict import Prediction, PredictSummary
+    from vad_toolkit.scoring.predict import Prediction
 
 SHOWN_ALARMS = 3
 
@@ -31,24 +30,30 @@ SHOWN_ALARMS = 3
 @click.argument("videos", metavar="VIDEO-or-DIR ...", nargs=-1, required=True, type=ANY_PATH)
 @click.option("--out", type=ANY_PATH, required=True, help="New or empty folder for the results.")
 @click.option(
-    "--threshold", default=0.5, show_default=True, help="Scores from here on are an alarm."
+    "--threshold",
+    default=0.5,
+    show_default=True,
+    help="Frames with a score >= this are in an alarm.",
 )
 @click.option(
     "--merge-seconds",
     default=0.0,
     show_default=True,
-    help="Join alarms with a shorter gap between them.",
+    help="Join two alarms if the gap between them is shorter than this.",
 )
 @click.option(
-    "--min-seconds", default=0.0, show_default=True, help="Then drop alarms that are shorter."
+    "--min-seconds",
+    default=0.0,
+    show_default=True,
+    help="Drop alarms that are shorter than this, after joining.",
 )
 @click.option(
     "--fps",
     type=click.FloatRange(min=0, min_open=True),
-    help="Frames a second of videos that state none, such as folders of frames.",
+    help="Frames per second of videos without a frame rate, such as folders of frames.",
 )
 @decoder_options
-@click.option("--no-plots", is_flag=True, help="Write no pictures.")
+@click.option("--no-plots", is_flag=True, help="Do not write plots.")
 @device_option
 @json_option
 def predict(
@@ -66,13 +71,12 @@ def predict(
     device: str,
     as_json: bool,
 ) -> None:
-    """Score the frames of videos with a checkpoint: a file or the folder of one run.
+    """Score every frame of videos with a checkpoint: a file or the folder of one run.
 
-    A video is a file, or a folder of frames (000.jpg, 001.jpg, ...). The checkpoint says how
-    features are made; nothing else has to be told. Each video gets a CSV
-    (frame, seconds, score), a JSON (alarms in frames and seconds) and a PNG in OUT, folders keep
-    their sub-folders. A video that cannot be used is a line in failures.jsonl, and the exit code
-    is 1.
+    A video is a file, or a folder of frames (000.jpg, 001.jpg, ...). The checkpoint determines how
+    features are extracted. Each video gets a CSV (frame, seconds, score), a JSON (alarms in frames
+    and seconds) and a PNG in OUT; sub-folders are kept. A video that fails is a line in
+    failures.jsonl, and the exit code is 1.
 
     \b
     Examples:
@@ -83,7 +87,7 @@ def predict(
     from vad_toolkit.scoring.predict import predict as predict_videos
 
     with progress_reporter() as progress:
-        summary = predict_videos(
+        result = predict_videos(
             checkpoint,
             videos,
             out,
@@ -99,16 +103,16 @@ def predict(
             progress=progress,
         )
     if as_json:
-        print_json(_json(summary))
+        print_json(result.to_dict())
     else:
-        print_table([_row(prediction) for prediction in summary.predictions])
-    for prediction in summary.predictions:
+        print_table([_row(prediction) for prediction in result.predictions])
+    for prediction in result.predictions:
         for note in prediction.notes:
             click.echo(f"{prediction.name}: {note}", err=True)
-    for failure in summary.failures:
+    for failure in result.failures:
         click.echo(f"failed: {failure.id}: {failure.reason}", err=True)
-    click.echo(f"Scores, alarms and plots: {summary.out}", err=True)
-    if summary.failures:
+    click.echo(f"Scores, alarms and plots: {result.out}", err=True)
+    if result.failures:
         raise SystemExit(1)
 
 
@@ -128,20 +132,3 @@ def _when(alarm: Alarm) -> str:
     if alarm.start_seconds is None or alarm.stop_seconds is None:
         return f"frames {alarm.start}-{alarm.stop}"
     return f"{alarm.start_seconds:.1f}-{alarm.stop_seconds:.1f} s"
-
-
-def _json(summary: PredictSummary) -> dict[str, Any]:
-    predictions = []
-    for prediction in summary.predictions:
-        values = asdict(prediction)
-        predictions.append(
-            {
-                name: str(value) if isinstance(value, Path) else value
-                for name, value in values.items()
-            }
-        )
-    return {
-        "out": str(summary.out),
-        "predictions": predictions,
-        "failures": [asdict(failure) for failure in summary.failures],
-    }

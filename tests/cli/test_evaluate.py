@@ -13,16 +13,14 @@ from click.testing import CliRunner
 from vad_cli.main import vad
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.evaluation.ground_truth import TruthSource
-from vad_toolkit.evaluation.metrics import METRIC_NAMES, compute_metrics
+from vad_toolkit.evaluation.metrics import video_metrics
 from vad_toolkit.evaluation.pools import ScoredVideo
 from vad_toolkit.evaluation.result import (
     CheckpointFacts,
+    CheckpointResult,
     EvaluationResult,
     Inputs,
     Member,
-    RunsResult,
-    Spread,
 )
 from vad_toolkit.experiments.inspection.figures import FigureRequest
 
@@ -36,14 +34,14 @@ def result(
     truth: dict[str, Any] | None = None,
     weights: tuple[float, ...] = (1.0,),
     notes: tuple[str, ...] = (),
-) -> EvaluationResult:
+) -> CheckpointResult:
     videos = [ScoredVideo("n", 0, np.array([0.1, 0.6]), np.zeros(2, np.uint8))]
     if abnormal:
         labels = np.array([0, 1], np.uint8)
         videos.append(ScoredVideo("a", 1, np.array([0.2, 0.5]), labels, ("fight",)))
     if resamples:
         videos.append(ScoredVideo("m", 0, np.array([0.1, 0.2]), np.zeros(2, np.uint8)))
-    return EvaluationResult(
+    return CheckpointResult(
         out=Path("out") / f"seed-{seed}",
         members=tuple(
             Member(
@@ -53,7 +51,7 @@ def result(
             )
             for weight in weights
         ),
-        metrics=compute_metrics(videos, resamples=resamples),
+        metrics=video_metrics(videos, resamples=resamples),
         videos=(),
         notes=notes,
     )
@@ -61,34 +59,18 @@ def result(
 
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-    """A function that fixes the results of `evaluate_runs` and `fuse_runs`.
+    """A function that fixes the results of `evaluate`; it gives the arguments of the call."""
 
-    It gives the arguments of the call.
-    """
-
-    def fix(*results: EvaluationResult) -> dict[str, Any]:
+    def fix(*results: CheckpointResult) -> dict[str, Any]:
         call: dict[str, Any] = {}
 
         def fake(
-            run: Path, pack: Path, manifest: str, out: Path | None, **options: Any
-        ) -> RunsResult:
-            call.update(run=run, pack=pack, manifest=manifest, out=out, **options)
-            spread = {name: Spread(0.5, 0.25) for name in METRIC_NAMES}
-            return RunsResult(Path("out"), results, spread)
+            runs: tuple[Path, ...], packs: tuple[Path, ...], manifest: str, **options: Any
+        ) -> EvaluationResult:
+            call.update(runs=runs, packs=packs, manifest=manifest, **options)
+            return EvaluationResult(Path("out"), results)
 
-        def fake_fusion(
-            runs: tuple[Path, ...],
-            weights: list[float],
-            packs: tuple[Path, ...],
-            manifest: str,
-            out: Path,
-            **options: Any,
-        ) -> RunsResult:
-            call.update(runs=runs, weights=weights, packs=packs)
-            return fake(runs[0], packs[0], manifest, out, **options)
-
-        monkeypatch.setattr("vad_toolkit.evaluation.evaluate.evaluate_runs", fake)
-        monkeypatch.setattr("vad_toolkit.evaluation.fusion.fuse_runs", fake_fusion)
+        monkeypatch.setattr("vad_toolkit.evaluation.evaluate.evaluate", fake)
         return call
 
     return fix
@@ -121,7 +103,8 @@ def test_one_run_prints_metrics_and_classes(
     assert pairs["fight"].split() == ["1", "0.6667", "0.5000", "1.0000", "1.0000"]
     assert done.stderr.splitlines() == ["Metrics, scores and plots: out"]
     assert (call["which"], call["plots"], call["device"]) == ("best", True, "auto")
-    assert (call["out"], call["truth"], call["resamples"]) == (None, TruthSource(), 1000)
+    assert (call["out"], call["fuse"], call["resamples"]) == (None, None, 1000)
+    assert (call["rule"], call["gt"], call["order"]) == (None, None, None)
     assert call["manifest"] == arguments[-1]
 
 
@@ -136,11 +119,11 @@ def test_options_are_passed_on(
     rest = [*arguments[:4], "--manifest", "ucf-crime", "--bootstrap", "0"]
     CliRunner().invoke(vad, [*rest, "--rule", "rtfm"], catch_exceptions=False)
     assert (call["manifest"], call["resamples"]) == ("ucf-crime", 0)
-    assert call["truth"] == TruthSource("rtfm")
+    assert call["rule"] == "rtfm"
     gt, order = tmp_path / "test.h5", tmp_path / "test.jsonl"
     more = ["--gt", str(gt), "--order", str(order)]
     CliRunner().invoke(vad, [*rest, *more], catch_exceptions=False)
-    assert call["truth"] == TruthSource(gt=gt, order=order)
+    assert (call["gt"], call["order"]) == (gt, order)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +170,7 @@ def test_an_undefined_metric_says_why(
     answer(result(0, abnormal=False, leak=True))
     done = CliRunner().invoke(vad, arguments, catch_exceptions=False)
     assert "not defined: there are no abnormal frames" in done.stdout
-    assert "Warning: these are the videos that the checkpoint was trained on" in done.stderr
+    assert "Warning: the checkpoint was trained on these very videos" in done.stderr
 
 
 def test_seeds_are_rows_with_mean_and_deviation(
@@ -198,7 +181,7 @@ def test_seeds_are_rows_with_mean_and_deviation(
     lines = [line.split() for line in done.stdout.splitlines()]
     assert lines[0][:3] == ["seed", "step", "auc"]
     assert [line[0] for line in lines[1:]] == ["0", "1", "mean", "std"]
-    assert lines[-1][1:3] == ["-", "0.2500"]
+    assert lines[-1][1:3] == ["-", "0.0000"]
     assert "std: sample standard deviation (n - 1)" in done.stderr
 
 
@@ -209,7 +192,7 @@ def test_json(answer: Callable[..., dict[str, Any]], arguments: list[str]) -> No
     assert values["out"] == "out"
     assert [run["out"] for run in values["runs"]] == ["out/seed-0", "out/seed-1"]
     assert values["runs"][0]["metrics"]["classes"]["fight"]["auc_abnormal"] == 1.0
-    assert values["spread"]["auc"] == {"mean": 0.5, "std": 0.25}
+    assert values["spread"]["far_normal"] == {"mean": 0.5, "std": 0.0}
     assert "videos" not in values["runs"][0]
 
 
@@ -224,8 +207,8 @@ def test_a_fusion_names_its_members_and_weights(
     assert [pair[2] for pair in pairs] == [
         f"{share} of best.safetensors (step 10, seed 0)" for share in ("0.7500", "0.2500")
     ]
-    assert (call["runs"], call["weights"], call["packs"]) == ((run, run), [3, 1], (pack, pack))
-    assert "figures" not in call
+    assert (call["runs"], call["fuse"], call["packs"]) == ((run, run), [3, 1], (pack, pack))
+    assert call["figures"] is None
 
 
 def test_figures_are_asked_for(
@@ -244,12 +227,24 @@ def test_figures_are_asked_for(
 @pytest.mark.parametrize(
     ("runs", "more", "message"),
     [
-        (2, [], "2 runs: evaluate them one by one, or average their scores by --fuse 0.5,0.5"),
-        (1, ["--pack", "test.h5"], "2 packs for one run"),
-        (2, ["--fuse", "0.5,0.5"], "--fuse goes with --out"),
-        (2, ["--fuse", "0.5;0.5", "--out", "out"], "--fuse '0.5;0.5': has to be numbers"),
-        (2, ["--fuse", "0.5,0.5", "--out", "out", "--figures"], "--figures are of one network"),
-        (1, ["--video", "a"], "--compare and --video go with --figures"),
+        (
+            2,
+            [],
+            "expected one run, got 2; evaluate them one by one, or average their scores with",
+        ),
+        (1, ["--pack", "test.h5"], "expected one pack for one run, got 2"),
+        (2, ["--fuse", "0.5,0.5"], "--fuse needs --out"),
+        (
+            2,
+            ["--fuse", "0.5;0.5", "--out", "out"],
+            "--fuse must be numbers such as 0.5,0.5, got '0.5;0.5'",
+        ),
+        (
+            2,
+            ["--fuse", "0.5,0.5", "--out", "out", "--figures"],
+            "--figures does not go with --fuse",
+        ),
+        (1, ["--video", "a"], "--compare and --video need --figures"),
     ],
 )
 def test_what_does_not_go_together_is_refused(
@@ -280,7 +275,7 @@ def test_wrong_use_is_refused(arguments: list[str]) -> None:
     assert "Path 'no-such-run' does not exist" in done.stderr
     done = CliRunner().invoke(vad, [*arguments, "--gt", arguments[-1]])
     assert isinstance(done.exception, InputError)
-    assert "gt and order go together" in str(done.exception)
+    assert "--gt requires --order and vice versa" in str(done.exception)
     done = CliRunner().invoke(vad, [*arguments, "--bootstrap", "-1"])
     assert done.exit_code == 2
     assert "-1 is not in the range x>=0" in done.stderr

@@ -13,7 +13,7 @@ from vad_cli.main import vad
 
 from vad_toolkit.extraction.failures import Failure
 from vad_toolkit.scoring.alarms import Alarm
-from vad_toolkit.scoring.predict import Prediction, PredictSummary
+from vad_toolkit.scoring.predict import Prediction, PredictionResult
 
 ALARMS = (Alarm(16, 32, 1.6, 3.2, 0.75, 16), Alarm(48, 70, 4.8, 7.0, 0.9, 64))
 
@@ -45,9 +45,9 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
 
         def fake(
             checkpoint: Path, videos: Sequence[Path], out: Path, **options: Any
-        ) -> PredictSummary:
+        ) -> PredictionResult:
             call.update(checkpoint=checkpoint, videos=videos, out=out, **options)
-            return PredictSummary(out, predictions, tuple(failures))
+            return PredictionResult(out, predictions, tuple(failures))
 
         monkeypatch.setattr("vad_toolkit.scoring.predict.predict", fake)
         return call

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.evaluation.bootstrap import Interval, draw_videos
-from vad_toolkit.evaluation.metrics import METRIC_NAMES, compute_metrics
+from vad_toolkit.evaluation.bootstrap import Interval, draw_videos, resample_metric
+from vad_toolkit.evaluation.metrics import video_metrics
 from vad_toolkit.evaluation.pools import ScoredVideo
+from vad_toolkit.evaluation.registry import METRICS
 
 
 def make_videos(normal: int, abnormal: int, seed: int = 0) -> list[ScoredVideo]:
@@ -37,14 +38,12 @@ def repeated(videos: list[ScoredVideo], times: list[int]) -> list[ScoredVideo]:
 
 def test_intervals_are_quantiles_of_the_metrics_of_drawn_videos() -> None:
     videos = make_videos(6, 5)
-    metrics = compute_metrics(videos, resamples=40, seed=7)
+    metrics = video_metrics(videos, resamples=40, seed=7)
     rng = np.random.default_rng(7)
     labels = np.array([video.label for video in videos])
-    drawn = [
-        compute_metrics(repeated(videos, draw_videos(labels, rng).tolist())) for _ in range(40)
-    ]
+    drawn = [video_metrics(repeated(videos, draw_videos(labels, rng).tolist())) for _ in range(40)]
     assert metrics.bootstrap is not None
-    for name in METRIC_NAMES:
+    for name in METRICS:
         low, high = np.quantile([getattr(one, name) for one in drawn], [0.025, 0.975])
         interval = metrics.bootstrap.intervals[name]
         assert interval is not None
@@ -64,17 +63,17 @@ def test_videos_are_drawn_within_their_label() -> None:
 
 def test_equal_seeds_give_equal_intervals_in_any_order() -> None:
     videos = make_videos(4, 4)
-    first = compute_metrics(videos, resamples=30, seed=1)
-    assert first == compute_metrics(videos[::-1], resamples=30, seed=1)
-    assert first != compute_metrics(videos, resamples=30, seed=2)
-    assert first.auc == compute_metrics(videos).auc
-    assert compute_metrics(videos).bootstrap is None
+    first = video_metrics(videos, resamples=30, seed=1)
+    assert first == video_metrics(videos[::-1], resamples=30, seed=1)
+    assert first != video_metrics(videos, resamples=30, seed=2)
+    assert first.auc == video_metrics(videos).auc
+    assert video_metrics(videos).bootstrap is None
     assert json.loads(json.dumps(first.to_dict()))["bootstrap"]["confidence"] == 0.95
 
 
 def test_more_videos_give_narrower_intervals() -> None:
     def width(count: int) -> float:
-        made = compute_metrics(make_videos(count, count), resamples=200).bootstrap
+        made = video_metrics(make_videos(count, count), resamples=200).bootstrap
         interval = made.intervals["auc"] if made else None
         assert isinstance(interval, Interval)
         return interval.high - interval.low
@@ -83,7 +82,7 @@ def test_more_videos_give_narrower_intervals() -> None:
 
 
 def test_there_is_no_interval_where_there_is_nothing_to_draw_from() -> None:
-    made = compute_metrics(make_videos(1, 5), resamples=20).bootstrap
+    made = video_metrics(make_videos(1, 5), resamples=20).bootstrap
     assert made is not None
     assert {name for name, value in made.intervals.items() if value is None} == {
         "auc",
@@ -93,7 +92,7 @@ def test_there_is_no_interval_where_there_is_nothing_to_draw_from() -> None:
         "far_all",
         "video_auc",
     }
-    made = compute_metrics(make_videos(5, 0), resamples=20).bootstrap
+    made = video_metrics(make_videos(5, 0), resamples=20).bootstrap
     assert made is not None
     assert [name for name, value in made.intervals.items() if value] == ["far_normal"]
 
@@ -102,7 +101,7 @@ def test_resamples_without_a_value_are_left_out() -> None:
     videos = make_videos(3, 2)
     zeros = np.zeros(20, np.uint8)
     videos += [ScoredVideo(f"z{i}", 1, np.full(20, 0.4, np.float32), zeros) for i in range(3)]
-    made = compute_metrics(videos, resamples=200).bootstrap
+    made = video_metrics(videos, resamples=200).bootstrap
     assert made is not None
     interval = made.intervals["auc"]
     assert interval is not None
@@ -111,7 +110,20 @@ def test_resamples_without_a_value_are_left_out() -> None:
 
 @pytest.mark.parametrize("resamples", [-1, 1_000_001])
 def test_wrong_numbers_are_refused(resamples: int) -> None:
-    with pytest.raises(InputError, match=rf"bootstrap {resamples}: has to be 1 to 1000000"):
-        compute_metrics(make_videos(2, 2), resamples=resamples)
-    with pytest.raises(InputError, match="seed -1: has to be 0 or more"):
-        compute_metrics(make_videos(2, 2), resamples=1, seed=-1)
+    with pytest.raises(
+        InputError, match=f"resamples must be between 1 and 1000000, got {resamples}"
+    ):
+        video_metrics(make_videos(2, 2), resamples=resamples)
+    with pytest.raises(InputError, match="seed must be >= 0, got -1"):
+        video_metrics(make_videos(2, 2), resamples=1, seed=-1)
+
+
+def test_resamples_of_one_metric() -> None:
+    videos = make_videos(3, 2)
+    times = np.array([[1, 1, 1, 1, 1], [2, 0, 1, 0, 2], [1, 1, 1, 0, 0]])
+    values = resample_metric(videos, "auc", times)
+    assert values[0] == video_metrics(videos).auc
+    assert values[1] == pytest.approx(video_metrics(repeated(videos, [2, 0, 1, 0, 2])).auc)
+    assert np.isnan(values[2])
+    with pytest.raises(InputError, match="unknown metric 'f1'; available: auc, ap"):
+        resample_metric(videos, "f1", times)

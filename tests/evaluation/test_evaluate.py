@@ -5,20 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
+from torch import Tensor
 
 from vad_toolkit.core.files import sha256_file
 from vad_toolkit.core.progress import ProgressEvent
-from vad_toolkit.datasets.manifest import Entry, read_manifest, write_manifest
+from vad_toolkit.datasets import registry
+from vad_toolkit.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
 from vad_toolkit.datasets.truth.labels import frame_labels
 from vad_toolkit.errors import InputError, ManifestError, PackCorrupt, PackError, VadError
-from vad_toolkit.evaluation.evaluate import evaluate, evaluate_runs
+from vad_toolkit.evaluation import score
+from vad_toolkit.evaluation.evaluate import evaluate
+from vad_toolkit.evaluation.registry import METRICS
+from vad_toolkit.experiments.inspection.figures import FigureRequest
+from vad_toolkit.models.base import Output
+from vad_toolkit.models.sultani import Sultani
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.packs.video import raw_bytes
 from vad_toolkit.recipes.recipe import Recipe
@@ -81,7 +91,7 @@ def test_everything_that_decides_the_numbers_is_written(
 
 
 def test_equal_evaluations_are_equal_files(run: Path, pack: Path, manifest: Path) -> None:
-    first, second = (evaluate(run, pack, manifest, plots=False).out for _ in range(2))
+    first, second = (evaluate(run, pack, manifest, plots=False, resamples=0).out for _ in range(2))
     assert (first.name, second.name) == ("eval-001", "eval-002")
     assert files(first) == files(second)
     for name in files(first):
@@ -90,10 +100,13 @@ def test_equal_evaluations_are_equal_files(run: Path, pack: Path, manifest: Path
 
 
 def test_best_last_and_a_file(run: Path, pack: Path, manifest: Path, tmp_path: Path) -> None:
-    best = evaluate(run, pack, manifest, plots=False)
-    last = evaluate(run, pack, manifest, which="last", plots=False)
-    file = evaluate(run / "last.safetensors", pack, manifest, tmp_path / "out", plots=False)
-    assert (best.checkpoint.step, last.checkpoint.step, file.checkpoint.step) == (10, 20, 20)
+    best = evaluate(run, pack, manifest, plots=False, resamples=0)
+    last = evaluate(run, pack, manifest, which="last", plots=False, resamples=0)
+    file = evaluate(
+        run / "last.safetensors", pack, manifest, out=tmp_path / "out", plots=False, resamples=0
+    )
+    steps = [result.results[0].checkpoint.step for result in (best, last, file)]
+    assert steps == [10, 20, 20]
     assert last.metrics == file.metrics != best.metrics
     assert file.out == tmp_path / "out"
 
@@ -104,7 +117,7 @@ def test_a_last_step_that_is_missing_is_not_replaced_by_the_best(
     (run / "last.safetensors").unlink()
     with pytest.raises(InputError, match=r"no checkpoint .*last\.safetensors"):
         evaluate(run, pack, manifest, which="last")
-    with pytest.raises(InputError, match="which 'first': has to be best or last"):
+    with pytest.raises(InputError, match="which must be best or last, got 'first'"):
         evaluate(run, pack, manifest, which="first")  # type: ignore[arg-type]
 
 
@@ -112,7 +125,7 @@ def test_testing_on_the_training_manifest_is_told(
     tmp_path: Path, pack: Path, manifest: Path, make_run: Callable[..., Path]
 ) -> None:
     run = make_run(tmp_path / "leak", manifest_sha256=read_manifest(manifest).sha256)
-    assert evaluate(run, pack, manifest, plots=False).inputs.trained_on_manifest is True
+    assert evaluate(run, pack, manifest, plots=False, resamples=0).trained_on_manifest is True
 
 
 def test_a_test_set_without_abnormal_videos_has_reasons_instead_of_numbers(
@@ -128,7 +141,7 @@ def test_a_test_set_without_abnormal_videos_has_reasons_instead_of_numbers(
 
 def test_progress_counts_videos(run: Path, pack: Path, manifest: Path) -> None:
     events: list[ProgressEvent] = []
-    evaluate(run, pack, manifest, plots=False, progress=events.append)
+    evaluate(run, pack, manifest, plots=False, resamples=0, progress=events.append)
     assert [event.done for event in events] == [0, 1, 2, 3, 4]
     assert {event.total for event in events} == {4}
 
@@ -164,7 +177,7 @@ def test_scores_that_are_not_numbers_name_the_video(
     run: Path, pack: Path, manifest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "vad_toolkit.evaluation.score.score_snippets",
+        "vad_toolkit.scoring.frame_scores.score_snippets",
         lambda model, features, device: np.full(features.shape[0], np.nan, np.float32),
     )
     with pytest.raises(VadError, match="video 'normal/a': the score of snippet 0 is nan"):
@@ -175,11 +188,11 @@ def test_scores_that_are_not_numbers_name_the_video(
 def test_in_blocks_as_in_one_piece(
     run: Path, pack: Path, manifest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = evaluate(run, pack, manifest, plots=False)
+    whole = evaluate(run, pack, manifest, plots=False, resamples=0)
     monkeypatch.setattr(
         "vad_toolkit.scoring.snippet_scores.ROWS_AT_ONCE", 2
     )  # videos have 3 to 7 snippets
-    blocks = evaluate(run, pack, manifest, plots=False)
+    blocks = evaluate(run, pack, manifest, plots=False, resamples=0)
     for id in FRAMES:
         one, other = (np.load(found.out / "scores" / f"{id}.npy") for found in (whole, blocks))
         np.testing.assert_allclose(one, other, atol=1e-6)
@@ -205,7 +218,7 @@ def test_features_that_are_damaged_name_the_video(
 def test_what_is_not_there_is_refused(
     run: Path, pack: Path, manifest: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="no checkpoint"):
+    with pytest.raises(InputError, match="no run at"):
         evaluate(tmp_path / "none", pack, manifest)
     with pytest.raises(PackError):
         evaluate(run, manifest, manifest)
@@ -220,15 +233,14 @@ def test_results_are_never_overwritten(
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    evaluate(run, pack, manifest, out, plots=False)  # an empty folder is fine
+    evaluate(run, pack, manifest, out=out, plots=False, resamples=0)  # an empty folder is fine
     before = (out / "metrics.json").read_bytes()
-    for function in (evaluate, evaluate_runs):
-        with pytest.raises(InputError, match="is there already: results are not overwritten"):
-            function(run, pack, manifest, out)
-        with pytest.raises(InputError, match="is there already"):
-            function(run, pack, manifest, out / "metrics.json")
-        with pytest.raises(InputError, match=r"no folder can be made .*--out"):
-            function(run, pack, manifest, out / "metrics.json" / "below", plots=False)
+    with pytest.raises(InputError, match="already exists and is not an empty folder; choose"):
+        evaluate(run, pack, manifest, out=out)
+    with pytest.raises(InputError, match="already exists"):
+        evaluate(run, pack, manifest, out=out / "metrics.json")
+    with pytest.raises(InputError, match=r"cannot make a folder .*--out"):
+        evaluate(run, pack, manifest, out=out / "metrics.json" / "below", plots=False, resamples=0)
     assert (out / "metrics.json").read_bytes() == before
 
 
@@ -237,7 +249,7 @@ def test_several_seeds_have_mean_and_sample_deviation(
 ) -> None:
     for seed in (0, 1, 2):
         make_run(tmp_path / "seeds" / f"seed-{seed}", seed)
-    summary = evaluate_runs(tmp_path / "seeds", pack, manifest, plots=False)
+    summary = evaluate(tmp_path / "seeds", pack, manifest, plots=False, resamples=0)
     assert summary.out == tmp_path / "seeds" / "eval-001"
     assert [result.out.name for result in summary.results] == ["seed-0", "seed-1", "seed-2"]
     values = [result.metrics.auc for result in summary.results]
@@ -253,7 +265,7 @@ def test_several_seeds_have_mean_and_sample_deviation(
 
 
 def test_one_run_has_no_deviation(run: Path, pack: Path, manifest: Path) -> None:
-    summary = evaluate_runs(run, pack, manifest, plots=False)
+    summary = evaluate(run, pack, manifest, plots=False, resamples=0)
     assert summary.out == summary.results[0].out == run / "eval-001"
     assert summary.spread["auc"].mean == summary.results[0].metrics.auc
     assert summary.spread["auc"].std is None
@@ -262,4 +274,144 @@ def test_one_run_has_no_deviation(run: Path, pack: Path, manifest: Path) -> None
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path, pack: Path, manifest: Path) -> None:
     with pytest.raises(InputError, match="no run at"):
-        evaluate_runs(tmp_path / "none", pack, manifest)
+        evaluate(tmp_path / "none", pack, manifest)
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Counts the bytes that are read from each dataset of a pack, and other reads by their name."""
+    counts: Counter[str] = Counter()
+
+    def count(owner: Any, name: str, key: Callable[..., str]) -> None:
+        original = getattr(owner, name)
+
+        def counted(*args: Any, **options: Any) -> Any:
+            found = original(*args, **options)
+            array = args[1] if name == "read_direct" else found
+            counts[key(*args)] += getattr(array, "nbytes", 1)
+            return found
+
+        monkeypatch.setattr(owner, name, counted)
+
+    count(h5py.Dataset, "__getitem__", lambda dataset, part: dataset.name)
+    count(h5py.Dataset, "read_direct", lambda dataset, *parts: dataset.name)
+    count(registry, "read_manifest", lambda *paths: "manifest")
+    count(score, "load_ground_truth", lambda *args: "labels")
+    return counts
+
+
+@pytest.fixture
+def seeds(tmp_path: Path, make_run: Callable[..., Path]) -> Path:
+    """A run of three seeds."""
+    for seed in (0, 1, 2):
+        make_run(tmp_path / "seeds" / f"seed-{seed}", seed)
+    return tmp_path / "seeds"
+
+
+STORED = {f"/videos/{id}/rgb": 2 * 8 * -(-frames // 16) for id, frames in FRAMES.items()}
+
+
+@pytest.mark.parametrize("figures", [None, FigureRequest()])
+def test_three_seeds_read_everything_once(
+    seeds: Path, pack: Path, manifest: Path, read: Counter[str], figures: FigureRequest | None
+) -> None:
+    evaluate(seeds, pack, manifest, plots=False, resamples=0, figures=figures)
+    assert dict(read) == {**STORED, "manifest": 1, "labels": 1}
+
+
+def test_a_fusion_on_one_pack_reads_everything_once(
+    run: Path, pack: Path, manifest: Path, tmp_path: Path, read: Counter[str]
+) -> None:
+    out = tmp_path / "out"
+    evaluate([run, run], pack, manifest, fuse=[1, 1], out=out, plots=False, resamples=0)
+    assert dict(read) == {**STORED, "manifest": 1, "labels": 1}
+
+
+def test_a_long_video_is_read_in_parts_and_scored_the_same(
+    seeds: Path, pack: Path, manifest: Path, read: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"plots": False, "resamples": 0, "figures": FigureRequest()}
+    whole = evaluate(seeds, pack, manifest, **options)
+    monkeypatch.setattr(score, "READ_AT_ONCE", 0)
+    read.clear()
+    parts = evaluate(seeds, pack, manifest, **options)
+    assert read["/videos/fight/a/rgb"] > STORED["/videos/fight/a/rgb"]
+    for name in files(whole.out):
+        if not name.endswith((".png", "summary.json")):
+            assert (whole.out / name).read_bytes() == (parts.out / name).read_bytes()
+
+
+def test_seeds_score_as_each_does_alone(seeds: Path, pack: Path, manifest: Path) -> None:
+    together = evaluate(seeds, pack, manifest, plots=False, resamples=0)
+    for result in together.results:
+        alone = evaluate(seeds / result.out.name, pack, manifest, plots=False, resamples=0)
+        for name in files(alone.out):
+            assert (alone.out / name).read_bytes() == (result.out / name).read_bytes()
+    assert together.metrics.auc == together.spread["auc"].mean
+
+
+def test_scores_outside_of_0_and_1_pass_unchanged(
+    run: Path, pack: Path, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores of a method need not be probabilities."""
+
+    def forward(self: Sultani, x: Tensor, mask: Tensor | None = None) -> Output:
+        scores = torch.linspace(-3, 7, x.shape[2])[None]
+        return Output(scores, x, mask)
+
+    monkeypatch.setattr(Sultani, "forward", forward)
+    result = evaluate(run, pack, manifest)
+    scores = np.load(result.out / "scores" / "normal" / "a.npy")
+    assert (scores.min(), scores.max()) == (-3, 7)
+    histogram = json.loads((result.out / "histogram.json").read_text())
+    assert (histogram["edges"][0], histogram["edges"][-1]) == (-3, 7)
+    counted = sum(histogram["normal_frames"]) + sum(histogram["abnormal_frames"])
+    assert counted == sum(FRAMES.values())
+    assert (result.out / "plots" / "normal" / "a.png").is_file()
+
+
+def test_a_manifest_object_and_text_paths(run: Path, pack: Path, manifest: Path) -> None:
+    by_path = evaluate(str(run), str(pack), str(manifest), plots=False, resamples=0)
+    read = read_manifest(manifest)
+    assert evaluate(run, pack, read, plots=False, resamples=0).metrics == by_path.metrics
+    assert by_path.to_dict()["runs"][0]["auc"] == by_path.metrics.auc
+    missing = Manifest((Entry(id="gone", path="gone.mp4", label=0),), "other")
+    with pytest.raises(ManifestError, match=r"^other does not fit .*'gone'"):
+        evaluate(run, pack, missing)
+
+
+def test_runs_that_do_not_go_together_are_refused(run: Path, pack: Path, manifest: Path) -> None:
+    with pytest.raises(InputError, match=r"expected one run, got 2; .* --fuse 0.5,0.5$"):
+        evaluate([run, run], pack, manifest)
+    with pytest.raises(InputError, match="expected one pack for one run, got 2; merge them"):
+        evaluate(run, [pack, pack], manifest)
+    with pytest.raises(InputError, match=r"--fuse needs --out"):
+        evaluate([run, run], pack, manifest, fuse=[1, 1])
+    with pytest.raises(InputError, match="--figures does not go with --fuse"):
+        evaluate([run, run], pack, manifest, fuse=[1, 1], figures=FigureRequest())
+
+
+PLUGIN = """
+from vad_toolkit.evaluation.registry import METRICS, Metric
+METRICS.register(
+    "highest", Metric(lambda sample: max(v.scores.max() for v in sample.videos), "highest score")
+)
+"""
+
+
+def test_a_metric_of_a_plugin_is_in_all_results(
+    seeds: Path, pack: Path, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "highest_plugin.py").write_text(PLUGIN)
+    monkeypatch.setenv("VAD_PLUGINS", str(tmp_path / "highest_plugin.py"))
+    try:
+        result = evaluate(seeds, pack, manifest, plots=False, resamples=5)
+    finally:
+        METRICS._items.pop("highest", None)
+    values = [one.metrics.highest for one in result.results]
+    assert result.metrics.highest == result.spread["highest"].mean == statistics.fmean(values)
+    written = json.loads((result.out / "seed-0" / "metrics.json").read_text())
+    assert written["metrics"]["highest"] == values[0]
+    assert written["definitions"]["highest"] == "highest score"
+    summary = json.loads((result.out / "summary.json").read_text())
+    assert summary["runs"][0]["intervals"]["highest"]["high"] <= values[0]

@@ -12,13 +12,12 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from vad_toolkit.core.files import sha256_file
-from vad_toolkit.core.progress import silent
 from vad_toolkit.datasets.manifest import read_manifest
 from vad_toolkit.datasets.truth.labels import frame_labels
 from vad_toolkit.errors import InputError, ManifestError, PackError
 from vad_toolkit.evaluation.evaluate import evaluate
-from vad_toolkit.evaluation.fusion import fuse, fuse_runs, normalise_weights
-from vad_toolkit.evaluation.score import TestSet, score_test_set
+from vad_toolkit.evaluation.fusion import check_same_truth, normalise_weights
+from vad_toolkit.evaluation.ground_truth import load_ground_truth
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.recipes.recipe import Recipe
 
@@ -42,9 +41,11 @@ def other_pack(make_pack: Callable[..., Path]) -> Path:
 def test_scores_are_the_weighted_mean_a_frame(
     run: Path, pack: Path, other_run: Path, other_pack: Path, manifest: Path, tmp_path: Path
 ) -> None:
-    first = evaluate(run, pack, manifest, plots=False)
-    second = evaluate(other_run, other_pack, manifest, plots=False)
-    summary = fuse_runs([run, other_run], [3, 1], [pack, other_pack], manifest, tmp_path / "out")
+    first = evaluate(run, pack, manifest, plots=False, resamples=0)
+    second = evaluate(other_run, other_pack, manifest, plots=False, resamples=0)
+    summary = evaluate(
+        [run, other_run], [pack, other_pack], manifest, fuse=[3, 1], out=tmp_path / "out"
+    )
     fused = summary.results[0]
     assert fused.out == summary.out == tmp_path / "out"
     joined = []
@@ -61,9 +62,15 @@ def test_scores_are_the_weighted_mean_a_frame(
 def test_all_of_the_weight_on_one_is_that_one(
     run: Path, pack: Path, other_run: Path, other_pack: Path, manifest: Path, tmp_path: Path
 ) -> None:
-    alone = evaluate(run, pack, manifest, plots=False)
-    fused = fuse_runs(
-        [run, other_run], [2, 0], [pack, other_pack], manifest, tmp_path / "out", plots=False
+    alone = evaluate(run, pack, manifest, plots=False, resamples=0)
+    fused = evaluate(
+        [run, other_run],
+        [pack, other_pack],
+        manifest,
+        fuse=[2, 0],
+        out=tmp_path / "out",
+        plots=False,
+        resamples=0,
     ).results[0]
     assert fused.metrics == alone.metrics
     for id in FRAMES:
@@ -75,7 +82,15 @@ def test_everything_that_decides_the_numbers_is_written(
     run: Path, pack: Path, other_run: Path, other_pack: Path, manifest: Path, tmp_path: Path
 ) -> None:
     packs = [pack, other_pack]
-    fuse_runs([run, other_run], [1, 3], packs, manifest, tmp_path / "out", plots=False)
+    evaluate(
+        [run, other_run],
+        packs,
+        manifest,
+        fuse=[1, 3],
+        out=tmp_path / "out",
+        plots=False,
+        resamples=0,
+    )
     written = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert "checkpoint" not in written
     members = written["fusion"]
@@ -97,7 +112,7 @@ def test_seeds_are_fused_in_pairs(
         for seed in (0, 1):
             make_run(tmp_path / name / f"seed-{seed}", 10 * number + seed)
     runs, out = [tmp_path / "a", tmp_path / "b"], tmp_path / "out"
-    summary = fuse_runs(runs, [1, 1], [pack], manifest, out, plots=False)
+    summary = evaluate(runs, [pack], manifest, fuse=[1, 1], out=out, plots=False, resamples=0)
     files = [[member.checkpoint.file for member in result.members] for result in summary.results]
     assert files == [
         [str(run / f"seed-{seed}" / "best.safetensors") for run in runs] for seed in (0, 1)
@@ -128,19 +143,19 @@ def test_seeds_that_do_not_pair_are_refused(
         make_run(tmp_path / "b")
     runs = [tmp_path / "a", tmp_path / "b"]
     with pytest.raises(InputError, match=f"do not have the same seeds .{message}"):
-        fuse_runs(runs, [1, 1], [pack], manifest, tmp_path / "out")
+        evaluate(runs, [pack], manifest, fuse=[1, 1], out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ([1.0], r"weights 1 for 2 runs: a fusion takes two or more runs, and a weight for each"),
+        ([1.0], r"one weight per run, such as 0.5,0.5; got weights 1 for 2 runs"),
         ([1.0, 1.0, 1.0], r"weights 1,1,1 for 2 runs"),
-        ([0.0, 0.0], r"weights 0,0: have to be 0 or more, and at least one above 0"),
-        ([1.5, -0.5], r"weights 1.5,-0.5: have to be 0 or more"),
-        ([1.0, float("nan")], r"weights 1,nan: have to be 0 or more"),
-        ([1.0, float("inf")], r"weights 1,inf: have to be 0 or more"),
+        ([0.0, 0.0], r"weights must be >= 0 and at least one > 0, got 0,0"),
+        ([1.5, -0.5], r"must be >= 0 .*, got 1.5,-0.5"),
+        ([1.0, float("nan")], r"must be >= 0 .*, got 1,nan"),
+        ([1.0, float("inf")], r"must be >= 0 .*, got 1,inf"),
     ],
 )
 def test_weights_that_are_none_are_refused(weights: list[float], message: str) -> None:
@@ -150,7 +165,9 @@ def test_weights_that_are_none_are_refused(weights: list[float], message: str) -
 
 def test_weights_sum_to_one() -> None:
     assert normalise_weights([1, 1], 2) == normalise_weights([0.5, 0.5], 2) == (0.5, 0.5)
-    with pytest.raises(InputError, match="weights 1 for 1 run: a fusion takes two or more"):
+    with pytest.raises(
+        InputError, match=r"a fusion needs two or more runs .*; got weights 1 for 1 run$"
+    ):
         normalise_weights([1], 1)
 
 
@@ -163,32 +180,41 @@ def test_what_does_not_fit_leaves_nothing(
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
-    with pytest.raises(InputError, match="3 packs for 2 runs: give one for all, or one each"):
-        fuse_runs([run, run], [1, 1], [pack] * 3, manifest, out)
+    with pytest.raises(InputError, match="expected 1 or 2 packs for 2 runs, got 3"):
+        evaluate([run, run], [pack] * 3, manifest, fuse=[1, 1], out=out)
     with pytest.raises(PackError, match="another recipe"):
-        fuse_runs([run, other_run], [1, 1], [pack], manifest, out)
+        evaluate([run, other_run], [pack], manifest, fuse=[1, 1], out=out)
     longer = {**FRAMES, "fire/a": 72}
     sizes = {id: (frames, STEP_8.snippet_count(frames)) for id, frames in longer.items()}
-    with pytest.raises(ManifestError, match=r"64 frames of video 'fire/a', and .* 72: .*--rule"):
-        fuse_runs([run, other_run], [1, 1], [pack, make_pack("l.h5", STEP_8, sizes)], manifest, out)
+    with pytest.raises(ManifestError, match=r"64 frames of video 'fire/a', and .* 72; .*--rule"):
+        evaluate(
+            [run, other_run],
+            [pack, make_pack("l.h5", STEP_8, sizes)],
+            manifest,
+            fuse=[1, 1],
+            out=out,
+        )
     missing = {id: size for id, size in sizes.items() if id != "fight/a"}
     with pytest.raises(ManifestError, match=r"does not fit .*'fight/a'"):
-        fuse_runs(
-            [run, other_run], [1, 1], [pack, make_pack("m.h5", STEP_8, missing)], manifest, out
+        evaluate(
+            [run, other_run],
+            [pack, make_pack("m.h5", STEP_8, missing)],
+            manifest,
+            fuse=[1, 1],
+            out=out,
         )
     assert not out.exists()
 
 
 def test_a_folder_with_files_is_refused(run: Path, pack: Path, manifest: Path) -> None:
-    with pytest.raises(InputError, match="is there already"):
-        fuse_runs([run, run], [1, 1], [pack], manifest, run)
+    with pytest.raises(InputError, match="already exists"):
+        evaluate([run, run], [pack], manifest, fuse=[1, 1], out=run)
 
 
-def test_other_labels_are_refused(run: Path, pack: Path, manifest: Path) -> None:
-    scored = score_test_set(run, TestSet(pack, str(manifest), None, "cpu"), silent)
-    last = scored.frames[-1]
-    other = replace(last, labels=np.zeros_like(last.labels))
-    twin = replace(scored, frames=(*scored.frames[:-1], other))
-    with pytest.raises(ManifestError, match=r"video 'fire/a' has other labels with .*--rule"):
-        fuse([scored, twin], (0.5, 0.5))
-    assert len(fuse([scored, scored], (0.5, 0.5)).members) == 2
+def test_other_labels_are_refused(pack: Path, manifest: Path) -> None:
+    with FeaturePack.open(pack) as opened:
+        truth = load_ground_truth(read_manifest(manifest), opened)
+    labels = {**truth.labels, "fire/a": np.zeros_like(truth.labels["fire/a"])}
+    with pytest.raises(ManifestError, match=r"'fire/a' differ between a and b; .*--rule"):
+        check_same_truth(["a", "b"], [truth, replace(truth, labels=labels)])
+    check_same_truth(["a", "b"], [truth, replace(truth)])

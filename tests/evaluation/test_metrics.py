@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -11,9 +13,16 @@ from numpy.typing import NDArray
 from sklearn.metrics import auc as curve_area
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from vad_toolkit.errors import InputError
-from vad_toolkit.evaluation.metrics import DEFINITIONS, METRIC_NAMES, Metrics, compute_metrics
+from vad_toolkit.errors import InputError, VadError
+from vad_toolkit.evaluation.metrics import (
+    Metrics,
+    compute_metrics,
+    mean_metrics,
+    metric_definitions,
+    video_metrics,
+)
 from vad_toolkit.evaluation.pools import ScoredVideo
+from vad_toolkit.evaluation.registry import METRICS, Metric, Sample, Undefined
 
 EXACT = 1e-12
 
@@ -60,7 +69,7 @@ def joined(videos: list[ScoredVideo]) -> tuple[NDArray[np.uint8], NDArray[np.flo
 
 
 def test_all_metrics_equal_scikit_learn(videos: list[ScoredVideo]) -> None:
-    metrics = compute_metrics(videos)
+    metrics = video_metrics(videos)
     labels, scores = joined(videos)
     assert metrics.auc == pytest.approx(roc_auc_score(labels, scores), abs=EXACT)
     assert metrics.ap == pytest.approx(average_precision_score(labels, scores), abs=EXACT)
@@ -85,7 +94,7 @@ def test_all_metrics_equal_scikit_learn(videos: list[ScoredVideo]) -> None:
 
 
 def test_classes_equal_scikit_learn(videos: list[ScoredVideo]) -> None:
-    classes = compute_metrics(videos).classes
+    classes = video_metrics(videos).classes
     assert list(classes) == ["fight", "fire"]
     for name, members in {"fight": videos[2:4], "fire": videos[3:]}.items():
         labels, scores = joined(videos[:2] + members)
@@ -102,16 +111,16 @@ def test_classes_equal_scikit_learn(videos: list[ScoredVideo]) -> None:
 
 
 def test_order_of_videos_does_not_matter(videos: list[ScoredVideo]) -> None:
-    assert compute_metrics(videos) == compute_metrics(videos[::-1])
+    assert video_metrics(videos) == video_metrics(videos[::-1])
 
 
 def test_false_alarm_rate_counts_the_threshold_itself() -> None:
     video = scored("quiet", np.array([0.5, 0.49999997, 0.6, 0.1], np.float32))
-    assert compute_metrics([video]).far_normal == 0.5
+    assert video_metrics([video]).far_normal == 0.5
 
 
 def test_undefined_metrics_are_none_with_the_reason() -> None:
-    metrics = compute_metrics([scored("a", [0.1, 0.2]), scored("b", [0.3])])
+    metrics = video_metrics([scored("a", [0.1, 0.2]), scored("b", [0.3])])
     assert metrics.auc is None
     assert metrics.auc_abnormal is None
     assert metrics.video_auc is None
@@ -128,7 +137,7 @@ def test_undefined_metrics_are_none_with_the_reason() -> None:
 
 
 def test_a_class_that_is_abnormal_throughout_is_undefined_within() -> None:
-    metrics = compute_metrics([scored("n", [0.1, 0.2]), scored("a", [0.3, 0.4], [1, 1], ("riot",))])
+    metrics = video_metrics([scored("n", [0.1, 0.2]), scored("a", [0.3, 0.4], [1, 1], ("riot",))])
     riot = metrics.classes["riot"]
     assert riot.auc == 1.0
     assert riot.auc_abnormal is None
@@ -137,7 +146,7 @@ def test_a_class_that_is_abnormal_throughout_is_undefined_within() -> None:
 
 
 def test_without_normal_videos_there_is_no_false_alarm_rate() -> None:
-    metrics = compute_metrics([scored("a", [0.3, 0.4], [0, 1])])
+    metrics = video_metrics([scored("a", [0.3, 0.4], [0, 1])])
     assert metrics.auc == metrics.auc_abnormal == 1.0
     assert metrics.far_normal is None
     assert metrics.undefined["far_normal"] == "there are no normal videos"
@@ -145,15 +154,14 @@ def test_without_normal_videos_there_is_no_false_alarm_rate() -> None:
 
 
 def test_every_metric_is_defined_in_words() -> None:
-    assert set(METRIC_NAMES) <= set(DEFINITIONS)
-    assert set(METRIC_NAMES) <= set(Metrics.__dataclass_fields__)
+    assert set(METRICS) <= set(metric_definitions())
 
 
 def test_wrong_sets_are_refused(videos: list[ScoredVideo]) -> None:
     with pytest.raises(InputError, match="no videos"):
-        compute_metrics([])
-    with pytest.raises(InputError, match="'fire/a' is there twice"):
-        compute_metrics([*videos, videos[-1]])
+        video_metrics([])
+    with pytest.raises(InputError, match="'fire/a' occurs twice"):
+        video_metrics([*videos, videos[-1]])
 
 
 def random_videos(rng: np.random.Generator) -> list[ScoredVideo]:
@@ -181,7 +189,7 @@ def test_a_thousand_random_sets_equal_scikit_learn() -> None:
     undefined = 0
     for _ in range(1000):
         videos = random_videos(rng)
-        metrics = compute_metrics(videos)
+        metrics = video_metrics(videos)
         abnormal = [video for video in videos if video.label == 1]
         wanted = {
             "auc": expected(roc_auc_score, videos),
@@ -208,7 +216,7 @@ def test_frames_of_other_classes_are_left_out_where_events_of_each_are_known() -
     normal = scored("n", (rng.integers(0, 20, 50) / 20).astype(np.float32))
     known = ScoredVideo("both", 1, scores, truth, ("fight", "fire"), {"fight": fight, "fire": fire})
     single = scored("one", scores[::-1].copy(), truth, ("fight",))
-    classes = compute_metrics([normal, known, single]).classes
+    classes = video_metrics([normal, known, single]).classes
     for name, of_class, more in (("fight", fight, [single]), ("fire", fire, [])):
         keep = (truth == 0) | (of_class == 1)
         labels, frames = joined([normal, scored("kept", scores[keep], of_class[keep]), *more])
@@ -223,7 +231,7 @@ def test_frames_of_other_classes_are_left_out_where_events_of_each_are_known() -
         )
     # With one class known, or none, the other ones have all events.
     half = ScoredVideo("both", 1, scores, truth, ("fight", "fire"), {"fight": fight})
-    classes = compute_metrics([normal, half]).classes
+    classes = video_metrics([normal, half]).classes
     assert (classes["fight"].frames, classes["fight"].abnormal_frames) == (80, 30)
     assert (classes["fire"].frames, classes["fire"].abnormal_frames) == (100, 50)
 
@@ -231,9 +239,117 @@ def test_frames_of_other_classes_are_left_out_where_events_of_each_are_known() -
 def test_both_false_alarm_rates() -> None:
     normal = scored("n", [0.5, 0.1, 0.2, 0.6])
     abnormal = scored("a", [0.7, 0.4, 0.9, 0.8], [0, 0, 1, 0])
-    metrics = compute_metrics([normal, abnormal])
+    metrics = video_metrics([normal, abnormal])
     assert metrics.far_normal == 2 / 4
     assert metrics.far_all == 4 / 7
-    throughout = compute_metrics([scored("a", [0.7, 0.4], [1, 1])])
+    throughout = video_metrics([scored("a", [0.7, 0.4], [1, 1])])
     assert throughout.far_all is None
     assert throughout.undefined["far_all"] == "there are no normal frames"
+
+
+def test_plain_arrays_of_one_video() -> None:
+    metrics = compute_metrics([0.1, 0.7, 0.9, 0.4], [0, 0, 1, 1])
+    assert metrics.auc == 0.75
+    assert metrics.counts.videos == metrics.counts.abnormal_videos == 1
+    assert metrics.undefined["far_normal"] == "there are no normal videos"
+    assert compute_metrics(np.array([0.6, 0.1]), np.zeros(2)).far_normal == 0.5
+
+
+def test_plain_arrays_by_video_equal_scored_videos(videos: list[ScoredVideo]) -> None:
+    scores = {video.id: video.scores for video in videos}
+    labels = {video.id: video.labels for video in videos}
+    classes = {video.id: video.classes for video in videos}
+    expected = video_metrics(videos, resamples=20)
+    assert compute_metrics(scores, labels, classes=classes, resamples=20) == expected
+    assert compute_metrics(scores, labels).classes == {}
+    one = {video.id: video.label for video in videos}
+    classes["fire/a"] = "fire"
+    assert compute_metrics(scores, labels, video_labels=one, classes=classes) == video_metrics(
+        videos
+    )
+
+
+def test_plain_arrays_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(InputError, match="both be arrays, or both be mappings"):
+        compute_metrics({"a": [0.1]}, [0])
+    with pytest.raises(InputError, match="video 'b' has labels but no scores; give both"):
+        compute_metrics({"a": [0.1]}, {"a": [0], "b": [1]})
+    with pytest.raises(InputError, match=r"scores have shape \(2,\) and labels \(1,\)"):
+        compute_metrics([0.1, 0.2], [0])
+    with pytest.raises(InputError, match="'a': label must be 0 or 1, got -1"):
+        compute_metrics({"a": [0.1]}, {"a": [0]}, video_labels={})
+    with pytest.raises(VadError, match="scores are NaN or infinite"):
+        compute_metrics([float("nan")], [0])
+
+
+def test_every_metric_is_an_attribute(videos: list[ScoredVideo]) -> None:
+    metrics = video_metrics(videos)
+    assert metrics.auc == metrics.values["auc"]
+    assert {"auc", "video_auc", "counts"} <= set(dir(metrics))
+    assert copy.copy(metrics) == pickle.loads(pickle.dumps(metrics)) == metrics
+    with pytest.raises(AttributeError, match="no metric 'acu'; available: auc, ap"):
+        _ = metrics.acu
+
+
+def test_means_over_seeds() -> None:
+    def metrics(*scores: float) -> Metrics:
+        return video_metrics(
+            [scored("n", [0.2, 0.6]), scored("a", list(scores), [0, 1], ("riot",))]
+        )
+
+    mean = mean_metrics([metrics(0.1, 0.7), metrics(0.7, 0.1)])
+    assert mean.auc == 0.5
+    assert mean.classes["riot"].auc_abnormal == 0.5
+    assert mean.counts.frames == 4
+    undefined = mean_metrics([video_metrics([scored("n", [0.2])])] * 2)
+    assert (undefined.auc, undefined.far_normal) == (None, 0.0)
+
+
+@pytest.fixture
+def accuracy() -> Iterator[None]:
+    """A metric of a plugin: the share of frames on the right side of 0.5."""
+
+    def compute(sample: Sample) -> float:
+        if not any(video.label for video in sample.videos):
+            raise Undefined("there are no abnormal videos")
+        hits = [(video.scores >= 0.5) == video.labels for video in sample.videos]
+        return float(np.concatenate(hits).mean())
+
+    METRICS.register("accuracy", Metric(compute, "share of frames on the right side of 0.5"))
+    yield
+    METRICS._items.pop("accuracy")
+
+
+@pytest.mark.usefixtures("accuracy")
+def test_a_registered_metric_is_computed_with_the_others() -> None:
+    videos = [scored(f"n{i}", [0.2, 0.6]) for i in range(3)]
+    videos += [scored(f"a{i}", [0.1, 0.7 - 0.3 * i], [0, 1]) for i in range(2)]
+    metrics = video_metrics(videos, resamples=20)
+    assert metrics.accuracy == 0.6
+    stored = metrics.to_dict()
+    assert stored["accuracy"] == 0.6
+    interval = stored["bootstrap"]["intervals"]["accuracy"]
+    assert interval["low"] < interval["high"]
+    assert metric_definitions()["accuracy"] == "share of frames on the right side of 0.5"
+    assert mean_metrics([metrics, metrics]).accuracy == 0.6
+    normal = video_metrics(videos[:2])
+    assert (normal.accuracy, normal.undefined["accuracy"]) == (None, "there are no abnormal videos")
+
+
+def test_a_metric_must_return_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    nan = Metric(lambda sample: float("nan"), "never a number")
+    monkeypatch.setitem(METRICS._items, "bad", nan)
+    with pytest.raises(VadError, match="metric 'bad' returned nan; it must return a finite number"):
+        video_metrics([scored("n", [0.2])])
+
+
+def test_a_metric_may_stay_out_of_the_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    slow = Metric(
+        lambda sample: float(len(calls) + bool(calls.append(1))), "calls", bootstrap=False
+    )
+    monkeypatch.setitem(METRICS._items, "slow", slow)
+    metrics = video_metrics([scored("n", [0.2]), scored("m", [0.2])], resamples=5)
+    assert len(calls) == 1
+    assert metrics.bootstrap is not None
+    assert "slow" not in metrics.bootstrap.intervals

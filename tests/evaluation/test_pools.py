@@ -36,24 +36,28 @@ def test_wrong_videos_are_refused_by_name() -> None:
         ScoredVideo("v", 0, np.zeros(3), zeros)
     with pytest.raises(InputError, match="'v' has no frames"):
         ScoredVideo("v", 0, np.zeros(0), np.zeros(0, np.uint8))
-    with pytest.raises(InputError, match="'v' is labelled normal but has abnormal frames"):
+    with pytest.raises(InputError, match="'v' is labeled normal but has abnormal frames"):
         ScoredVideo("v", 0, np.zeros(2), zeros + 1)
-    with pytest.raises(InputError, match="'v': labels have to be 0 or 1"):
+    with pytest.raises(InputError, match="'v': labels must be 0 or 1"):
         ScoredVideo("v", 1, np.zeros(2), zeros + 2)
-    with pytest.raises(InputError, match="'v': label 2 has to be 0 or 1"):
+    with pytest.raises(InputError, match="'v': label must be 0 or 1, got 2"):
         ScoredVideo("v", 2, np.zeros(2), zeros)
-    with pytest.raises(InputError, match="'v': scores are int64; they have to be floats"):
+    with pytest.raises(InputError, match="'v': scores must be floats, got int64"):
         ScoredVideo("v", 0, np.zeros(2, np.int64), zeros)
 
 
 def test_wrong_labels_of_classes_are_refused_by_name() -> None:
-    with pytest.raises(InputError, match="'v' has labels of 'riot', none of its classes"):
+    with pytest.raises(
+        InputError, match="'v' has labels of 'riot', which is not one of its classes"
+    ):
         scored("v", [0.1, 0.2], [0, 1], ("fire",), riot=[0, 1])
-    with pytest.raises(InputError, match=r"'v': labels of 'fire' have shape \(1,\), not \(2,\)"):
+    with pytest.raises(
+        InputError, match=r"'v': labels of 'fire' have shape \(1,\), expected \(2,\)"
+    ):
         scored("v", [0.1, 0.2], [0, 1], ("fire",), fire=[1])
-    with pytest.raises(InputError, match="'v': fire: labels have to be 0 or 1"):
+    with pytest.raises(InputError, match="'v': fire: labels must be 0 or 1"):
         scored("v", [0.1, 0.2], [0, 1], ("fire",), fire=[0, 2])
-    with pytest.raises(InputError, match="'v': a frame that is normal is labelled 'fire'"):
+    with pytest.raises(InputError, match="'v': a normal frame is labeled 'fire'"):
         scored("v", [0.1, 0.2], [0, 1], ("fire",), fire=[1, 0])
 
 

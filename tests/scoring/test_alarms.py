@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.scoring.alarms import Alarm, AlarmRule, find_alarms, known_fps
+from vad_toolkit.scoring.alarms import Alarm, find_alarms, known_fps
 
 
 def spans(bits: str, fps: float | None = 10.0, **options: float) -> list[tuple[int, int]]:
     scores = np.array([0.9 if bit == "1" else 0.1 for bit in bits], np.float32)
-    return [(alarm.start, alarm.stop) for alarm in find_alarms(scores, fps, AlarmRule(**options))]
+    return [(alarm.start, alarm.stop) for alarm in find_alarms(scores, fps, **options)]
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,16 @@ def test_an_alarm_says_when_and_how_high() -> None:
     assert find_alarms(scores, 2.0) == (Alarm(1, 4, 0.5, 2.0, 0.75, 2),)
 
 
+def test_plain_lists_are_taken() -> None:
+    assert find_alarms([0.0, 2.5, -1.0], threshold=2) == (Alarm(1, 2, None, None, 2.5, 1),)
+    with pytest.raises(InputError, match=r"scores must have shape \(frames,\), got \(1, 2\)"):
+        find_alarms([[0.1, 0.2]])
+
+
 def test_the_threshold_itself_is_an_alarm() -> None:
     scores = np.array([0.3, 0.29999998], np.float64)
-    assert len(find_alarms(scores, 10, AlarmRule(0.3))) == 1
-    assert find_alarms(scores, 10, AlarmRule(0.31)) == ()
+    assert len(find_alarms(scores, 10, 0.3)) == 1
+    assert find_alarms(scores, 10, 0.31) == ()
 
 
 def test_gaps_shorter_than_merge_seconds_are_closed() -> None:
@@ -63,18 +69,20 @@ def test_alarms_shorter_than_min_seconds_are_dropped_after_merging() -> None:
 def test_without_a_frame_rate_there_are_frames_but_no_seconds(fps: float | None) -> None:
     assert known_fps(fps) is None
     assert find_alarms(np.array([0.1, 0.9]), fps) == (Alarm(1, 2, None, None, 0.9, 1),)
-    with pytest.raises(InputError, match="the frame rate is not known"):
-        find_alarms(np.array([0.1, 0.9]), fps, AlarmRule(merge_seconds=1))
-    with pytest.raises(InputError, match="the frame rate is not known"):
-        find_alarms(np.array([0.1, 0.9]), fps, AlarmRule(min_seconds=1))
+    with pytest.raises(InputError, match="need a frame rate; give fps"):
+        find_alarms(np.array([0.1, 0.9]), fps, merge_seconds=1)
+    with pytest.raises(InputError, match="need a frame rate; give fps"):
+        find_alarms(np.array([0.1, 0.9]), fps, min_seconds=1)
 
 
 def test_wrong_options_are_refused() -> None:
-    with pytest.raises(InputError, match="threshold nan has to be a number"):
+    with pytest.raises(
+        InputError, match=r"threshold must be a finite number such as 0\.5, got nan"
+    ):
         spans("1", threshold=float("nan"))
-    with pytest.raises(InputError, match=r"merge_seconds -1\.0 has to be 0 or more"):
+    with pytest.raises(InputError, match=r"merge_seconds must be a number >= 0, got -1\.0"):
         spans("1", merge_seconds=-1.0)
-    with pytest.raises(InputError, match="min_seconds inf has to be 0 or more"):
+    with pytest.raises(InputError, match="min_seconds must be a number >= 0, got inf"):
         spans("1", min_seconds=float("inf"))
 
 

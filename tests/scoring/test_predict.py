@@ -14,7 +14,7 @@ import torch
 
 from vad_toolkit.core.files import sha256_file
 from vad_toolkit.core.progress import ProgressEvent
-from vad_toolkit.errors import DecodeError, InputError, WeightsError
+from vad_toolkit.errors import DecodeError, InputError, VadError, WeightsError
 from vad_toolkit.extraction.extractor import OnFrames
 from vad_toolkit.extraction.in_progress import Extracted
 from vad_toolkit.extraction.sources import VideoSource
@@ -92,7 +92,7 @@ def scores(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], None]:
 
     def fix(values: list[float]) -> None:
         monkeypatch.setattr(
-            "vad_toolkit.scoring.predict.score_snippets",
+            "vad_toolkit.scoring.frame_scores.score_snippets",
             lambda model, features, device: np.array(values, np.float32),
         )
 
@@ -227,8 +227,8 @@ def test_without_a_frame_rate_seconds_are_empty_and_said_so(
     assert [a["start"] for a in report["alarms"]] == [0, 32]
     assert {a["start_seconds"] for a in report["alarms"]} == {None}
     assert report["notes"] == [
-        "the video states no frame rate: seconds are left out (give it with --fps)",
-        "without a frame rate, merge_seconds and min_seconds were not applied",
+        "the video has no frame rate, so there are no seconds; set it with --fps",
+        "merge_seconds and min_seconds were not applied, since there is no frame rate",
     ]
 
 
@@ -248,7 +248,7 @@ def test_a_given_frame_rate_serves_those_that_state_none(
     ).predictions
     assert (still.name, still.fps, still.seconds) == ("still", 20, 3.5)
     assert [(a.start, a.stop, a.stop_seconds) for a in still.alarms] == [(0, 48, 2.4)]
-    assert still.notes == ("the video states no frame rate: 20 frames a second were given",)
+    assert still.notes == ("the video has no frame rate; 20 frames per second were set",)
     assert (moving.fps, len(moving.alarms), moving.notes) == (FPS, 2, ())
 
 
@@ -257,7 +257,7 @@ def test_a_given_frame_rate_serves_those_that_state_none(
 def test_a_frame_rate_has_to_be_one(
     checkpoint: Path, videos: Path, tmp_path: Path, fps: float
 ) -> None:
-    with pytest.raises(InputError, match=f"fps {fps} has to be more than 0 frames a second"):
+    with pytest.raises(InputError, match=f"fps must be a number > 0 such as 25, got {fps}"):
         predict(checkpoint, [videos], tmp_path / "out", fps=fps)
 
 
@@ -308,20 +308,20 @@ def test_wrong_input_is_refused_before_anything_is_written(
     checkpoint: Path, videos: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    with pytest.raises(InputError, match="would both be 'a'"):
+    with pytest.raises(InputError, match="have the same id 'a'"):
         predict(checkpoint, [videos / "a.mp4", videos / "gate" / "a.mp4"], out)
     with pytest.raises(InputError, match="no video or folder"):
         predict(checkpoint, [videos / "none.mp4"], out)
     with pytest.raises(InputError, match="no checkpoint"):
         predict(tmp_path / "none", [videos], out)
-    with pytest.raises(InputError, match=r"min_seconds -1 has to be 0 or more"):
+    with pytest.raises(InputError, match=r"min_seconds must be a number >= 0, got -1"):
         predict(checkpoint, [videos], out, min_seconds=-1)
     with pytest.raises(InputError, match="unknown decoder 'vlc'"):
         predict(checkpoint, [videos], out, decoder="vlc")
     with pytest.raises(InputError, match="device 'tpu'"):
         predict(checkpoint, [videos], out, device="tpu")
     assert not out.exists()
-    with pytest.raises(InputError, match="is there already: results are not overwritten"):
+    with pytest.raises(InputError, match="already exists and is not an empty folder; choose"):
         predict(checkpoint, [videos], videos)
 
 
@@ -358,4 +358,20 @@ def test_from_pixels_to_alarms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_copies_of_lost_frames_are_told(checkpoint: Path, fake: None, tmp_path: Path) -> None:
     (tmp_path / "damaged.mp4").touch()
     made = predict(checkpoint, [tmp_path / "damaged.mp4"], tmp_path / "out", allow_damaged=3)
-    assert made.predictions[0].notes == ("damaged, copies in the place of lost frames: 3",)
+    assert made.predictions[0].notes == ("damaged: 3 lost frames were replaced by copies",)
+
+
+@pytest.mark.usefixtures("fake")
+def test_alarms_of_one_video_and_by_name(
+    checkpoint: Path, videos: Path, tmp_path: Path, scores: Callable[[list[float]], None]
+) -> None:
+    scores([0.125, 0.75, 0.25, 0.5, 0.9])
+    one = predict(str(checkpoint), str(videos / "a.mp4"), str(tmp_path / "one"), plots=False)
+    assert [(alarm.start, alarm.stop) for alarm in one.alarms] == [(16, 32), (48, 70)]
+    several = predict(checkpoint, videos, tmp_path / "several", plots=False)
+    assert several.alarms == dict.fromkeys(("a", "gate/a", "gate/b.c"), one.alarms)
+    assert several.to_dict()["predictions"][0]["csv"] == str(tmp_path / "several" / "a.csv")
+    (videos / "bad.mp4").touch()
+    failed = predict(checkpoint, videos / "bad.mp4", tmp_path / "failed")
+    with pytest.raises(VadError, match=r"bad\.mp4 could not be scored: .* no frames"):
+        _ = failed.alarms

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from vad_toolkit.errors import InputError
+from vad_toolkit.models.base import Output
 from vad_toolkit.models.blocks import reach
 from vad_toolkit.scoring import snippet_scores as scoring
 from vad_toolkit.scoring.snippet_scores import score_snippets
@@ -25,6 +26,14 @@ def test_one_score_a_snippet(make_model, method, snippets) -> None:
     assert scores.shape == (snippets,)
     assert scores.dtype == np.float32
     assert ((scores >= 0) & (scores <= 1)).all()
+
+
+def test_scores_are_not_clamped(make_model, monkeypatch) -> None:
+    """A method's scores need not be probabilities."""
+    model = make_model("sultani")
+    made = torch.linspace(-3, 7, 11)
+    monkeypatch.setattr(model, "forward", lambda x: Output(made[None], x, None))
+    np.testing.assert_array_equal(score_snippets(model, features(11)), made.numpy())
 
 
 def test_no_snippets_no_scores(make_model) -> None:
@@ -152,7 +161,7 @@ def test_a_very_long_video_in_bounded_memory(make_model, stir, monkeypatch, meth
 
 @pytest.mark.parametrize("shape", [(4, 2), (4, 0, 6), (4, 2, 5)])
 def test_features_that_do_not_fit(make_model, shape) -> None:
-    message = f"features of shape {shape}: this model takes (snippets, crops, 6)"
+    message = f"features have shape {shape}; this model needs (snippets, crops, 6)"
     with pytest.raises(InputError, match=re.escape(message)):
         score_snippets(make_model(), np.zeros(shape, dtype=np.float16))
 
@@ -165,7 +174,7 @@ def test_features_that_are_not_finite(make_model, snippets, bad, value) -> None:
     wrong = good.copy()
     wrong[bad, 1, 0] = value
     before = score_snippets(model, good)
-    message = f"features of snippet {bad} hold NaN or infinity: extract this video again"
+    message = f"features of snippet {bad} are NaN or infinite; extract this video again"
     with pytest.raises(InputError, match=message):
         score_snippets(model, wrong)
     assert np.array_equal(score_snippets(model, good), before)

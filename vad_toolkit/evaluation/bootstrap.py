@@ -1,31 +1,33 @@
 """Confidence intervals by the bootstrap over videos (percentile method; Efron, Tibshirani 1993).
 
-What a test set of 290 videos leaves open is mostly which videos happened to be in it, and frames of
-one video are anything but independent. So videos are drawn, with replacement and with all their
-frames, normal ones among normal and abnormal ones among abnormal, and every metric is taken again.
+The uncertainty of a test set of a few hundred videos comes mostly from the choice of its videos,
+and the frames of one video are highly correlated. So whole videos are drawn with replacement,
+normal ones among normal and abnormal ones among abnormal, and every metric is computed again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vad_toolkit.errors import InputError
+from vad_toolkit.evaluation.pools import ScoredVideo
+from vad_toolkit.evaluation.registry import METRICS, Metric, measure
+from vad_toolkit.evaluation.samples import Sample, ScoredSet
 
 RESAMPLES = 1000
 MOST_RESAMPLES = 1_000_000
 CONFIDENCE = 0.95
-LEAST_VIDEOS = 2  # of a label; one video drawn from one says nothing
-
-Values = Mapping[str, float | None]
+LEAST_VIDEOS = 2  # per label: resamples of a single video are all the same
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A metric's interval, lower and upper end."""
+    """Lower and upper end of a confidence interval."""
 
     low: float
     high: float
@@ -33,10 +35,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """Intervals by metric, and how they were made.
+    """Confidence intervals by metric, and the settings that produced them.
 
-    An interval is None where the metric is, or where one of the labels whose videos it compares has
-    fewer than two of them. Resamples in which a metric is undefined are left out of its interval.
+    An interval is None if the metric is undefined, or if a label whose videos it compares has fewer
+    than two of them. Resamples in which a metric is undefined do not count for its interval.
     """
 
     resamples: int
@@ -46,53 +48,69 @@ class Bootstrap:
 
 
 def bootstrap(
-    measure: Callable[[NDArray[np.int64] | None], Values],
-    labels: NDArray[np.int_],
-    drawn: Mapping[str, tuple[int, ...]],
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    scored: ScoredSet, metrics: Mapping[str, Metric], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Bootstrap:
-    """Take all metrics of resampled videos.
+    """Compute metrics of resampled videos and return their intervals.
 
     Args:
-        measure: gives each metric, where video i is there `times[i]` times; (V,) int64, or None
-            for once each.
-        labels: (V,) 0 or 1, of the videos.
-        drawn: for each metric, the labels of the videos that it is taken over.
-        resamples: at least 1.
-        seed: at least 0; the same one draws the same videos.
+        scored: The videos of the test set.
+        metrics: By name; those with `bootstrap=False` are left out.
+        resamples: Number of resamples, 1 to 1,000,000.
+        seed: Seed of the draws, >= 0.
 
     Raises:
-        InputError: a number out of range.
+        InputError: If a number is out of range.
     """
     if not 1 <= resamples <= MOST_RESAMPLES:
-        raise InputError(f"bootstrap {resamples}: has to be 1 to {MOST_RESAMPLES} resamples")
+        raise InputError(f"resamples must be between 1 and {MOST_RESAMPLES}, got {resamples}")
     if seed < 0:
-        raise InputError(f"seed {seed}: has to be 0 or more")
+        raise InputError(f"seed must be >= 0, got {seed}")
+    metrics = {name: metric for name, metric in metrics.items() if metric.bootstrap}
     random = np.random.default_rng(seed)
-    found: dict[str, list[float]] = {name: [] for name in drawn}
+    found: dict[str, list[float]] = {name: [] for name in metrics}
     for _ in range(resamples):
-        for name, value in measure(draw_videos(labels, random)).items():
+        values, _ = measure(Sample(scored, draw_videos(scored.labels, random)), metrics)
+        for name, value in values.items():
             if value is not None:
                 found[name].append(value)
-    whole = measure(None)
-    enough = {label: int(np.sum(labels == label)) >= LEAST_VIDEOS for label in (0, 1)}
+    _, undefined = measure(Sample(scored), metrics)
+    few = {label for label in (0, 1) if np.sum(scored.labels == label) < LEAST_VIDEOS}
     return Bootstrap(
         resamples=resamples,
         seed=seed,
         confidence=CONFIDENCE,
         intervals={
-            name: _interval(values)
-            if whole[name] is not None and all(enough[label] for label in drawn[name])
-            else None
-            for name, values in found.items()
+            name: None
+            if name in undefined or few.intersection(metric.labels) or not found[name]
+            else percentile_interval(found[name])
+            for name, metric in metrics.items()
         },
     )
 
 
+def resample_metric(
+    videos: Sequence[ScoredVideo], name: str, times: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return a metric of each of B resamples, (B,); NaN if it is undefined there.
+
+    Args:
+        videos: V scored videos.
+        name: Name of a registered metric.
+        times: (B, V), how often each resample contains each video.
+    """
+    scored, metrics = ScoredSet(videos), {name: METRICS[name]}
+    values = [measure(Sample(scored, row), metrics)[0][name] for row in times]
+    return np.array(values, np.float64)  # None becomes NaN
+
+
+def percentile_interval(values: Sequence[float] | NDArray[np.floating[Any]]) -> Interval:
+    """Return the central 95 % interval of resampled values, at least one."""
+    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(float(low), float(high))
+
+
 def draw_videos(labels: NDArray[np.int_], random: np.random.Generator) -> NDArray[np.int64]:
-    """How often each video is drawn, (V,): of either label as many as there are."""
+    """Return how often each video is drawn, (V,), keeping the number of videos of each label."""
     times = np.zeros(len(labels), np.int64)
     for label in (0, 1):
         members = np.flatnonzero(labels == label)
@@ -100,10 +118,3 @@ def draw_videos(labels: NDArray[np.int_], random: np.random.Generator) -> NDArra
             picked = random.integers(len(members), size=len(members))
             times[members] = np.bincount(picked, minlength=len(members))
     return times
-
-
-def _interval(values: list[float]) -> Interval | None:
-    if not values:
-        return None
-    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(float(low), float(high))

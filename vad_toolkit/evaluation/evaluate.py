@@ -1,148 +1,158 @@
-"""Evaluation of a checkpoint, or of a run of several seeds, on a pack and a test manifest.
+"""Evaluation of a checkpoint, a run of several seeds, or a fusion of runs, on a test manifest.
 
-Everything is checked and scored before the first file is written: an evaluation that is refused
+Everything is checked and scored before the first file is written, so that a refused evaluation
 leaves nothing behind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from vad_toolkit.core.files import check_unused, write_json
+from vad_toolkit.core.files import check_new_folder, write_json
 from vad_toolkit.core.progress import ProgressCallback, silent
+from vad_toolkit.datasets.manifest import Manifest
+from vad_toolkit.datasets.registry import find_manifest
 from vad_toolkit.errors import InputError
 from vad_toolkit.evaluation.bootstrap import RESAMPLES
+from vad_toolkit.evaluation.fusion import ALONE, normalise_weights, pair_by_seed
 from vad_toolkit.evaluation.ground_truth import TruthSource
-from vad_toolkit.evaluation.metrics import compute_metrics
+from vad_toolkit.evaluation.metrics import video_metrics
 from vad_toolkit.evaluation.output import new_folder, write_evaluation
-from vad_toolkit.evaluation.result import EvaluationResult, RunsResult, spread_of
-from vad_toolkit.evaluation.score import Scored, TestSet, score_test_set
-from vad_toolkit.experiments.inspection.figures import FigureRequest
-from vad_toolkit.training.checkpoint import LAST, find_runs
+from vad_toolkit.evaluation.result import CheckpointResult, EvaluationResult
+from vad_toolkit.evaluation.score import FigureMaker, score_test_set
+from vad_toolkit.training.checkpoint import LAST
 
-Which = Literal["best", "last"]
-ALONE = ""  # the name of the one run that is evaluated, whose folder is that of the results
+AnyPath = str | os.PathLike[str]
 
 
 def evaluate(
-    checkpoint: Path,
-    pack: Path,
-    manifest: str | Path,
-    out: Path | None = None,
+    run: AnyPath | Sequence[AnyPath],
+    pack: AnyPath | Sequence[AnyPath],
+    manifest: AnyPath | Manifest,
     *,
-    which: Which = "best",
-    truth: TruthSource | None = None,
+    out: AnyPath | None = None,
+    which: Literal["best", "last"] = "best",
+    rule: str | None = None,
+    gt: AnyPath | None = None,
+    order: AnyPath | None = None,
+    fuse: Sequence[float] | None = None,
     resamples: int = RESAMPLES,
-    device: str = "auto",
     plots: bool = True,
-    figures: FigureRequest | None = None,
+    figures: FigureMaker | None = None,
+    device: str = "auto",
     progress: ProgressCallback = silent,
 ) -> EvaluationResult:
-    """Score every video of `manifest` with one checkpoint and take all metrics.
+    """Score the videos of a manifest, compute all metrics and write them with scores and plots.
 
-    Writes what `output` lists.
+    The files are listed in `vad_toolkit.evaluation.output`. A run of several seeds gets one folder
+    per seed, and `summary.json` next to them. The features of each video are read once, whatever
+    the number of checkpoints (`score.SharedFeatures`).
 
     Args:
-        checkpoint: a .safetensors file, or the folder of one run.
-        manifest: a file, or the name of a shipped dataset, whose test side it then is.
-        out: a new or empty folder; by default the next free `eval-001` beside the checkpoint.
-        which: a run's best step in validation, or its last one; a file is taken as it is.
-        truth: where labels come from (`ground_truth`); by default the rule that an imported pack
-            names, and the events over decoded frames for a pack that was extracted here.
-        resamples: of the bootstrap that gives confidence intervals; 0 for none.
-        plots: whether to write the pictures that cost nothing beside the scores.
-        figures: those that take another pass (`figures`); None for none.
+        run: A checkpoint (.safetensors), the folder of a run, or of a run with several seeds. With
+            `fuse`, two or more of these, all with the same seeds; those of one seed are fused.
+        pack: Features of the videos. With `fuse`, one pack for all runs or one per run.
+        manifest: Name of a dataset, whose test side is used, a manifest file, or a manifest.
+        out: New or empty folder. If None, the next free `eval-001` in the run; required with
+            `fuse`.
+        which: Which checkpoint of a run to use: "best" in validation, or "last".
+        rule: Ground-truth rule, by name or file. If None, the rule of imported features, or the
+            events over the decoded frames of extracted ones.
+        gt: Array of the labels of all videos (.npy) instead; requires `order`.
+        order: List of the videos in the order of that array.
+        fuse: Weights of the runs, >= 0, whose frame scores are averaged.
+        resamples: Number of bootstrap resamples for confidence intervals; 0 for none.
+        plots: Whether to write curves, histograms and a plot per video.
+        figures: Further figures, such as `experiments.inspection.figures.FigureRequest`.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        progress: Called with the number of videos done.
+
+    Returns:
+        The results; `result.metrics.auc` is the AUC, of several seeds the mean.
 
     Raises:
-        InputError: no such checkpoint, or files in `out`.
-        PackError, ManifestError: one of them cannot be used, they do not fit (names the videos), or
-            the pack was made by another recipe.
+        InputError: If options do not go together, a checkpoint does not exist, or `out` has files.
+        PackError: If a pack cannot be used, or was made by a different recipe.
+        ManifestError: If the manifest cannot be used, or does not fit a pack; names the videos.
+
+    Example:
+        result = evaluate("run", "test.h5", "ucf-crime")
+        print(result.metrics.auc, result.to_dict())
     """
-    if out is not None:
-        check_unused(out)
-    file = checkpoint_file(checkpoint, which)
-    scored = score_test_set(file, TestSet(pack, str(manifest), truth, device), progress, figures)
-    beside = Path(scored.members[0].checkpoint.file).parent
-    return write_results({ALONE: scored}, out, beside, resamples=resamples, plots=plots).results[0]
-
-
-def evaluate_runs(
-    run: Path,
-    pack: Path,
-    manifest: str | Path,
-    out: Path | None = None,
-    *,
-    which: Which = "best",
-    truth: TruthSource | None = None,
-    resamples: int = RESAMPLES,
-    device: str = "auto",
-    plots: bool = True,
-    figures: FigureRequest | None = None,
-    progress: ProgressCallback = silent,
-) -> RunsResult:
-    """As `evaluate`, for every seed of `run`, with mean and standard deviation over them.
-
-    A run with `seed-*` folders gives one folder a seed inside `out` (by default the next free
-    `eval-001` inside `run`), and `summary.json` beside them. A single run or checkpoint file gives
-    what `evaluate` gives.
-    """
-    if out is not None:
-        check_unused(out)
-    runs = runs_by_name(Path(run))
-    test = TestSet(pack, str(manifest), truth, device)
-    scored = {
-        name: score_test_set(
-            checkpoint_file(path, which), test, progress, figures and figures.of_seed(name)
-        )
-        for name, path in runs.items()
-    }
-    alone = scored.get(ALONE)
-    beside = Path(run) if alone is None else Path(alone.members[0].checkpoint.file).parent
-    return write_results(scored, out, beside, resamples=resamples, plots=plots)
-
-
-def runs_by_name(run: Path) -> Mapping[str, Path]:
-    """The seeds of a run by their folders' names, or a single run or checkpoint as `ALONE`."""
-    runs = find_runs(run)
-    return {ALONE: run} if runs == [run] else {path.name: path for path in runs}
-
-
-def checkpoint_file(path: Path, which: Which) -> Path:
-    """Of a run's folder its best or last checkpoint; a file as it is."""
-    path = Path(path)
+    runs, packs = _paths(run), _paths(pack)
+    array, listing = (None if path is None else Path(path) for path in (gt, order))
+    source = TruthSource(rule, array, listing)
     if which not in ("best", "last"):
-        raise InputError(f"which {which!r}: has to be best or last")
-    return path / LAST if which == "last" and path.is_dir() else path
-
-
-def write_results(
-    scored: Mapping[str, Scored], out: Path | None, beside: Path, *, resamples: int, plots: bool
-) -> RunsResult:
-    """Take the metrics of scored runs and write all files.
-
-    Args:
-        scored: by name: `ALONE`, or several, each of which gets a folder of its name, and
-            `summary.json` stands beside them.
-        out, beside: where to; see `output.new_folder`.
-    """
-    metrics = {
-        name: compute_metrics(run.frames, resamples=resamples) for name, run in scored.items()
+        raise InputError(f"which must be best or last, got {which!r}")
+    weights = _check_runs(runs, packs, fuse, out, figures)
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        check_new_folder(folder)
+    files = {
+        name: [path / LAST if which == "last" and path.is_dir() else path for path in paths]
+        for name, paths in pair_by_seed(runs).items()
     }
-    folder = new_folder(out, beside)
+    listed = manifest if isinstance(manifest, Manifest) else find_manifest(str(manifest))
+    scored = score_test_set(
+        files,
+        packs if len(packs) == len(runs) else packs * len(runs),
+        weights,
+        listed,
+        source,
+        manifest_name=listed.dataset if isinstance(manifest, Manifest) else str(manifest),
+        device=device,
+        figures=figures,
+        progress=progress,
+    )
+    metrics = {name: video_metrics(one.frames, resamples=resamples) for name, one in scored.items()}
+    alone = scored.get(ALONE)
+    default = runs[0] if alone is None else Path(alone.members[0].checkpoint.file).parent
+    folder = new_folder(folder, default)
     results = []
-    for name, run in scored.items():
-        result = EvaluationResult(
-            out=folder / name,
-            members=run.members,
-            metrics=metrics[name],
-            videos=run.videos,
-            notes=run.figures.notes if run.figures else (),
+    for name, one in scored.items():
+        notes = one.observer.notes if one.observer else ()
+        result = CheckpointResult(
+            folder / name, one.members, metrics[name], tuple(one.videos), notes
         )
-        write_evaluation(result, run.frames, run.figures, plots=plots)
+        write_evaluation(result, one.frames, one.observer, plots=plots, progress=progress)
         results.append(result)
-    summary = RunsResult(folder, tuple(results), spread_of(list(metrics.values())))
-    if ALONE not in scored:
+    summary = EvaluationResult(folder, tuple(results))
+    if alone is None:
         write_json(folder / "summary.json", summary.to_dict())
     return summary
+
+
+def _paths(paths: AnyPath | Sequence[AnyPath]) -> list[Path]:
+    return [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+
+
+def _check_runs(
+    runs: Sequence[Path],
+    packs: Sequence[Path],
+    fuse: Sequence[float] | None,
+    out: AnyPath | None,
+    figures: FigureMaker | None,
+) -> tuple[float, ...]:
+    """Check that runs, packs and options go together, and return the weight of each run."""
+    if fuse is None:
+        if len(runs) != 1:
+            even = ",".join([f"{1 / max(1, len(runs)):.3g}"] * len(runs))
+            raise InputError(
+                f"expected one run, got {len(runs)}; evaluate them one by one, or average their "
+                f"scores with --fuse {even}"
+            )
+        if len(packs) != 1:
+            raise InputError(
+                f"expected one pack for one run, got {len(packs)}; merge them with vad pack merge"
+            )
+        return (1.0,)
+    if figures is not None:
+        raise InputError("--figures does not go with --fuse; evaluate each run by itself for them")
+    if out is None:
+        raise InputError("--fuse needs --out, since the result belongs to no single run")
+    if len(packs) not in (1, len(runs)):
+        raise InputError(f"expected 1 or {len(runs)} packs for {len(runs)} runs, got {len(packs)}")
+    return normalise_weights(fuse, len(runs))

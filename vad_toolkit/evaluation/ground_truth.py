@@ -1,8 +1,8 @@
-"""Labels of a manifest's videos, as many as a pack's scores are compared with.
+"""Frame labels of a test set, as many per video as there are frame scores.
 
-Three sources: the events of the manifest over the decoded frames (features that were extracted
-here), a ground-truth rule (published features, whose frames are those of the published array), or a
-global array with its order list.
+They come from one of three sources: the events of the manifest over the decoded frames (extracted
+features), a ground-truth rule (imported features, whose frames are those of the published array),
+or an array of the labels of all videos with its order list.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ Labels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class TruthSource:
-    """Where labels come from: by default the pack's own rule, for extracted features the events.
+    """Source of frame labels: by default the rule of imported features, else the events.
 
     Attributes:
-        rule: a ground-truth rule's name or file.
-        gt: a global array (.npy), together with
-        order: the list of its videos.
+        rule: Name or file of a ground-truth rule.
+        gt: Array of the labels of all videos (.npy).
+        order: List of the videos in the order of `gt`.
 
     Raises:
-        InputError: an array without its list, a list without its array, or a rule beside them.
+        InputError: If only one of `gt` and `order` is given, or both `rule` and `gt`.
     """
 
     rule: str | None = None
@@ -54,20 +54,21 @@ class TruthSource:
 
     def __post_init__(self) -> None:
         if (self.gt is None) != (self.order is None):
-            raise InputError("gt and order go together: a global array says nothing of its order")
+            raise InputError(
+                "--gt requires --order and vice versa: an array does not record the order of videos"
+            )
         if self.gt is not None and self.rule is not None:
-            raise InputError("rule and gt: give one of them, either makes all labels")
+            raise InputError("--rule and --gt exclude each other; give one source of the labels")
 
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """Labels by video id, and where they come from.
+    """Frame labels by video id, and their source.
 
     Attributes:
-        source: plain values, for metrics.json.
-        labels: (F,) uint8, 0 or 1, by id; F is the number of frames that count.
-        class_labels: by id, then by class: (F,) uint8, for videos whose events of each class are
-            known.
+        source: Plain values that describe the source in metrics.json.
+        labels: (F,) uint8, 0 or 1, by id; F is the number of evaluated frames.
+        class_labels: By id, then by class: (F,) uint8, for videos with known events per class.
     """
 
     source: Mapping[str, Any]
@@ -78,11 +79,16 @@ class GroundTruth:
 def load_ground_truth(
     manifest: Manifest, pack: FeaturePack, source: TruthSource | None = None
 ) -> GroundTruth:
-    """Labels of every video of the manifest, all of which the pack has.
+    """Load the labels of every video of a manifest.
+
+    Args:
+        manifest: The videos; the pack contains all of them.
+        pack: An open pack, whose snippets determine how many labels fit.
+        source: Source of the labels. If None, the default of `TruthSource`.
 
     Raises:
-        InputError: no such rule or file, or it cannot be used.
-        ManifestError: labels are not known, or do not fit the pack's snippets; names the video.
+        InputError: If the rule or file does not exist or cannot be used.
+        ManifestError: If labels are not known or do not fit the snippets; names the video.
     """
     source = source or TruthSource()
     if source.gt is not None and source.order is not None:
@@ -167,14 +173,15 @@ def export_ground_truth(
 
 
 def check_label_counts(manifest: Manifest, pack: FeaturePack, rule: str) -> None:
-    """Check that a pack's snippets cover as many frames as a rule gives labels.
+    """Check that the snippets of a pack cover as many frames as a rule gives labels.
 
-    Imported features have to cover exactly these. Extracted ones may be up to a snippet off, since
-    their scores can be cut, or the last one go on; features of a video's equal parts always fit.
+    Imported features must cover exactly these frames. Extracted ones may differ by up to one
+    snippet, since scores can be cut or the last one repeated. Features of a fixed number of equal
+    segments always fit.
 
     Raises:
-        InputError: no such rule.
-        ManifestError: naming the first video that is off, or of which the counts are not known.
+        InputError: If the rule does not exist.
+        ManifestError: If a video does not fit, or its counts are not known; names the first one.
     """
     name, fields = load_rule(rule, manifest.rules)
     off = []
@@ -183,19 +190,19 @@ def check_label_counts(manifest: Manifest, pack: FeaturePack, rule: str) -> None
         if not _fits(labels, snippets, pack.recipe):
             step = pack.recipe.step
             off.append(
-                f"video {entry.id!r} has {labels} labels by rule {name}, and its {snippets} "
+                f"video {entry.id!r} has {labels} labels by rule {name}, but its {snippets} "
                 f"snippets of {step} frames in {pack.path} need {snippets * step}"
             )
     if off:
         more = f" (and {len(off) - 1} more videos differ)" if len(off) > 1 else ""
         raise ManifestError(
-            f"{off[0]}{more}; choose the rule of these features by --rule, state the counts in the "
-            "manifest (label_counts), or give the published array by vad eval --gt and --order"
+            f"{off[0]}{more}; choose the rule of these features with --rule, add the counts to the "
+            "manifest (label_counts), or use the published array with vad eval --gt and --order"
         )
 
 
 def _fits(labels: int, snippets: int, recipe: AnyRecipe) -> bool:
-    """Whether scores of so many snippets can be compared with so many labels."""
+    """Return whether scores of this many snippets fit this many labels."""
     if isinstance(recipe, ImportedRecipe):
         return recipe.spans == "segments" or labels == snippets * recipe.step
     return abs(labels - snippets * recipe.step) <= recipe.snippet_frames
@@ -215,8 +222,8 @@ def _of_array(manifest: Manifest, pack: FeaturePack, gt: Path, order: Path) -> G
     listed = read_order(order, manifest)
     counts = _needed_counts(pack, order, listed.ids, listed.counts)
     labels = split_labels(read_global_labels(gt), listed.ids, counts, manifest)
-    # Whose frames are of which class only the events tell, and an array may read their ends
-    # differently: what it says is abnormal is never more than cut.
+    # Only the events give the class of a frame. The array may differ from them at the ends of
+    # events, so the labels of a class are limited to frames that the array labels abnormal.
     classes = {
         entry.id: _class_labels(
             entry, labels[entry.id], lambda entry: frame_labels(entry, counts[entry.id])
@@ -230,11 +237,11 @@ def _of_array(manifest: Manifest, pack: FeaturePack, gt: Path, order: Path) -> G
 def _needed_counts(
     pack: FeaturePack, order: Path, ids: tuple[str, ...], stated: Mapping[str, int]
 ) -> Mapping[str, int]:
-    """How many labels of an array each video gets: as the list states, else those of its snippets.
+    """Return the number of labels per video: as in the order list, else those of its snippets.
 
     Raises:
-        InputError: the list states none, and features of a video's equal parts do not tell it.
-        ManifestError: it states another number than the snippets allow; names the video.
+        InputError: If the list has no counts, and features of equal segments do not imply them.
+        ManifestError: If a count does not fit the snippets; names the video.
     """
     recipe = pack.recipe
     counts = {}
@@ -242,13 +249,13 @@ def _needed_counts(
         snippets = pack.shape(id)[0]
         if id not in stated and isinstance(recipe, ImportedRecipe) and recipe.spans == "segments":
             raise InputError(
-                f"{order} states no label count of video {id!r}, and features of a video's equal "
-                "parts do not tell it: write the list as vad gt export --list does"
+                f"{order} has no label count for video {id!r}, and features of equal segments do "
+                "not imply it; write the list with vad gt export --list"
             )
         counts[id] = stated.get(id, snippets * recipe.step)
         if not _fits(counts[id], snippets, recipe):
             raise ManifestError(
-                f"{order}: video {id!r} has {counts[id]} labels, and its {snippets} snippets in "
+                f"{order}: video {id!r} has {counts[id]} labels, but its {snippets} snippets in "
                 f"{pack.path} need {snippets * recipe.step}"
             )
     return counts
@@ -265,7 +272,7 @@ def _label_all(
 def _class_labels(
     entry: Entry, labels: Labels, label: Callable[[Entry], Labels]
 ) -> Mapping[str, Labels]:
-    """The abnormal frames that are of each class; nothing where its events are not known."""
+    """Return the abnormal frames of each class, if the events per class are known."""
     if entry.class_events is None:
         return {}
     return {

@@ -1,78 +1,31 @@
-"""Metrics of anomaly scores, exact, ties included: ROC-AUC, average precision, false-alarm rates.
-
-Definitions are in `DEFINITIONS` and travel with every result. ROC-AUC and average precision are
-those of scikit-learn (`roc_auc_score`, `average_precision_score`), which the tests compare to; the
-trapezoid area under precision-recall is the number that public code of RTFM, UR-DMU and PEL4VAD
-reports as AP.
-"""
+"""Metrics of anomaly scores: the registered ones, those of each class, and confidence intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from vad_toolkit.errors import InputError
 from vad_toolkit.evaluation.bootstrap import Bootstrap, bootstrap
-from vad_toolkit.evaluation.pools import FramePools, ScoredVideo
-from vad_toolkit.evaluation.ranking import (
-    RankedRuns,
-    Ranking,
-    Runs,
-    ascending,
-    average_precision,
-    pr_auc_trapezoid,
-    roc_auc,
-)
+from vad_toolkit.evaluation.builtin_metrics import abnormal_video_reason
+from vad_toolkit.evaluation.pools import ScoredVideo
+from vad_toolkit.evaluation.ranking import RankedRuns, average_precision, roc_auc
+from vad_toolkit.evaluation.registry import METRICS, measure
+from vad_toolkit.evaluation.samples import Sample, ScoredSet
 
-FALSE_ALARM_THRESHOLD = 0.5
-
-DEFINITIONS: Mapping[str, str] = {
-    "auc": "area under the ROC curve over all frames of all videos",
-    "ap": "average precision over all frames of all videos: sum of (R_n - R_{n-1}) P_n, no "
-    "interpolation",
-    "pr_auc_trapezoid": "area under precision-recall over all frames by the trapezoid rule, from "
-    "recall 0, precision 1; what some published code reports as AP; not equal to ap",
-    "auc_abnormal": "auc over the frames of abnormal videos only",
-    "ap_abnormal": "ap over the frames of abnormal videos only",
-    "far_normal": f"share of the frames of normal videos with a score >= {FALSE_ALARM_THRESHOLD}",
-    "far_all": "share of the normal frames of all videos, abnormal ones included, with a score >= "
-    f"{FALSE_ALARM_THRESHOLD}: the false positive rate",
-    "video_auc": "area under the ROC curve over videos; a video's score is its highest frame score",
-    "classes.auc": "auc over the abnormal videos of one class and all normal videos",
-    "classes.ap": "ap over the abnormal videos of one class and all normal videos",
-    "classes.auc_abnormal": "auc over the abnormal videos of one class only",
-    "classes.ap_abnormal": "ap over the abnormal videos of one class only",
-    "classes": "a video of several classes counts in each of them: where the events of each are "
-    "known, with those of that class, frames that are abnormal by other classes alone being left "
-    "out; else with all its events",
-    "bootstrap": "percentile intervals over resamples of the test videos, drawn with replacement, "
-    "normal among normal and abnormal among abnormal; of one trained model, so that nothing of "
-    "training's own variance is in them; null where fewer than two videos could be drawn from",
-    "undefined": "a metric is null where one of its two sides has no member; here is why",
-}
-
-# The labels of the videos that each metric is taken over.
-TAKEN_OVER: Mapping[str, tuple[int, ...]] = {
-    "auc": (0, 1),
-    "ap": (0, 1),
-    "pr_auc_trapezoid": (0, 1),
-    "auc_abnormal": (1,),
-    "ap_abnormal": (1,),
-    "far_normal": (0,),
-    "far_all": (0, 1),
-    "video_auc": (0, 1),
-}
-METRIC_NAMES = tuple(TAKEN_OVER)
+CLASS_METRICS = ("auc", "ap", "auc_abnormal", "ap_abnormal")
+ONE_VIDEO = "video"  # id of a video that is given as arrays, for error messages
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What the metrics were taken over."""
+    """Number of videos and frames of a test set."""
 
     videos: int
     normal_videos: int
@@ -84,153 +37,191 @@ class Counts:
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """Metrics of one class of anomaly, `classes.*` in `DEFINITIONS`; None where undefined."""
+    """Metrics of one class of anomaly (`classes.*` in `metric_definitions`); None if undefined."""
 
     auc: float | None
     ap: float | None
     auc_abnormal: float | None
     ap_abnormal: float | None
     videos: int
-    frames: int  # of its videos, without those left out
+    frames: int  # of its videos, without frames that are abnormal by other classes alone
     abnormal_frames: int
     undefined: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """All metrics of a set of videos, as in `DEFINITIONS`; None where undefined, never NaN."""
+    """All metrics of a test set.
 
-    auc: float | None
-    ap: float | None
-    pr_auc_trapezoid: float | None
-    auc_abnormal: float | None
-    ap_abnormal: float | None
-    far_normal: float | None
-    far_all: float | None
-    video_auc: float | None
+    Each registered metric is an attribute too: `metrics.auc` is `metrics.values["auc"]`.
+
+    Attributes:
+        values: Each registered metric by name, None (never NaN) if it is undefined.
+        counts: Number of videos and frames.
+        classes: Metrics of each class of anomaly, by its name.
+        undefined: Why a metric has no value, by its name.
+        bootstrap: Confidence intervals; None without resamples.
+    """
+
+    values: Mapping[str, float | None]
     counts: Counts
     classes: Mapping[str, ClassMetrics]
     undefined: Mapping[str, str]
     bootstrap: Bootstrap | None = None
 
+    def __getattr__(self, name: str) -> float | None:
+        values: Mapping[str, float | None] = self.__dict__.get("values", {})
+        if name not in values:
+            raise AttributeError(f"no metric {name!r}; available: {', '.join(values)}")
+        return values[name]
+
+    def __dir__(self) -> Iterable[str]:
+        return [*super().__dir__(), *self.values]
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+        """Return plain values for JSON."""
+        stored = asdict(self)
+        return {**stored.pop("values"), **stored}
 
 
-def compute_metrics(videos: Sequence[ScoredVideo], *, resamples: int = 0, seed: int = 0) -> Metrics:
-    """All metrics of scored videos. The order of the videos does not matter.
+def compute_metrics(
+    scores: ArrayLike | Mapping[str, ArrayLike],
+    labels: ArrayLike | Mapping[str, ArrayLike],
+    *,
+    video_labels: Mapping[str, int] | None = None,
+    classes: Mapping[str, str | Sequence[str]] | None = None,
+    resamples: int = 0,
+    seed: int = 0,
+) -> Metrics:
+    """Compute all metrics of frame scores, wherever they come from.
 
     Args:
-        resamples: of the bootstrap over videos that gives intervals; none with 0.
-        seed: of the bootstrap.
+        scores: (F,) floats, the score of each frame of one video, higher is more abnormal; or such
+            arrays by video id.
+        labels: (F,) 0 or 1, the ground truth of each frame, in the same form as `scores`.
+        video_labels: 0 (normal) or 1 (abnormal) by video id. If None, a video is abnormal if any of
+            its frames is.
+        classes: The class of anomaly of a video, or several, by video id; only for class metrics.
+        resamples: Number of bootstrap resamples of the videos for confidence intervals; 0 for none.
+        seed: Seed of the bootstrap.
 
     Raises:
-        InputError: no videos, one id twice, or a number of resamples that is not allowed.
+        InputError: If scores and labels do not fit together, or a label is not 0 or 1.
+        VadError: If a score is NaN or infinite.
+
+    Example:
+        >>> scores, labels = {"a": [0.1, 0.2], "b": [0.3, 0.9]}, {"a": [0, 0], "b": [0, 1]}
+        >>> metrics = compute_metrics(scores, labels)
+        >>> metrics.auc, metrics.far_normal
+        (1.0, 0.0)
+    """
+    if isinstance(scores, Mapping) != isinstance(labels, Mapping):
+        raise InputError("scores and labels must both be arrays, or both be mappings by video id")
+    by_id = scores if isinstance(scores, Mapping) else {ONE_VIDEO: scores}
+    truth = labels if isinstance(labels, Mapping) else {ONE_VIDEO: labels}
+    for id in by_id.keys() ^ truth.keys():
+        found, missing = ("scores", "labels") if id in by_id else ("labels", "scores")
+        raise InputError(f"video {id!r} has {found} but no {missing}; give both for every video")
+    videos = []
+    for id in by_id:
+        frame_labels = np.asarray(truth[id])
+        label = int(frame_labels.any()) if video_labels is None else video_labels.get(id, -1)
+        of_video = (classes or {}).get(id, ())
+        names = (of_video,) if isinstance(of_video, str) else tuple(of_video)
+        videos.append(ScoredVideo(id, label, np.asarray(by_id[id]), frame_labels, names))
+    return video_metrics(videos, resamples=resamples, seed=seed)
+
+
+def video_metrics(videos: Sequence[ScoredVideo], *, resamples: int = 0, seed: int = 0) -> Metrics:
+    """Compute all metrics of scored videos, in any order.
+
+    Args:
+        videos: At least one; each id once.
+        resamples: Number of bootstrap resamples of the videos for confidence intervals; 0 for none.
+        seed: Seed of the bootstrap.
+
+    Raises:
+        InputError: If there are no videos, an id occurs twice, or `resamples` or `seed` is out of
+            range.
     """
     if not videos:
-        raise InputError("no videos to take metrics of")
+        raise InputError("no videos to compute metrics of; give at least one")
     videos = sorted(videos, key=lambda video: video.id)
     for video, following in pairwise(videos):
         if video.id == following.id:
-            raise InputError(f"video {video.id!r} is there twice: each is scored once")
-    measures = _Measures(videos)
-    labels = np.array([video.label for video in videos])
-    intervals = None
-    if resamples:
-        intervals = bootstrap(measures.take, labels, TAKEN_OVER, resamples=resamples, seed=seed)
+            raise InputError(f"video {video.id!r} occurs twice; give the scores of each video once")
+    scored, metrics = ScoredSet(videos), {name: METRICS[name] for name in METRICS}
+    values, undefined = measure(Sample(scored), metrics)
+    frames = scored.frames.ranking()
+    abnormal = int(scored.labels.sum())
     return Metrics(
-        **measures.take(),
-        counts=measures.counts,
-        classes=_class_metrics(videos, measures.pools),
-        undefined=measures.undefined,
-        bootstrap=intervals,
+        values=values,
+        counts=Counts(
+            videos=len(videos),
+            normal_videos=len(videos) - abnormal,
+            abnormal_videos=abnormal,
+            frames=frames.positives + frames.negatives,
+            normal_video_frames=int(scored.pools.normal_videos.frames.sum()),
+            abnormal_frames=frames.positives,
+        ),
+        classes=_class_metrics(scored),
+        undefined=undefined,
+        bootstrap=bootstrap(scored, metrics, resamples=resamples, seed=seed) if resamples else None,
     )
 
 
-class _Measures:
-    """Everything that the metrics of all videos are read off, sorted once."""
+def mean_metrics(seeds: Sequence[Metrics]) -> Metrics:
+    """Return the mean of each metric over seeds of one test set; None if undefined for one of them.
 
-    def __init__(self, videos: Sequence[ScoredVideo]) -> None:
-        self.pools = pools = FramePools(videos)
-        self._everything = RankedRuns(pools.positives, pools.normal_videos, pools.negatives)
-        self._within = RankedRuns(pools.positives, pools.negatives)
-        self._by_video = _by_video(videos)
-        self._alarms = {
-            "normal": _per_video(pools.normal_videos, len(videos)),
-            "other": _per_video(pools.negatives, len(videos)),
+    Counts and reasons are those of the test set. There are no confidence intervals.
+    """
+    first = seeds[0]
+    values = {name: mean([one.values[name] for one in seeds]) for name in first.values}
+    classes = {}
+    for name, of_class in first.classes.items():
+        each = [one.classes[name] for one in seeds]
+        areas: dict[str, Any] = {
+            area: mean([getattr(one, area) for one in each]) for area in CLASS_METRICS
         }
-        whole, within = self._everything.ranking(), self._within.ranking()
-        normal_videos = sum(video.label == 0 for video in videos)
-        normal_frames = int(pools.normal_videos.frames.sum())
-        self.counts = Counts(
-            videos=len(videos),
-            normal_videos=normal_videos,
-            abnormal_videos=len(videos) - normal_videos,
-            frames=whole.positives + whole.negatives,
-            normal_video_frames=normal_frames,
-            abnormal_frames=whole.positives,
-        )
-        reasons = {
-            **dict.fromkeys(("auc", "ap", "pr_auc_trapezoid"), whole.undefined()),
-            **dict.fromkeys(("auc_abnormal", "ap_abnormal"), _within_reason(within)),
-            "far_normal": None if normal_videos else "there are no normal videos",
-            "far_all": None if whole.negatives else "there are no normal frames",
-            "video_auc": self._by_video.ranking().undefined("videos"),
-        }
-        self.undefined = {name: reason for name, reason in reasons.items() if reason}
-
-    def take(self, times: NDArray[np.int64] | None = None) -> dict[str, float | None]:
-        """Each metric, where video i is there `times[i]` times; by default once."""
-        whole, within = self._everything.ranking(times), self._within.ranking(times)
-        (alarms, frames), others = (_total(of, times) for of in self._alarms.values())
-        return {
-            "auc": roc_auc(whole),
-            "ap": average_precision(whole),
-            "pr_auc_trapezoid": pr_auc_trapezoid(whole),
-            "auc_abnormal": roc_auc(within),
-            "ap_abnormal": average_precision(within),
-            "far_normal": _share(alarms, frames),
-            "far_all": _share(alarms + others[0], frames + others[1]),
-            "video_auc": roc_auc(self._by_video.ranking(times)),
-        }
+        classes[name] = replace(of_class, **areas)
+    return replace(first, values=values, classes=classes, bootstrap=None)
 
 
-def _by_video(videos: Sequence[ScoredVideo]) -> RankedRuns:
-    highest = np.array([video.scores.max() for video in videos])
-    order = ascending(highest)
-    every = Runs(highest[order], np.ones(len(videos), np.int64), order)
-    abnormal = np.array([video.label == 1 for video in videos])[order]
-    return RankedRuns(every.chosen(abnormal), every.chosen(~abnormal))
+def mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean, or None if a value is None."""
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if len(known) == len(values) else None
 
 
-def _per_video(normal: Runs, videos: int) -> NDArray[np.int64]:
-    """False alarms and frames of each video, (2, V)."""
-    alarms = np.where(normal.scores >= FALSE_ALARM_THRESHOLD, normal.frames, 0)
-    return np.array(
-        [np.bincount(normal.owners, of, minlength=videos) for of in (alarms, normal.frames)]
-    ).astype(np.int64)
+def metric_definitions() -> dict[str, str]:
+    """Return the definition of each metric in words, by its name in the results."""
+    return {
+        **{name: METRICS[name].definition for name in METRICS},
+        "classes.auc": "auc over the abnormal videos of one class and all normal videos",
+        "classes.ap": "ap over the abnormal videos of one class and all normal videos",
+        "classes.auc_abnormal": "auc over the abnormal videos of one class only",
+        "classes.ap_abnormal": "ap over the abnormal videos of one class only",
+        "classes": "a video of several classes counts in each of them: if the events of each are "
+        "known, with those of that class, leaving out frames that are abnormal by other classes "
+        "alone; else with all its events",
+        "bootstrap": "percentile intervals over resamples of the test videos, drawn with "
+        "replacement, normal among normal and abnormal among abnormal; they hold for one trained "
+        "model and do not include the variance of training; null if there are fewer than two "
+        "videos to draw from",
+        "undefined": "why a metric is null: one of the two sides that it compares is empty",
+    }
 
 
-def _total(per_video: NDArray[np.int64], times: NDArray[np.int64] | None) -> tuple[int, int]:
-    alarms, frames = per_video.sum(axis=1) if times is None else per_video @ times
-    return int(alarms), int(frames)
-
-
-def _share(alarms: int, frames: int) -> float | None:
-    return alarms / frames if frames else None
-
-
-def _class_metrics(videos: Sequence[ScoredVideo], pools: FramePools) -> Mapping[str, ClassMetrics]:
-    members = [name for video in videos if video.label == 1 for name in set(video.classes)]
+def _class_metrics(scored: ScoredSet) -> Mapping[str, ClassMetrics]:
+    members = [name for v in scored.videos if v.label == 1 for name in set(v.classes)]
     result = {}
     for name in sorted(set(members)):
-        positives, negatives = pools.of_class(name)
-        against = RankedRuns(positives, negatives, pools.normal_videos).ranking()
+        positives, negatives = scored.pools.of_class(name)
+        against = RankedRuns(positives, negatives, scored.pools.normal_videos).ranking()
         within = RankedRuns(positives, negatives).ranking()
         reasons = {
             **dict.fromkeys(("auc", "ap"), against.undefined()),
-            **dict.fromkeys(("auc_abnormal", "ap_abnormal"), _within_reason(within)),
+            **dict.fromkeys(("auc_abnormal", "ap_abnormal"), abnormal_video_reason(within)),
         }
         result[name] = ClassMetrics(
             auc=roc_auc(against),
@@ -243,10 +234,3 @@ def _class_metrics(videos: Sequence[ScoredVideo], pools: FramePools) -> Mapping[
             undefined={metric: reason for metric, reason in reasons.items() if reason},
         )
     return result
-
-
-def _within_reason(within: Ranking) -> str | None:
-    reason = within.undefined()
-    if reason and not within.positives and not within.negatives:
-        return "there are no abnormal videos"
-    return reason and f"{reason} in abnormal videos"

@@ -1,4 +1,4 @@
-"""Scored videos, and the frames of many of them in three sorted pools."""
+"""Scored videos, and their frames in three sorted pools."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from vad_toolkit.evaluation.ranking import Runs, ascending, check_labels, check_
 
 @dataclass(frozen=True, eq=False)
 class ScoredVideo:
-    """One video with its frame scores and its ground truth.
+    """Frame scores and ground truth of one video.
 
     Attributes:
-        id: the video's id, which errors name.
+        id: Id of the video, for error messages.
         label: 0 normal, 1 abnormal.
         scores: (F,) float32 or float64, higher is more abnormal; F >= 1.
         labels: (F,) 0 or 1, the ground truth of each frame.
-        classes: the kinds of anomaly in it; read for abnormal videos only.
-        class_labels: (F,) 0 or 1 for each of its classes whose own events are known: the abnormal
-            frames that are of this class.
+        classes: The classes of anomaly in it; only used for abnormal videos.
+        class_labels: (F,) 0 or 1 by class, for classes with known events: the abnormal frames of
+            this class.
 
     Raises:
-        InputError: shapes differ, no frames, labels other than 0 and 1, abnormal frames in a normal
-            video or of a class where there are none, or labels of a class that it does not have.
-        VadError: a score is NaN or infinite.
+        InputError: If shapes differ, there are no frames, a label is not 0 or 1, a normal video has
+            abnormal frames, or class labels contradict the classes or the labels.
+        VadError: If a score is NaN or infinite.
     """
 
     id: str
@@ -44,39 +44,44 @@ class ScoredVideo:
         if self.scores.ndim != 1 or self.scores.shape != self.labels.shape:
             raise InputError(
                 f"video {self.id!r}: scores have shape {self.scores.shape} and labels "
-                f"{self.labels.shape}; both have to be (frames,)"
+                f"{self.labels.shape}; both must be (frames,)"
             )
         if len(self.scores) == 0:
-            raise InputError(f"video {self.id!r} has no frames: leave it out")
+            raise InputError(f"video {self.id!r} has no frames; leave it out")
         check_scores(self.scores, f"video {self.id!r}")
         check_labels(self.labels, f"video {self.id!r}")
         if self.label not in (0, 1):
-            raise InputError(f"video {self.id!r}: label {self.label!r} has to be 0 or 1")
+            raise InputError(f"video {self.id!r}: label must be 0 or 1, got {self.label!r}")
         if self.label == 0 and self.labels.any():
-            raise InputError(f"video {self.id!r} is labelled normal but has abnormal frames")
+            raise InputError(f"video {self.id!r} is labeled normal but has abnormal frames")
         for name, labels in self.class_labels.items():
             self._check_class(name, labels)
 
     def _check_class(self, name: str, labels: NDArray[np.uint8]) -> None:
         if name not in self.classes:
-            raise InputError(f"video {self.id!r} has labels of {name!r}, none of its classes")
+            raise InputError(
+                f"video {self.id!r} has labels of {name!r}, which is not one of its classes"
+            )
         if labels.shape != self.labels.shape:
             raise InputError(
-                f"video {self.id!r}: labels of {name!r} have shape {labels.shape}, not "
+                f"video {self.id!r}: labels of {name!r} have shape {labels.shape}, expected "
                 f"{self.labels.shape}"
             )
         check_labels(labels, f"video {self.id!r}: {name}")
         if (labels > self.labels).any():
             raise InputError(
-                f"video {self.id!r}: a frame that is normal is labelled {name!r}; labels of a "
-                "class lie within the video's labels"
+                f"video {self.id!r}: a normal frame is labeled {name!r}; labels of a class must "
+                "be within those of the video"
             )
 
 
 class FramePools:
-    """The frames of all videos: `positives`, those of `normal_videos`, and `negatives`.
+    """The frames of all videos as sorted runs, in three pools.
 
-    `negatives` are the normal frames of abnormal videos. A run's owner is the index of its video.
+    Attributes:
+        positives: Abnormal frames.
+        normal_videos: Frames of normal videos.
+        negatives: Normal frames of abnormal videos.
     """
 
     def __init__(self, videos: Sequence[ScoredVideo]) -> None:
@@ -99,10 +104,10 @@ class FramePools:
         self.negatives = self._runs(self._sorted(~positive & ~normal))
 
     def of_class(self, name: str) -> tuple[Runs, Runs]:
-        """Positives of a class, and the normal frames of its videos.
+        """Return the abnormal frames of a class, and the normal frames of its videos.
 
-        In videos whose events of each class are known, frames that are abnormal by other classes
-        alone are in neither.
+        In videos with known events per class, frames that are abnormal by other classes alone are
+        in neither.
         """
         members = np.array([video.label == 1 and name in video.classes for video in self._videos])
         keep = members[self.positives.owners]
@@ -112,7 +117,7 @@ class FramePools:
 
     @cached_property
     def _other_classes(self) -> Mapping[str, NDArray[np.bool_]]:
-        """Frames of all videos that are known not to be of a class, by its name."""
+        """(frames of all videos,) by class: whether a frame is known not to be of the class."""
         marked: dict[str, NDArray[np.bool_]] = {}
         for start, video in zip(self._bounds, self._videos, strict=False):
             for name, labels in video.class_labels.items():
@@ -123,7 +128,7 @@ class FramePools:
     def _changes(
         self, scores: NDArray[np.floating[Any]], labels: NDArray[np.uint8]
     ) -> NDArray[np.bool_]:
-        """Where a run begins: another video, score, label, or label of a class."""
+        """Mark frames that start a run: a new video, score, label, or label of a class."""
         changes = np.empty(len(scores), np.bool_)
         np.not_equal(scores[1:], scores[:-1], out=changes[1:])
         changes[1:] |= labels[1:] != labels[:-1]

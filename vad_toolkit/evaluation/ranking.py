@@ -1,9 +1,9 @@
-"""Items ranked by score, and the areas under ROC and precision-recall: exact, ties included.
+"""Rankings of items by score, and the areas under their ROC and precision-recall curves.
 
-Both areas depend on the scores of abnormal items alone: on how many normal items lie above each of
-them, and how many beside it. So positives and negatives are sorted apart, the negatives in any
-number of pools, and each distinct score of a positive is looked up in them. Frames of one video
-with one score and one label are a single run.
+Areas are exact, ties included. Both depend only on how many normal items score higher than each
+abnormal item, and how many score the same. So positives and negatives are sorted separately, the
+negatives in any number of pools, and each distinct score of a positive is looked up in them.
+Consecutive frames of one video with the same score and label are a single run.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from vad_toolkit.errors import InputError, VadError
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """Runs of frames, sorted by score from the lowest up.
+    """Runs of frames in ascending order of score.
 
     Attributes:
         scores: (K,) floats.
-        frames: (K,) int64, how many frames each run has.
-        owners: (K,) intp, the index of its video.
+        frames: (K,) int64, number of frames of each run.
+        owners: (K,) intp, index of its video.
     """
 
     scores: NDArray[np.floating[Any]]
@@ -34,26 +34,26 @@ class Runs:
     owners: NDArray[np.intp]
 
     def chosen(self, keep: NDArray[np.bool_]) -> Runs:
-        """The runs where `keep`, (K,), is true."""
+        """Return the runs for which `keep`, (K,), is true."""
         at = np.flatnonzero(keep)
         return Runs(self.scores[at], self.frames[at], self.owners[at])
 
     def weights(self, times: NDArray[np.int64] | None) -> NDArray[np.int64]:
-        """Frames of each run, (K,), where video i is there `times[i]` times; by default once."""
+        """Return the frames of each run, (K,), with video i counted `times[i]` times (or once)."""
         return self.frames if times is None else self.frames * times[self.owners]
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Counts at each distinct score that abnormal items have, from the highest score down.
+    """Counts at each distinct score of an abnormal item, in descending order of score.
 
-    These points are all that the areas depend on, and the corners of both curves.
+    These points determine both areas, and are the corners of both curves.
 
     Attributes:
         gained: (K,) int64, abnormal items with the k-th highest of these scores.
         false_positives: (K,) int64, normal items with a score >= it.
         false_positives_above: (K,) int64, normal items with a score > it.
-        negatives: all normal items.
+        negatives: Number of normal items.
     """
 
     gained: NDArray[np.int64]
@@ -63,7 +63,7 @@ class Ranking:
 
     @property
     def positives(self) -> int:
-        """Abnormal items."""
+        """Number of abnormal items."""
         return int(self.true_positives[-1]) if len(self.gained) else 0
 
     @cached_property
@@ -73,20 +73,20 @@ class Ranking:
 
     @property
     def precision(self) -> NDArray[np.float64]:
-        """(K,), share of abnormal items among those at or above each score."""
+        """(K,), share of abnormal items among those that score at least the k-th."""
         found = self.true_positives + self.false_positives
         precision: NDArray[np.float64] = self.true_positives / np.maximum(found, 1)
         return precision
 
     @property
     def precision_before(self) -> NDArray[np.float64]:
-        """(K,), the same among those strictly above each score; 1 where there are none."""
+        """(K,), share of abnormal items among those that score more; 1 if there are none."""
         before = self.true_positives - self.gained
         found = before + self.false_positives_above
         return np.where(found > 0, before / np.maximum(found, 1), 1.0)
 
     def undefined(self, items: str = "frames") -> str | None:
-        """Why ROC and precision-recall are not defined, or None where they are."""
+        """Return why the areas are undefined, or None if they are defined."""
         if not self.positives and not self.negatives:
             return f"there are no {items}"
         if not self.positives:
@@ -96,21 +96,21 @@ class Ranking:
         return None
 
     def roc_curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Corners of the ROC curve, false and true positive rate, each (2 K + 2,)."""
+        """Return the corners of the ROC curve: false and true positive rate, each (2 K + 2,)."""
         true = self.true_positives
         across = _corners(0, self.false_positives_above, self.false_positives, self.negatives)
         up = _corners(0, true - self.gained, true, self.positives)
         return across / self.negatives, up / self.positives
 
     def precision_recall_curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Corners of the precision-recall curve, recall and precision, each (2 K + 2,)."""
+        """Return the corners of the precision-recall curve, each (2 K + 2,)."""
         true, share = self.true_positives, self.positives / (self.positives + self.negatives)
         recall = _corners(0, true - self.gained, true, self.positives)
         return recall / self.positives, _corners(1, self.precision_before, self.precision, share)
 
 
 class RankedRuns:
-    """Where the scores of positives fall among pools of negatives: searched once, counted often."""
+    """Positions of positives among pools of negatives: searched once, counted per resample."""
 
     def __init__(self, positives: Runs, *negatives: Runs) -> None:
         scores = positives.scores
@@ -118,12 +118,12 @@ class RankedRuns:
         self._negatives = negatives
         self._starts = np.flatnonzero(np.append(True, scores[1:] != scores[:-1])[: len(scores)])
         distinct = scores[self._starts]
-        # For each pool: how many of its runs lie below each score, and at or below it.
+        # For each pool: the number of its runs below each score, and at or below it.
         self._below = [np.searchsorted(pool.scores, distinct, "left") for pool in negatives]
         self._reached = [np.searchsorted(pool.scores, distinct, "right") for pool in negatives]
 
     def ranking(self, times: NDArray[np.int64] | None = None) -> Ranking:
-        """The ranking of all frames, video i being there `times[i]` times; by default once."""
+        """Return the ranking with video i counted `times[i]` times; if None, once each."""
         total = 0
         below = np.zeros(len(self._starts), np.int64)
         reached = np.zeros(len(self._starts), np.int64)
@@ -147,13 +147,13 @@ def rank(scores: ArrayLike, labels: ArrayLike) -> Ranking:
         labels: (n,) 0 or 1.
 
     Raises:
-        InputError: shapes differ, or labels other than 0 and 1.
-        VadError: a score is NaN or infinite.
+        InputError: If shapes differ, or a label is not 0 or 1.
+        VadError: If a score is NaN or infinite.
     """
     values, truth = np.asarray(scores), np.asarray(labels)
     if values.ndim != 1 or values.shape != truth.shape:
         raise InputError(
-            f"scores have shape {values.shape} and labels {truth.shape}; both have to be (n,)"
+            f"scores have shape {values.shape} and labels {truth.shape}; both must be (n,)"
         )
     check_scores(values, "scores")
     check_labels(truth, "labels")
@@ -165,25 +165,25 @@ def rank(scores: ArrayLike, labels: ArrayLike) -> Ranking:
 
 
 def roc_auc(ranking: Ranking) -> float | None:
-    """Area under the ROC curve: ties count half. None where only one side has members."""
+    """Return the area under the ROC curve, ties counting half; None if it is undefined."""
     if ranking.undefined():
         return None
-    # Twice the normal items below, and those beside, so that the sum stays whole.
+    # Twice the normal items with a lower score plus those with the same, to sum integers.
     beaten = 2 * ranking.negatives - ranking.false_positives - ranking.false_positives_above
     return int(ranking.gained @ beaten) / (2 * ranking.positives * ranking.negatives)
 
 
 def average_precision(ranking: Ranking) -> float | None:
-    """Sum of (R_n - R_{n-1}) P_n over distinct scores. None where only one side has members."""
+    """Return the sum of (R_n - R_{n-1}) P_n over distinct scores; None if it is undefined."""
     if ranking.undefined():
         return None
     return float(np.sum(ranking.gained * ranking.precision) / ranking.positives)
 
 
 def pr_auc_trapezoid(ranking: Ranking) -> float | None:
-    """Area under precision-recall, straight lines between points, from recall 0, precision 1.
+    """Return the area under precision-recall by the trapezoid rule, from recall 0, precision 1.
 
-    None where only one side has members.
+    None if it is undefined.
     """
     if ranking.undefined():
         return None
@@ -191,30 +191,13 @@ def pr_auc_trapezoid(ranking: Ranking) -> float | None:
     return float(np.sum(ranking.gained * heights) / (2 * ranking.positives))
 
 
-def trapezoid(x: ArrayLike, y: ArrayLike) -> float:
-    """Area under the line through (x, y), x ascending: sum of (x_i - x_{i-1}) (y_i + y_{i-1}) / 2.
-
-    Computed in float64 whatever comes in; exact for integers while the area is below 2**52.
-
-    Raises:
-        InputError: not two equal, one-dimensional lengths, or x goes down.
-    """
-    across, up = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if across.ndim != 1 or across.shape != up.shape:
-        raise InputError(f"x has shape {across.shape} and y {up.shape}; both have to be (n,)")
-    widths = np.diff(across)
-    if (widths < 0).any():
-        raise InputError("x goes down: a curve has to be given from left to right")
-    return float(np.sum(widths * (up[1:] + up[:-1])) / 2)
-
-
 def ascending(scores: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
-    """The order that sorts scores; that of equal ones is open. Faster than argsort in float32."""
+    """Return the order that sorts scores, equal ones in any order; faster than argsort."""
     if scores.dtype != np.float32 or len(scores) >= 2**32:
         return np.argsort(scores)
     bits = np.ascontiguousarray(scores).view(np.uint32)
     sign = np.uint32(1 << 31)
-    # As integers, floats of one sign are in order, negative ones from the highest down.
+    # The bits of positive floats are in ascending order as integers, those of negative descending.
     key = np.where(bits & sign, ~bits, bits | sign).astype(np.uint64)
     key <<= np.uint64(32)
     key |= np.arange(len(scores), dtype=np.uint64)
@@ -224,9 +207,9 @@ def ascending(scores: NDArray[np.floating[Any]]) -> NDArray[np.intp]:
 
 
 def check_scores(scores: NDArray[Any], what: str) -> None:
-    """Refuse scores that are no floats (InputError), NaN or infinite (VadError)."""
+    """Check that scores are floats (else InputError) and finite (else VadError)."""
     if scores.size and not np.issubdtype(scores.dtype, np.floating):
-        raise InputError(f"{what}: scores are {scores.dtype}; they have to be floats")
+        raise InputError(f"{what}: scores must be floats, got {scores.dtype}")
     finite = np.isfinite(scores)
     if not finite.all():
         bad = np.flatnonzero(~finite)
@@ -237,13 +220,13 @@ def check_scores(scores: NDArray[Any], what: str) -> None:
 
 
 def check_labels(labels: NDArray[Any], what: str) -> None:
-    """Refuse labels other than 0 and 1. Raises InputError."""
+    """Check that labels are 0 or 1. Raises InputError."""
     if labels.size and not ((labels == 0) | (labels == 1)).all():
-        raise InputError(f"{what}: labels have to be 0 or 1")
+        raise InputError(f"{what}: labels must be 0 or 1")
 
 
 def _corners(
     first: float, before: Sequence[Any] | NDArray[Any], after: NDArray[Any], last: float
 ) -> NDArray[np.float64]:
-    """`before` and `after` in turns, between a first and a last value."""
+    """Return `before` and `after` alternating, between a first and a last value."""
     return np.concatenate([[first], np.column_stack([before, after]).ravel(), [last]])

@@ -1,4 +1,4 @@
-"""What an evaluation came to: metrics, and everything that decides them."""
+"""Results of an evaluation: metrics, and everything that determines them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from vad_toolkit.evaluation.bootstrap import Interval
-from vad_toolkit.evaluation.metrics import METRIC_NAMES, Metrics
+from vad_toolkit.evaluation.metrics import Metrics, mean, mean_metrics
 
 
 @dataclass(frozen=True)
 class CheckpointFacts:
-    """Which checkpoint was evaluated, and what it says of its training."""
+    """Identity of an evaluated checkpoint and of its training data."""
 
     file: str
     sha256: str
@@ -28,16 +28,18 @@ class CheckpointFacts:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the checkpoint was evaluated on and with.
+    """The test set, the device and the versions that a checkpoint was evaluated with.
 
-    `ground_truth` says where the labels come from: the manifest's events over decoded frames, a
-    rule with its fields, or a global array and its order list by their digests.
-    `trained_on_manifest`: the checkpoint was trained on this very manifest, so that its metrics say
-    nothing of new videos.
+    Attributes:
+        step_frames: Frames per snippet score.
+        ground_truth: The source of the labels: events over decoded frames, a rule with its fields,
+            or an array and its order list by their digests.
+        trained_on_manifest: Whether the checkpoint was trained on this very manifest, so that its
+            metrics say nothing about new videos.
     """
 
     dataset: str
-    step_frames: int  # frames that a snippet's score covers
+    step_frames: int
     recipe_sha256: str
     pack_sha256: str
     manifest_sha256: str
@@ -49,7 +51,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Member:
-    """A checkpoint, what it scored, and its share in the scores: 1, but in a fusion."""
+    """A checkpoint, its test set, and its weight: 1 unless it is part of a fusion."""
 
     checkpoint: CheckpointFacts
     inputs: Inputs
@@ -58,28 +60,30 @@ class Member:
 
 @dataclass(frozen=True)
 class VideoResult:
-    """One video. `auc` is that of its own frames, None where they are all of one kind."""
+    """Facts and scores of one video."""
 
     id: str
     label: int
     classes: tuple[str, ...]
-    frames: int  # that count: the video's labels
+    frames: int  # labeled frames
     abnormal_frames: int
-    snippets: int | None  # None where the members of a fusion differ
+    snippets: int | None  # None if the members of a fusion differ
     fps: float | None
     max_score: float
     mean_score: float
-    auc: float | None
+    auc: float | None  # over the video's own frames; None if all have one label
 
 
 @dataclass(frozen=True)
-class EvaluationResult:
+class CheckpointResult:
     """Metrics of one checkpoint, or of several whose scores were fused.
 
     Attributes:
-        out: the folder of metrics.json, scores and plots.
-        members: whose scores they are: one checkpoint, of a fusion several, weights summing to 1.
-        notes: which figures that were asked for could not be drawn, and why.
+        out: Folder with metrics.json, scores and plots.
+        members: The checkpoint; for a fusion several, with weights that sum to 1.
+        metrics: The metrics.
+        videos: One entry per video, in the order of the manifest.
+        notes: Which requested figures could not be drawn, and why.
     """
 
     out: Path
@@ -90,40 +94,34 @@ class EvaluationResult:
 
     @property
     def checkpoint(self) -> CheckpointFacts:
-        """The checkpoint; of a fusion the first."""
+        """The checkpoint; for a fusion the first one."""
         return self.members[0].checkpoint
 
     @property
     def inputs(self) -> Inputs:
-        """What it was evaluated on; of a fusion the first's, with the same videos and labels."""
+        """The test set; for a fusion that of the first checkpoint, with the same labels."""
         return self.members[0].inputs
 
     @property
-    def trained_on_manifest(self) -> bool:
-        """Whether any checkpoint was trained on the very videos that it was evaluated on."""
-        return any(member.inputs.trained_on_manifest for member in self.members)
-
-    @property
     def intervals(self) -> Mapping[str, Interval | None]:
-        """Confidence intervals by metric; nothing where there was no bootstrap."""
+        """Confidence intervals by metric; empty without a bootstrap."""
         return self.metrics.bootstrap.intervals if self.metrics.bootstrap else {}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, without `out`: equal evaluations are equal files."""
+        """Return plain values for JSON, without `out`: equal evaluations give equal files."""
+        if len(self.members) > 1:
+            origin: dict[str, Any] = {"fusion": [asdict(member) for member in self.members]}
+        else:
+            origin = {"checkpoint": asdict(self.checkpoint), "inputs": asdict(self.inputs)}
         return {
-            **self._origin(),
-            "metrics": asdict(self.metrics),
+            **origin,
+            "metrics": self.metrics.to_dict(),
             "videos": [asdict(video) for video in self.videos],
         }
 
-    def _origin(self) -> dict[str, Any]:
-        if len(self.members) > 1:
-            return {"fusion": [asdict(member) for member in self.members]}
-        return {"checkpoint": asdict(self.checkpoint), "inputs": asdict(self.inputs)}
-
     def row(self) -> dict[str, Any]:
-        """Which checkpoints these are, and all metrics with their intervals: a row of a summary."""
-        names = [
+        """Return checkpoints, metrics and intervals as one row of summary.json."""
+        members = [
             {
                 "checkpoint": member.checkpoint.file,
                 "seed": member.checkpoint.seed,
@@ -131,13 +129,15 @@ class EvaluationResult:
             }
             for member in self.members
         ]
-        fused = [
-            {**name, "weight": member.weight}
-            for name, member in zip(names, self.members, strict=True)
-        ]
+        if len(members) > 1:
+            weighted = [
+                {**facts, "weight": member.weight}
+                for facts, member in zip(members, self.members, strict=True)
+            ]
+            members = [{"seed": self.checkpoint.seed, "fusion": weighted}]
         return {
-            **(names[0] if len(names) == 1 else {"seed": self.checkpoint.seed, "fusion": fused}),
-            **{name: getattr(self.metrics, name) for name in METRIC_NAMES},
+            **members[0],
+            **self.metrics.values,
             "intervals": {
                 name: interval and asdict(interval) for name, interval in self.intervals.items()
             },
@@ -146,22 +146,48 @@ class EvaluationResult:
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and sample standard deviation (n - 1) over runs; None where undefined, or n is 1."""
+    """Mean and sample standard deviation (n - 1) over seeds; None if undefined, or if n is 1."""
 
     mean: float | None
     std: float | None
 
 
 @dataclass(frozen=True)
-class RunsResult:
-    """Evaluations of all seeds of a run, in their order, and the spread of each metric."""
+class EvaluationResult:
+    """Result of `evaluate`: one checkpoint, one fusion, or one of them per seed.
+
+    Attributes:
+        out: Folder of the results.
+        results: One per seed, in their order; a single one without seeds.
+    """
 
     out: Path
-    results: tuple[EvaluationResult, ...]
-    spread: Mapping[str, Spread]
+    results: tuple[CheckpointResult, ...]
+
+    @property
+    def metrics(self) -> Metrics:
+        """Metrics of the checkpoint; with several seeds, the mean of each metric over them."""
+        first = self.results[0].metrics
+        return first if len(self.results) == 1 else mean_metrics([r.metrics for r in self.results])
+
+    @property
+    def spread(self) -> Mapping[str, Spread]:
+        """Mean and standard deviation of each metric over the seeds."""
+        return spread_of([result.metrics for result in self.results])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which requested figures could not be drawn, and why."""
+        return tuple(dict.fromkeys(note for result in self.results for note in result.notes))
+
+    @property
+    def trained_on_manifest(self) -> bool:
+        """Whether a checkpoint was trained on the very videos that it was evaluated on."""
+        members = [member for result in self.results for member in result.members]
+        return any(member.inputs.trained_on_manifest for member in members)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: one row a seed, then mean and standard deviation."""
+        """Return plain values for JSON: one row per seed, then mean and standard deviation."""
         return {
             "runs": [result.row() for result in self.results],
             "spread": {name: asdict(spread) for name, spread in self.spread.items()},
@@ -170,14 +196,11 @@ class RunsResult:
 
 
 def spread_of(metrics: Sequence[Metrics]) -> Mapping[str, Spread]:
-    """Mean and deviation of each metric over runs, which are at least one."""
+    """Return mean and standard deviation of each metric over at least one run."""
     spread = {}
-    for name in METRIC_NAMES:
-        values = [getattr(one, name) for one in metrics]
+    for name in metrics[0].values:
+        values = [one.values[name] for one in metrics]
         known = [value for value in values if value is not None]
-        whole = len(known) == len(values)
-        spread[name] = Spread(
-            mean=statistics.fmean(known) if whole else None,
-            std=statistics.stdev(known) if whole and len(known) > 1 else None,
-        )
+        whole = len(known) == len(values) > 1
+        spread[name] = Spread(mean(values), statistics.stdev(known) if whole else None)
     return spread

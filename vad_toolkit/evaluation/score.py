@@ -1,113 +1,294 @@
-"""A checkpoint's scores of the frames of a test set, beside their ground truth."""
+"""Scores of a test set by one or more checkpoints, in a single pass over its videos."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from vad_toolkit.core.device import pick_device
 from vad_toolkit.core.files import sha256_file
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent
 from vad_toolkit.datasets.manifest import Entry, Manifest
-from vad_toolkit.datasets.registry import find_manifest
 from vad_toolkit.errors import ManifestError, PackError, VadError
+from vad_toolkit.evaluation.fusion import check_same_truth, fuse_scores
 from vad_toolkit.evaluation.ground_truth import GroundTruth, TruthSource, load_ground_truth
 from vad_toolkit.evaluation.pools import ScoredVideo
 from vad_toolkit.evaluation.ranking import rank, roc_auc
 from vad_toolkit.evaluation.result import CheckpointFacts, Inputs, Member, VideoResult
-from vad_toolkit.experiments.inspection.figures import FigureRequest, Figures, Inspector
 from vad_toolkit.fit import pack_problems
-from vad_toolkit.models.early_fusion import PackFeatures, check_streams
+from vad_toolkit.models.config import Streams
+from vad_toolkit.models.early_fusion import PackFeatures, check_streams, join
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.packs.write import creator_versions
-from vad_toolkit.scoring.frame_scores import frame_scores
-from vad_toolkit.scoring.snippet_scores import score_snippets
+from vad_toolkit.scoring.frame_scores import VideoScores, score_video
+from vad_toolkit.scoring.snippet_scores import Features
 from vad_toolkit.training.checkpoint import Checkpoint, load_checkpoint
 
-NAMED_PROBLEMS = 3  # that an error lists before it only counts
+LISTED_PROBLEMS = 3  # in an error message; the others are counted
+READ_AT_ONCE = 256 << 20  # bytes of a video's features that are kept in memory
 
 
-@dataclass(frozen=True)
-class TestSet:
-    """What checkpoints are evaluated on and how. `manifest`: a file or a shipped dataset's name."""
+class SharedFeatures:
+    """The verified features of one video, for all checkpoints and figures of an evaluation.
 
-    __test__ = False  # no test, whatever pytest makes of the name
+    A video of up to `READ_AT_ONCE` bytes is read once, and its digest is computed from the bytes
+    that are scored. A longer one is verified in blocks, and each checkpoint reads the parts that it
+    needs from the pack, so that memory does not grow with its length.
+    """
 
-    pack: Path
-    manifest: str
-    truth: TruthSource | None
-    device: str
+    def __init__(self, pack: FeaturePack, id: str) -> None:
+        """Raises PackCorrupt if the features are damaged or not finite."""
+        self._pack, self._id = pack, id
+        size = sum(2 * math.prod(pack.shape(id, stream)) for stream in pack.recipe.streams)
+        self._arrays = pack.video(id).streams if size <= READ_AT_ONCE else None
+        if self._arrays is None:
+            pack.check(id)
+
+    def of(self, streams: Streams) -> Features:
+        """Return the features that a checkpoint with this `data.streams` takes, (N, C, D)."""
+        if self._arrays is None:
+            return PackFeatures(self._pack, self._id, streams)
+        return join(self._arrays, streams)
+
+
+class Observer(Protocol):
+    """Something that looks at each video of an evaluation while its features are at hand."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """After the last video: the requested figures that cannot be drawn, and why."""
+
+    def see(
+        self,
+        video: ScoredVideo,
+        features: SharedFeatures,
+        snippet_scores: NDArray[np.float32],
+        fps: float | None,
+    ) -> None:
+        """Look at one scored video; snippet scores are (N,)."""
+
+    def write(self, folder: Path) -> None:
+        """Write files into the folder of the results."""
+
+
+class FigureMaker(Protocol):
+    """Source of one observer per evaluated checkpoint."""
+
+    def observe(
+        self,
+        name: str,
+        checkpoint: Checkpoint,
+        pack: FeaturePack,
+        manifest: Manifest,
+        labels: Mapping[str, NDArray[np.uint8]],
+        device: torch.device,
+    ) -> Observer:
+        """Return the observer of a checkpoint.
+
+        Args:
+            name: Name of its seed's folder; "" if there are no seeds.
+            labels: Frame labels by video id.
+
+        Raises:
+            InputError: If the figures cannot be made of this checkpoint and test set.
+        """
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores of every video, by one checkpoint or by several that were fused."""
+    """Scores of every video by one checkpoint, or by several that were fused."""
 
     members: tuple[Member, ...]
-    videos: tuple[VideoResult, ...]
-    frames: tuple[ScoredVideo, ...]  # of each video, in the same order
-    figures: Figures | None = None
+    observer: Observer | None
+    videos: list[VideoResult] = field(default_factory=list)
+    frames: list[ScoredVideo] = field(default_factory=list)  # in the same order
 
 
 def score_test_set(
-    file: Path,
-    test: TestSet,
+    runs: Mapping[str, Sequence[Path]],
+    packs: Sequence[Path],
+    weights: Sequence[float],
+    manifest: Manifest,
+    source: TruthSource,
+    *,
+    manifest_name: str,
+    device: str,
+    figures: FigureMaker | None,
     progress: ProgressCallback,
-    figures: FigureRequest | None = None,
-) -> Scored:
-    """Score every video of a test set by the checkpoint at `file`.
+) -> dict[str, Scored]:
+    """Score every video of a manifest, reading its features once for all checkpoints.
 
     Args:
-        file: a .safetensors file, or the folder of one run (its best step).
-        figures: what is to be measured for figures beside the scores.
+        runs: By name, the checkpoint files whose scores are fused: one per pack.
+        packs: Packs with the features of the videos; one may occur several times.
+        weights: Weights of the fusion, one per pack, that sum to 1.
+        manifest: The test videos.
+        source: Source of the frame labels.
+        manifest_name: Name of the manifest for error messages.
+        device: Device of the forward passes.
+        figures: Makes the observers; only without fusion.
+        progress: Called with the number of videos done.
 
     Raises:
-        InputError: no such checkpoint, or figures of videos that are not there.
-        PackError, ManifestError: one of them cannot be used, they do not fit (names the videos), or
-            the pack was made by another recipe.
+        InputError: If a checkpoint does not exist, or the figures cannot be made.
+        PackError: If a pack cannot be used, or was made by a different recipe.
+        ManifestError: If the manifest does not fit a pack, or packs give different labels; names
+            the video.
     """
-    place = pick_device(test.device)
-    checkpoint = load_checkpoint(file, place)
-    listed = find_manifest(test.manifest)
-    with FeaturePack.open(test.pack) as pack:
-        _check_features(checkpoint, pack)
-        truth = _truth(listed, pack, test)
-        inspector = None
-        if figures is not None:
-            inspector = Inspector(figures, checkpoint, listed, truth.labels, place)
-            if inspector.compared is not None:
-                _check_features(inspector.compared, pack)
-        frames, videos = [], []
-        for done, entry in enumerate(listed):
-            note = f"seed {checkpoint.seed}, {entry.id}"
-            progress(ProgressEvent("evaluate", done, len(listed), "videos", note))
-            scored, row = _score_video(checkpoint, pack, entry, truth, place, inspector)
-            frames.append(scored)
-            videos.append(row)
-        progress(ProgressEvent("evaluate", len(listed), len(listed), "videos"))
-        inputs = Inputs(
-            dataset=listed.dataset,
-            step_frames=checkpoint.recipe.step,
-            recipe_sha256=checkpoint.recipe_sha256,
-            pack_sha256=pack.content_sha256,
-            manifest_sha256=listed.sha256,
-            ground_truth=truth.source,
-            trained_on_manifest=listed.sha256 == checkpoint.manifest_sha256,
-            device=str(place),
-            versions=dict(creator_versions()),
+    place = pick_device(device)
+    checkpoints = {
+        name: [load_checkpoint(file, place) for file in files] for name, files in runs.items()
+    }
+    with ExitStack() as opened:
+        tests = {
+            path: opened.enter_context(FeaturePack.open(path)) for path in dict.fromkeys(packs)
+        }
+        for members in checkpoints.values():
+            for checkpoint, path in zip(members, packs, strict=True):
+                check_features(checkpoint, tests[path])
+        truths = {
+            path: _load_truth(manifest, manifest_name, pack, source) for path, pack in tests.items()
+        }
+        first = next(iter(checkpoints.values()))
+        check_same_truth(
+            [str(checkpoint.path) for checkpoint in first], [truths[path] for path in packs]
         )
-    return Scored(
-        members=(Member(_facts(checkpoint), inputs),),
-        videos=tuple(videos),
-        frames=tuple(frames),
-        figures=None if inspector is None else inspector.figures(),
+        hashes = {path: pack.content_sha256 for path, pack in tests.items()}
+        scored = {}
+        for name, members in checkpoints.items():
+            observer = None
+            if figures is not None:
+                pack, labels = tests[packs[0]], truths[packs[0]].labels
+                observer = figures.observe(name, members[0], pack, manifest, labels, place)
+            facts = [
+                _member(checkpoint, hashes[path], manifest, truths[path], place, weight)
+                for checkpoint, path, weight in zip(members, packs, weights, strict=True)
+            ]
+            scored[name] = Scored(tuple(facts), observer)
+
+        def score(entry: Entry) -> None:
+            """Score one video; its features are freed at the end."""
+            truth = truths[packs[0]]
+            labels = truth.labels[entry.id]
+            features = {path: SharedFeatures(pack, entry.id) for path, pack in tests.items()}
+            for name, members in checkpoints.items():
+                each = [
+                    _scores(checkpoint, features[path], tests[path], entry.id, len(labels), place)
+                    for checkpoint, path in zip(members, packs, strict=True)
+                ]
+                frames = fuse_scores([scores.frames for scores in each], weights)
+                of_classes = truth.class_labels[entry.id]
+                video = ScoredVideo(
+                    entry.id, entry.label, frames, labels, entry.classes, of_classes
+                )
+                snippets = {len(scores.snippets) for scores in each}
+                fps = tests[packs[0]].meta(entry.id).fps or None
+                scored[name].frames.append(video)
+                scored[name].videos.append(
+                    _describe(video, snippets.pop() if len(snippets) == 1 else None, fps)
+                )
+                observer = scored[name].observer
+                if observer is not None:
+                    observer.see(video, features[packs[0]], each[0].snippets, fps)
+
+        for done, entry in enumerate(manifest):
+            progress(ProgressEvent("evaluate", done, len(manifest), "videos", entry.id))
+            score(entry)
+        progress(ProgressEvent("evaluate", len(manifest), len(manifest), "videos"))
+    return scored
+
+
+def check_features(checkpoint: Checkpoint, pack: FeaturePack) -> None:
+    """Check that a pack has the recipe and the modality that a checkpoint was trained on.
+
+    Raises:
+        PackError: If it does not; names the fields that differ.
+    """
+    if pack.recipe_sha256 == checkpoint.recipe_sha256:
+        check_streams(pack, checkpoint.config.data.streams)
+        return
+    theirs, ours = pack.recipe.model_dump(mode="json"), checkpoint.recipe.model_dump(mode="json")
+    if theirs.keys() == ours.keys():
+        differing = sorted(name for name in ours if theirs[name] != ours[name])
+        reason = ", ".join(f"{name}: {theirs[name]}, not {ours[name]}" for name in differing)
+    else:
+        reason = "one has imported features, the other extracted ones"
+    raise PackError(
+        f"{pack.path} was made by another recipe than {checkpoint.path} was trained on ({reason}); "
+        "evaluate on features of the checkpoint's recipe"
     )
 
 
-def describe_video(video: ScoredVideo, snippets: int | None, fps: float | None) -> VideoResult:
-    """The row of a scored video."""
+def _load_truth(
+    manifest: Manifest, name: str, pack: FeaturePack, source: TruthSource
+) -> GroundTruth:
+    """Check that manifest and pack fit together, and load the labels."""
+    problems = pack_problems(manifest, pack, needs_events=source.gt is None)
+    if problems:
+        more = len(problems) - LISTED_PROBLEMS
+        raise ManifestError(
+            f"{name} does not fit {pack.path}: {'; '.join(problems[:LISTED_PROBLEMS])}"
+            + (f"; and {more} more" if more > 0 else "")
+        )
+    return load_ground_truth(manifest, pack, source)
+
+
+def _member(
+    checkpoint: Checkpoint,
+    pack_sha256: str,
+    manifest: Manifest,
+    truth: GroundTruth,
+    device: torch.device,
+    weight: float,
+) -> Member:
+    facts = CheckpointFacts(
+        file=str(checkpoint.path),
+        sha256=sha256_file(checkpoint.path),
+        method=checkpoint.method,
+        step=checkpoint.step,
+        seed=checkpoint.seed,
+        validation_metric=checkpoint.metric,
+        pack_sha256=checkpoint.pack_sha256,
+        manifest_sha256=checkpoint.manifest_sha256,
+    )
+    inputs = Inputs(
+        dataset=manifest.dataset,
+        step_frames=checkpoint.recipe.step,
+        recipe_sha256=checkpoint.recipe_sha256,
+        pack_sha256=pack_sha256,
+        manifest_sha256=manifest.sha256,
+        ground_truth=truth.source,
+        trained_on_manifest=manifest.sha256 == checkpoint.manifest_sha256,
+        device=str(device),
+        versions=dict(creator_versions()),
+    )
+    return Member(facts, inputs, weight)
+
+
+def _scores(
+    checkpoint: Checkpoint,
+    features: SharedFeatures,
+    pack: FeaturePack,
+    id: str,
+    frames: int,
+    device: torch.device,
+) -> VideoScores:
+    try:
+        array = features.of(checkpoint.config.data.streams)
+        return score_video(checkpoint, array, frames, pack.meta(id).fps, device)
+    except VadError as error:
+        raise VadError(f"video {id!r}: {error}") from error
+
+
+def _describe(video: ScoredVideo, snippets: int | None, fps: float | None) -> VideoResult:
     return VideoResult(
         id=video.id,
         label=video.label,
@@ -120,72 +301,3 @@ def describe_video(video: ScoredVideo, snippets: int | None, fps: float | None) 
         mean_score=float(video.scores.mean(dtype="float64")),
         auc=roc_auc(rank(video.scores, video.labels)),
     )
-
-
-def _facts(checkpoint: Checkpoint) -> CheckpointFacts:
-    return CheckpointFacts(
-        file=str(checkpoint.path),
-        sha256=sha256_file(checkpoint.path),
-        method=checkpoint.method,
-        step=checkpoint.step,
-        seed=checkpoint.seed,
-        validation_metric=checkpoint.metric,
-        pack_sha256=checkpoint.pack_sha256,
-        manifest_sha256=checkpoint.manifest_sha256,
-    )
-
-
-def _check_features(checkpoint: Checkpoint, pack: FeaturePack) -> None:
-    """Refuse a pack of another recipe, or without the streams that the checkpoint takes."""
-    if pack.recipe_sha256 == checkpoint.recipe_sha256:
-        check_streams(pack, checkpoint.config.data.streams)
-        return
-    theirs, ours = pack.recipe.model_dump(mode="json"), checkpoint.recipe.model_dump(mode="json")
-    if theirs.keys() == ours.keys():
-        differing = sorted(name for name in ours if theirs[name] != ours[name])
-        what = ", ".join(f"{name}: {theirs[name]}, not {ours[name]}" for name in differing)
-    else:
-        what = "features that were imported on one side, and extracted here on the other"
-    raise PackError(
-        f"{pack.path} was made by another recipe than {checkpoint.path} was trained on ({what}): "
-        "evaluate on features of the checkpoint's recipe"
-    )
-
-
-def _truth(manifest: Manifest, pack: FeaturePack, test: TestSet) -> GroundTruth:
-    """The labels, once manifest and pack are known to fit."""
-    needs_events = test.truth is None or test.truth.gt is None
-    problems = pack_problems(manifest, pack, needs_events=needs_events)
-    if problems:
-        more = len(problems) - NAMED_PROBLEMS
-        raise ManifestError(
-            f"{test.manifest} does not fit {pack.path}: {'; '.join(problems[:NAMED_PROBLEMS])}"
-            + (f"; and {more} more" if more > 0 else "")
-        )
-    return load_ground_truth(manifest, pack, test.truth)
-
-
-def _score_video(
-    checkpoint: Checkpoint,
-    pack: FeaturePack,
-    entry: Entry,
-    truth: GroundTruth,
-    device: torch.device,
-    inspector: Inspector | None,
-) -> tuple[ScoredVideo, VideoResult]:
-    pack.check(entry.id)
-    labels = truth.labels[entry.id]
-    features = PackFeatures(pack, entry.id, checkpoint.config.data.streams)  # (N, C, D)
-    try:
-        snippet_scores = score_snippets(checkpoint.model, features, device)
-        fps = pack.meta(entry.id).fps
-        scores = frame_scores(snippet_scores, checkpoint.recipe, len(labels), fps)
-    except VadError as error:
-        raise VadError(f"video {entry.id!r}: {error}") from error
-    scored = ScoredVideo(
-        entry.id, entry.label, scores, labels, entry.classes, truth.class_labels[entry.id]
-    )
-    row = describe_video(scored, features.shape[0], fps or None)
-    if inspector is not None:
-        inspector.see(scored, pack.video(entry.id).streams, snippet_scores, row.fps)
-    return scored, row

@@ -1,23 +1,23 @@
-"""Alarms: stretches of a video whose scores reach a threshold."""
+"""Alarms: intervals of a video in which the scores reach a threshold."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from vad_toolkit.errors import InputError
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """Frames in [start, stop) and the same in seconds; seconds are None where fps is not known.
+    """One alarm: frames in [start, stop), the same in seconds, and its highest score.
 
-    `peak` is the highest score in it, `peak_frame` the first frame that has it.
+    Seconds are None if the frame rate is not known. `peak_frame` is the first frame that scores
+    `peak`.
     """
 
     start: int
@@ -30,12 +30,7 @@ class Alarm:
 
 @dataclass(frozen=True)
 class AlarmRule:
-    """When frames make an alarm. Checks itself; raises InputError.
-
-    Frames with a score >= `threshold` do. Two stretches of them become one where the gap between
-    them is shorter than `merge_seconds`; then those shorter than `min_seconds` are dropped. With 0
-    nothing is merged or dropped.
-    """
+    """Options of `find_alarms`. Checks itself; raises InputError."""
 
     threshold: float = 0.5
     merge_seconds: float = 0.0
@@ -43,49 +38,60 @@ class AlarmRule:
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.threshold):
-            raise InputError(f"threshold {self.threshold} has to be a number, such as 0.5")
+            raise InputError(f"threshold must be a finite number such as 0.5, got {self.threshold}")
         for name in ("merge_seconds", "min_seconds"):
             value = getattr(self, name)
             if not math.isfinite(value) or value < 0:
-                raise InputError(f"{name} {value} has to be 0 or more")
+                raise InputError(f"{name} must be a number >= 0, got {value}")
 
     @property
     def needs_fps(self) -> bool:
-        """Whether seconds matter to it."""
+        """Whether a frame rate is needed."""
         return self.merge_seconds > 0 or self.min_seconds > 0
 
 
-DEFAULT_RULE = AlarmRule()
-
-
 def find_alarms(
-    scores: NDArray[np.floating[Any]], fps: float | None, rule: AlarmRule = DEFAULT_RULE
+    scores: ArrayLike,
+    fps: float | None = None,
+    threshold: float = 0.5,
+    *,
+    merge_seconds: float = 0.0,
+    min_seconds: float = 0.0,
 ) -> tuple[Alarm, ...]:
-    """Alarms of a video, in order.
+    """Return the alarms of a video, in order.
 
     Args:
-        scores: (F,) floats, one a frame; F = 0 gives no alarms.
-        fps: frames a second; None, 0 or NaN where the video does not say.
+        scores: (F,) floats, one per frame; F = 0 gives no alarms.
+        fps: Frames per second; None, 0 or NaN if it is not known.
+        threshold: Frames with a score >= this are in an alarm.
+        merge_seconds: Two alarms become one if the gap between them is shorter than this.
+        min_seconds: Alarms shorter than this are dropped, after merging.
 
     Raises:
-        InputError: a rule with seconds where fps is not known.
-    """
-    rate = known_fps(fps)
-    if rate is None and rule.needs_fps:
-        raise InputError("the frame rate is not known: merge_seconds and min_seconds have to be 0")
+        InputError: If an option is out of range, or seconds are given without a frame rate.
 
+    Example:
+        >>> [(alarm.start, alarm.stop) for alarm in find_alarms([0.1, 0.7, 0.9, 0.2], fps=25)]
+        [(1, 3)]
+    """
+    rule = AlarmRule(threshold, merge_seconds, min_seconds)
+    values, rate = np.asarray(scores), known_fps(fps)
+    if values.ndim != 1:
+        raise InputError(f"scores must have shape (frames,), got {values.shape}")
+    if rate is None and rule.needs_fps:
+        raise InputError("merge_seconds and min_seconds need a frame rate; give fps")
     alarms = []
-    for start, stop in _merged(_stretches(scores >= rule.threshold), rule.merge_seconds, rate):
-        if rate is not None and (stop - start) / rate < rule.min_seconds:
+    for start, stop in _merged(_intervals(values >= threshold), merge_seconds, rate):
+        if rate is not None and (stop - start) / rate < min_seconds:
             continue
-        peak = start + int(np.argmax(scores[start:stop]))
+        peak = start + int(np.argmax(values[start:stop]))
         alarms.append(
             Alarm(
                 start=start,
                 stop=stop,
                 start_seconds=None if rate is None else start / rate,
                 stop_seconds=None if rate is None else stop / rate,
-                peak=float(scores[peak]),
+                peak=float(values[peak]),
                 peak_frame=peak,
             )
         )
@@ -93,21 +99,21 @@ def find_alarms(
 
 
 def known_fps(fps: float | None) -> float | None:
-    """`fps` where it is a frame rate; None where the container gave none (0, NaN, infinite)."""
+    """Return `fps` if it is a frame rate, and None for 0, NaN and infinity."""
     return fps if fps is not None and math.isfinite(fps) and fps > 0 else None
 
 
-def _stretches(active: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+def _intervals(active: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
     edges = np.flatnonzero(np.diff(active, prepend=False, append=False))
     for start, stop in edges.reshape(-1, 2):
         yield int(start), int(stop)
 
 
 def _merged(
-    stretches: Iterator[tuple[int, int]], merge_seconds: float, fps: float | None
+    intervals: Iterator[tuple[int, int]], merge_seconds: float, fps: float | None
 ) -> list[tuple[int, int]]:
     merged: list[tuple[int, int]] = []
-    for start, stop in stretches:
+    for start, stop in intervals:
         if merged and fps is not None and (start - merged[-1][1]) / fps < merge_seconds:
             merged[-1] = (merged[-1][0], stop)
         else:

@@ -1,12 +1,49 @@
-"""From scores a snippet to scores a frame."""
+"""Frame scores of a video: from its features through a checkpoint to one score per frame."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from vad_toolkit.errors import InputError, VadError
 from vad_toolkit.recipes.recipe import AnyRecipe
+from vad_toolkit.scoring.snippet_scores import Features, score_snippets
+from vad_toolkit.training.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True, eq=False)
+class VideoScores:
+    """Scores of one video: (N,) float32 per snippet, and (F,) float32 per frame."""
+
+    snippets: NDArray[np.float32]
+    frames: NDArray[np.float32]
+
+
+def score_video(
+    checkpoint: Checkpoint,
+    features: Features,
+    frames: int,
+    fps: float,
+    device: torch.device | str = "cpu",
+) -> VideoScores:
+    """Score the snippets of a video and give each frame the score of its snippet.
+
+    Args:
+        checkpoint: A loaded checkpoint.
+        features: (N, C, D) of the modality that the checkpoint was trained on.
+        frames: Number of frames to score, >= 1.
+        fps: Frames per second; only for recipes that resample.
+        device: Device of the forward pass.
+
+    Raises:
+        InputError: If the features do not fit the model, or are not finite.
+        VadError: If a score is NaN or infinite.
+    """
+    scores = score_snippets(checkpoint.model, features, device)
+    return VideoScores(scores, frame_scores(scores, checkpoint.recipe, frames, fps))
 
 
 def frame_scores(
@@ -16,24 +53,25 @@ def frame_scores(
 
     Args:
         snippet_scores: (N,) float32, N >= 1.
-        recipe: of the features; says which frames a snippet covers (`frame_snippets`).
-        frames: frames of the video, >= 1. Scores are cut there; where the snippets end earlier
-            (recipes that drop a short tail), the last score goes on to the last frame.
-        fps: of the video; used by recipes that resample.
+        recipe: The recipe of the features, which maps frames to snippets (`frame_snippets`).
+        frames: Number of frames of the video, >= 1. Scores beyond it are cut. If the snippets end
+            earlier (recipes that drop a short tail), the last score is repeated.
+        fps: Frames per second of the video; only for recipes that resample.
 
     Returns:
         (frames,) float32.
 
     Raises:
-        InputError: no snippets, `frames` below 1, or a recipe that resamples and no `fps`.
-        VadError: a score is NaN or infinite.
+        InputError: If there are no snippets, `frames` is below 1, or a recipe that resamples gets
+            no `fps`.
+        VadError: If a score is NaN or infinite.
     """
     if frames < 1:
-        raise InputError(f"frames {frames} has to be at least 1")
+        raise InputError(f"frames must be an integer >= 1, got {frames}")
     if snippet_scores.ndim != 1 or len(snippet_scores) == 0:
         raise InputError(
-            f"snippet scores have shape {snippet_scores.shape}; they have to be (snippets,), at "
-            "least one"
+            f"snippet scores must have shape (snippets,) with at least one, got "
+            f"{snippet_scores.shape}"
         )
     if not np.isfinite(snippet_scores).all():
         bad = int(np.flatnonzero(~np.isfinite(snippet_scores))[0])

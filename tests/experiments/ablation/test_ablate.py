@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vad_toolkit.errors import InputError, VadError
-from vad_toolkit.evaluation.metrics import METRIC_NAMES
+from vad_toolkit.evaluation.registry import METRICS
 from vad_toolkit.experiments.ablation import ablate as run_module
 from vad_toolkit.experiments.ablation.ablate import Plan, plan_ablation, run_ablation
 from vad_toolkit.experiments.ablation.source import ContextMotionSource, PackSource, Source
@@ -110,7 +110,7 @@ def test_tables_hold_the_same(done: Path) -> None:
         ("two", "0"),
         ("two", "1"),
     ]
-    assert set(METRIC_NAMES) < set(runs[0])
+    assert set(METRICS) < set(runs[0])
     text = (done / "table.md").read_text()
     assert f"| one | 2 | {100 * stored['rows'][0]['spread']['mean']:.1f} ± " in text
     assert "| two - one | 2 | " in text

@@ -11,7 +11,7 @@ import torch
 
 from vad_toolkit.datasets.manifest import read_manifest, write_manifest
 from vad_toolkit.errors import InputError, PackError
-from vad_toolkit.evaluation.evaluate import evaluate, evaluate_runs
+from vad_toolkit.evaluation.evaluate import evaluate
 from vad_toolkit.experiments.inspection.figures import FigureRequest
 from vad_toolkit.experiments.inspection.interaction import trace_interaction
 from vad_toolkit.models.registry import build_model
@@ -62,7 +62,7 @@ def clav(tmp_path: Path) -> Path:
 
 
 def test_what_is_written(clav: Path, pack: Path, manifest: Path) -> None:
-    result = evaluate(clav, pack, manifest, plots=False, figures=FigureRequest())
+    result = evaluate(clav, pack, manifest, plots=False, resamples=0, figures=FigureRequest())
     assert result.notes == ()
     folder = result.out / "figures"
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
@@ -87,7 +87,7 @@ def test_what_is_written(clav: Path, pack: Path, manifest: Path) -> None:
 
 def test_a_chosen_video_has_the_maps_of_the_network(clav: Path, pack: Path, manifest: Path) -> None:
     figures = FigureRequest(videos=("normal/b",))
-    out = evaluate(clav, pack, manifest, plots=False, figures=figures).out
+    out = evaluate(clav, pack, manifest, plots=False, resamples=0, figures=figures).out
     assert [path.name for path in (out / "figures" / "interaction" / "normal").iterdir()]
     with np.load(out / "figures" / "interaction" / "normal" / "b.npz") as file:
         stored = dict(file)
@@ -105,7 +105,8 @@ def test_a_chosen_video_has_the_maps_of_the_network(clav: Path, pack: Path, mani
 def test_equal_evaluations_draw_equal_files(clav: Path, pack: Path, manifest: Path) -> None:
     figures = FigureRequest(videos=("fire/a",))
     first, second = (
-        evaluate(clav, pack, manifest, plots=False, figures=figures).out for _ in range(2)
+        evaluate(clav, pack, manifest, plots=False, resamples=0, figures=figures).out
+        for _ in range(2)
     )
     for path in sorted((first / "figures").rglob("*.*")):
         assert path.read_bytes() == (second / path.relative_to(first)).read_bytes()
@@ -115,7 +116,7 @@ def test_a_run_to_compare_with(
     clav: Path, run: Path, pack: Path, manifest: Path, tmp_path: Path
 ) -> None:
     """Of any method, on the same recipe."""
-    out = evaluate(clav, pack, manifest, plots=False, figures=FigureRequest(run)).out
+    out = evaluate(clav, pack, manifest, plots=False, resamples=0, figures=FigureRequest(run)).out
     facts = json.loads((out / "figures" / "similarity.json").read_text())
     names = [one["network"] for one in facts["networks"]]
     assert names == ["before training", "compared run", "this run"]
@@ -130,15 +131,15 @@ def test_seeds_are_compared_in_pairs(tmp_path: Path, pack: Path, manifest: Path)
         for seed in seeds:
             write_run(tmp_path / name / f"seed-{seed}", seed)
     figures = FigureRequest(tmp_path / "b", ("fire/a",))
-    out = evaluate_runs(tmp_path / "a", pack, manifest, plots=False, figures=figures).out
+    out = evaluate(tmp_path / "a", pack, manifest, plots=False, resamples=0, figures=figures).out
     facts = json.loads((out / "seed-1" / "figures" / "similarity.json").read_text())
     assert facts["compared_run"]["file"] == str(tmp_path / "b" / "seed-1" / "best.safetensors")
-    with pytest.raises(InputError, match="holds seed-0, and not seed-1: name one of them"):
-        evaluate_runs(tmp_path / "a", pack, manifest, figures=FigureRequest(tmp_path / "c"))
+    with pytest.raises(InputError, match="has seed-0 but not seed-1; give the folder"):
+        evaluate(tmp_path / "a", pack, manifest, figures=FigureRequest(tmp_path / "c"))
 
 
 def test_a_method_without_interaction_says_so(run: Path, pack: Path, manifest: Path) -> None:
-    result = evaluate(run, pack, manifest, plots=False, figures=FigureRequest())
+    result = evaluate(run, pack, manifest, plots=False, resamples=0, figures=FigureRequest())
     assert result.notes == ("interaction: method sultani has no interaction space",)
     assert not (result.out / "figures" / "interaction").exists()
     assert (result.out / "figures" / "similarity.png").exists()
@@ -147,14 +148,14 @@ def test_a_method_without_interaction_says_so(run: Path, pack: Path, manifest: P
 
 
 def test_a_video_that_is_not_there_is_refused(clav: Path, pack: Path, manifest: Path) -> None:
-    with pytest.raises(InputError, match="--video fire/b: there is no such video in the test man"):
+    with pytest.raises(InputError, match="--video fire/b: not in the test manifest"):
         evaluate(clav, pack, manifest, figures=FigureRequest(videos=("fire/b",)))
     assert not list(clav.glob("eval*"))
 
 
 def test_one_label_gives_no_similarity(clav: Path, pack: Path, manifest: Path) -> None:
     write_manifest(manifest, read_manifest(manifest).normal)
-    result = evaluate(clav, pack, manifest, plots=False, figures=FigureRequest())
+    result = evaluate(clav, pack, manifest, plots=False, resamples=0, figures=FigureRequest())
     assert [note.split(":")[0] for note in result.notes] == ["similarity", "interaction"]
     assert not (result.out / "figures").exists()
 

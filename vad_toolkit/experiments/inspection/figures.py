@@ -1,18 +1,19 @@
-"""Figures of an evaluation that take another pass over the features: asked for, not made always.
+"""Figures of an evaluation that need further forward passes, written on request.
 
-figures/similarity.png     similarity inside normal videos, and between the top K of normal and of
-                           abnormal ones: before training, perhaps of another run, and now
-figures/similarity.json    what the picture compares, medians and shares
-figures/similarity.npz     every video's and every pair's similarity
+figures/similarity.png     similarity within normal videos, and between the top K of normal and of
+                           abnormal ones: before training, optionally of another run, and now
+figures/similarity.json    the compared networks with medians and shares
+figures/similarity.npz     the similarities of every video and every pair
 figures/interaction/<id>.png, <id>.npz
-                           of a CLAV + CoMo network with attention: who takes from whom in the
-                           interaction space, beside the video's scores
+                           for a CLAV + CoMo network with attention: which node takes from which in
+                           the interaction space, next to the scores of the video
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ import torch
 from numpy.typing import NDArray
 
 from vad_toolkit.core.files import sha256_file, write_arrays, write_json
-from vad_toolkit.datasets.manifest import Entry, Manifest
+from vad_toolkit.datasets.manifest import Manifest
 from vad_toolkit.errors import InputError
 from vad_toolkit.evaluation.pools import ScoredVideo
+from vad_toolkit.evaluation.score import SharedFeatures, check_features
 from vad_toolkit.experiments.inspection.interaction import (
     Interaction,
     trace_interaction,
@@ -39,53 +41,81 @@ from vad_toolkit.experiments.inspection.similarity import (
 )
 from vad_toolkit.models.base import MilModel
 from vad_toolkit.models.clav_como.options import ClavComoConfig
-from vad_toolkit.models.early_fusion import join
+from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.plots.distributions import Distribution, Panel, plot_distributions
 from vad_toolkit.training.checkpoint import Checkpoint, find_runs, initial_model, load_checkpoint
 
 FOLDER = "figures"
-SHOWN_VIDEOS = 3  # of which the interaction is drawn, where none are named
+SHOWN_VIDEOS = 3  # of which the interaction is drawn by default
 SIMILARITY_BINS = np.linspace(-1, 1, 101)
 BEFORE, COMPARED, EVALUATED = "before training", "compared run", "this run"
-INSIDE, ACROSS = "inside normal videos", "top K of normal and abnormal videos"
+WITHIN, ACROSS = "inside normal videos", "top K of normal and abnormal videos"
 
 
 @dataclass(frozen=True)
 class FigureRequest:
-    """What is to be drawn.
+    """Choice of figures; `evaluate` takes it as `figures`.
 
     Attributes:
-        compare: a run to set beside this one in the figure of similarities, as one trained without
-            relative distance; of several seeds the one of equal name.
-        videos: ids of those whose interaction is drawn; by default the abnormal videos with most
-            frames.
+        compare: A run to show next to the evaluated one in the figure of similarities, for example
+            one that was trained without relative distance. If it has several seeds, each seed is
+            compared with the seed of the same name.
+        videos: Ids of the videos whose interaction is drawn; by default the three longest abnormal
+            ones.
     """
 
-    compare: Path | None = None
+    compare: str | os.PathLike[str] | None = None
     videos: tuple[str, ...] = ()
 
-    def of_seed(self, name: str) -> FigureRequest:
-        """What is to be drawn of the seed whose folder has this name, "" for a single run.
+    def observe(
+        self,
+        name: str,
+        checkpoint: Checkpoint,
+        pack: FeaturePack,
+        manifest: Manifest,
+        labels: Mapping[str, NDArray[np.uint8]],
+        device: torch.device,
+    ) -> Inspector:
+        """Return the observer that measures what the figures show.
 
         Raises:
-            InputError: the run to compare with has seeds, and not this one.
+            InputError: If the compared run does not have this seed, a video is not in the manifest,
+                or videos are named and the network has no interaction to draw.
+            PackError: If the compared run was trained on features of a different recipe.
         """
-        if self.compare is None:
-            return self
-        runs = {path.name: path for path in find_runs(self.compare)}
-        if list(runs.values()) == [self.compare]:
-            return self
+        compared = None
+        if self.compare is not None:
+            compared = load_checkpoint(self._compared_run(Path(self.compare), name), device)
+            check_features(compared, pack)
+        reason = why_no_interaction(checkpoint.model)
+        for id in self.videos:
+            if id not in manifest.by_id:
+                raise InputError(f"--video {id}: not in the test manifest; give the id of a video")
+            if reason:
+                raise InputError(f"--video {id}: {checkpoint.path}: {reason}")
+        shown = self.videos
+        if not shown and not reason:
+            longest = sorted(
+                manifest.abnormal, key=lambda entry: (-len(labels[entry.id]), entry.id)
+            )
+            shown = tuple(entry.id for entry in longest[:SHOWN_VIDEOS])
+        return Inspector(checkpoint, compared, shown, reason, device)
+
+    def _compared_run(self, run: Path, name: str) -> Path:
+        runs = {path.name: path for path in find_runs(run)}
+        if list(runs.values()) == [run]:
+            return run
         if name not in runs:
             raise InputError(
-                f"--compare {self.compare} holds {', '.join(runs)}, and not "
-                f"{name or 'a single run'}: name one of them"
+                f"--compare {run} has {', '.join(runs)} but not {name or 'a single run'}; give the "
+                "folder of one of them"
             )
-        return replace(self, compare=runs[name])
+        return runs[name]
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A video with its interaction."""
+    """A scored video and its interaction."""
 
     video: ScoredVideo
     fps: float | None
@@ -93,108 +123,89 @@ class Shown:
     interaction: Interaction
 
 
-@dataclass(frozen=True, eq=False)
-class Figures:
-    """What was measured for the figures, nothing of it drawn yet.
-
-    Attributes:
-        facts: of similarity.json, without the numbers.
-        similarity: by network, the evaluated one last; empty where a label has no videos.
-        ids: of the normal and of the abnormal videos, in the order of similarities.
-        shown: videos with their interaction.
-        notes: what could not be drawn, and why.
-    """
-
-    facts: Mapping[str, Any]
-    similarity: Mapping[str, Similarity]
-    ids: tuple[tuple[str, ...], tuple[str, ...]]
-    shown: tuple[Shown, ...]
-    notes: tuple[str, ...]
-
-
 @dataclass(frozen=True)
 class _Network:
-    """One side of the comparison of similarities."""
+    """One of the networks whose similarities are compared."""
 
     name: str
     model: MilModel
-    checkpoint: Checkpoint  # decides the streams
+    checkpoint: Checkpoint  # determines the modality
 
 
 class Inspector:
-    """Sees every video of an evaluation once, and keeps what the figures need."""
+    """Observer of an evaluation that measures similarities and interactions, and draws them."""
 
     def __init__(
         self,
-        request: FigureRequest,
         checkpoint: Checkpoint,
-        manifest: Manifest,
-        labels: Mapping[str, NDArray[np.uint8]],
+        compared: Checkpoint | None,
+        shown: Sequence[str],
+        reason: str | None,
         device: torch.device,
     ) -> None:
-        """Raises InputError for videos to show that the manifest lacks, or a network without."""
-        self.checkpoint, self.device = checkpoint, device
-        self.compared: Checkpoint | None = None
+        """Prepare the networks.
+
+        Args:
+            checkpoint: The evaluated checkpoint.
+            compared: Another checkpoint whose similarities are shown too.
+            shown: Ids of the videos whose interaction is drawn.
+            reason: Why the network has no interaction to draw; None if it has.
+            device: Device of the forward passes.
+        """
+        self.checkpoint, self.compared, self.device = checkpoint, compared, device
         self._networks = [_Network(BEFORE, initial_model(checkpoint), checkpoint)]
-        if request.compare is not None:
-            self.compared = load_checkpoint(request.compare, device)
-            self._networks.append(_Network(COMPARED, self.compared.model, self.compared))
+        if compared is not None:
+            self._networks.append(_Network(COMPARED, compared.model, compared))
         self._networks.append(_Network(EVALUATED, checkpoint.model, checkpoint))
         self._directions: dict[tuple[str, int], list[VideoDirections]] = {
             (network.name, label): [] for network in self._networks for label in (0, 1)
         }
         self._ids: tuple[list[str], list[str]] = ([], [])
+        self._to_show, self._reason = frozenset(shown), reason
         self._shown: list[Shown] = []
-        self._reason = why_no_interaction(checkpoint.model)
-        self._to_show = _choose(request, manifest, labels, self._reason, checkpoint)
 
     def see(
         self,
         video: ScoredVideo,
-        streams: Mapping[str, NDArray[np.float16]],
+        features: SharedFeatures,
         snippet_scores: NDArray[np.float32],
         fps: float | None,
     ) -> None:
-        """Take what the figures need of one scored video.
-
-        Args:
-            streams: its features, (N, C, D) a stream.
-            snippet_scores: (N,).
-        """
+        """Measure one scored video; snippet scores are (N,)."""
         self._ids[video.label].append(video.id)
         selection = top_snippets(snippet_scores, self.checkpoint.model.top_divisor)
         for network in self._networks:
-            features = join(streams, network.checkpoint.config.data.streams)
-            directions = video_directions(network.model, features, selection, self.device)
+            part = features.of(network.checkpoint.config.data.streams)
+            directions = video_directions(network.model, part, selection, self.device)
             self._directions[network.name, video.label].append(directions)
         if video.id in self._to_show:
-            features = join(streams, self.checkpoint.config.data.streams)
-            interaction = trace_interaction(self.checkpoint.model, features, self.device)
+            part = features.of(self.checkpoint.config.data.streams)
+            interaction = trace_interaction(self.checkpoint.model, part, self.device)
             self._shown.append(Shown(video, fps, snippet_scores, interaction))
 
-    def figures(self) -> Figures:
-        """What was seen, once all videos were."""
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which figures cannot be drawn, and why."""
         notes = []
-        similarity = {}
+        if not all(self._ids):
+            notes.append("similarity: the test set has no videos of one label")
+        if self._reason:
+            notes.append(f"interaction: {self._reason}")
+        elif not self._to_show:
+            notes.append("interaction: there are no abnormal videos; choose one with --video")
+        return tuple(notes)
+
+    def write(self, folder: Path) -> None:
+        """Write the figures into the folder `figures` of the results."""
+        folder = folder / FOLDER
         if all(self._ids):
             similarity = {
                 network.name: compare_videos(*(self._directions[network.name, i] for i in (0, 1)))
                 for network in self._networks
             }
-        else:
-            notes.append("similarity: the test set has no videos of one label")
-        if self._reason:
-            notes.append(f"interaction: {self._reason}")
-        elif not self._to_show:
-            notes.append("interaction: there are no abnormal videos; name one by --video")
-        normal, abnormal = self._ids
-        return Figures(
-            facts=self._facts(),
-            similarity=similarity,
-            ids=(tuple(normal), tuple(abnormal)),
-            shown=tuple(self._shown),
-            notes=tuple(notes),
-        )
+            _write_similarity(folder, similarity, self._ids, self._facts())
+        for shown in self._shown:
+            _write_interaction(folder / "interaction" / shown.video.id, shown)
 
     def _facts(self) -> dict[str, Any]:
         config = self.checkpoint.config
@@ -211,74 +222,43 @@ class Inspector:
         }
 
 
-def _choose(
-    request: FigureRequest,
-    manifest: Manifest,
-    labels: Mapping[str, NDArray[np.uint8]],
-    reason: str | None,
-    checkpoint: Checkpoint,
-) -> frozenset[str]:
-    """Ids of the videos whose interaction is drawn."""
-    known = {entry.id for entry in manifest}
-    for id in request.videos:
-        if id not in known:
-            raise InputError(f"--video {id}: there is no such video in the test manifest")
-    if reason:
-        if request.videos:
-            raise InputError(f"--video {request.videos[0]}: {checkpoint.path}: {reason}")
-        return frozenset()
-
-    def longest_first(entry: Entry) -> tuple[int, str]:
-        return -len(labels[entry.id]), entry.id
-
-    longest = sorted(manifest.abnormal, key=longest_first)[:SHOWN_VIDEOS]
-    return frozenset(request.videos or [entry.id for entry in longest])
-
-
-def write_figures(folder: Path, figures: Figures) -> None:
-    """Write all of them into `folder`, which may be new."""
-    if figures.similarity:
-        _write_similarity(folder, figures)
-    for shown in figures.shown:
-        _write_interaction(folder / "interaction" / shown.video.id, shown)
-
-
-def _write_similarity(folder: Path, figures: Figures) -> None:
-    margin = figures.facts["margin"]
-    normal, abnormal = figures.ids
+def _write_similarity(
+    folder: Path,
+    similarity: Mapping[str, Similarity],
+    ids: tuple[list[str], list[str]],
+    facts: Mapping[str, Any],
+) -> None:
+    """Draw and store the similarities of each network, by its name."""
+    margin = facts["margin"]
     arrays: dict[str, NDArray[Any]] = {
-        "normal_ids": np.array(normal),
-        "abnormal_ids": np.array(abnormal),
+        "normal_ids": np.array(ids[0]),
+        "abnormal_ids": np.array(ids[1]),
     }
     networks, panels = [], []
-    for name, similarity in figures.similarity.items():
+    for name, values in similarity.items():
         key = name.replace(" ", "_")
-        arrays[f"{key}_inside"], arrays[f"{key}_across"] = similarity.inside, similarity.across
-        share = similarity.share_apart(margin)
-        medians = [float(np.median(values)) for values in (similarity.inside, similarity.across)]
+        arrays[f"{key}_inside"], arrays[f"{key}_across"] = values.inside, values.across
+        share = values.share_apart(margin)
+        within, across = (
+            Distribution(
+                label, np.histogram(array, SIMILARITY_BINS)[0], median=float(np.median(array))
+            )
+            for label, array in (
+                (f"$C_n$: {WITHIN}", values.inside),
+                (f"$C_{{top}}$: {ACROSS}", values.across),
+            )
+        )
         networks.append(
             {
                 "network": name,
-                "median_inside": medians[0],
-                "median_across": medians[1],
+                "median_inside": within.median,
+                "median_across": across.median,
                 "share_apart": share,
             }
         )
-        panels.append(
-            Panel(
-                name,
-                f"{share:.1%} of the pairs: $C_{{top}} < C_n{f' - {margin:g}' if margin else ''}$",
-                tuple(
-                    Distribution(label, np.histogram(values, SIMILARITY_BINS)[0], median)
-                    for label, values, median in zip(
-                        (f"$C_n$: {INSIDE}", f"$C_{{top}}$: {ACROSS}"),
-                        (similarity.inside, similarity.across),
-                        medians,
-                        strict=True,
-                    )
-                ),
-            )
-        )
+        less = f" - {margin:g}" if margin else ""
+        note = f"{share:.1%} of the pairs: $C_{{top}} < C_n{less}$"
+        panels.append(Panel(name, note, (within, across)))
     plot_distributions(
         folder / "similarity.png",
         SIMILARITY_BINS,
@@ -290,11 +270,12 @@ def _write_similarity(folder: Path, figures: Figures) -> None:
     write_json(
         folder / "similarity.json",
         {
-            **figures.facts,
+            **facts,
             "definitions": {
-                "inside": f"C_n, {INSIDE}: mean cosine of any two snippets, mean over crops",
+                "inside": f"C_n, {WITHIN}: mean cosine of any two snippets, mean over crops",
                 "across": f"C_top, {ACROSS}: mean cosine of any two, mean over crops; K = "
-                "max(1, snippets // top_divisor), chosen by the scores of this run for all",
+                "max(1, snippets // top_divisor), selected by the scores of this run for all "
+                "networks",
                 "share_apart": "share of the pairs of videos in which C_top < C_n - margin",
             },
             "networks": networks,
@@ -303,6 +284,7 @@ def _write_similarity(folder: Path, figures: Figures) -> None:
 
 
 def _write_interaction(base: Path, shown: Shown) -> None:
+    """Draw and store the interaction of one video as `base` with .png and .npz."""
     video, interaction = shown.video, shown.interaction
     write_arrays(
         base.with_name(f"{base.name}.npz"),

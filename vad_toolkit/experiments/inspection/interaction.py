@@ -19,7 +19,7 @@ from torch import Tensor
 from vad_toolkit.models.base import MilModel
 from vad_toolkit.models.clav_como.como import Attention, CoMo
 from vad_toolkit.models.clav_como.model import ClavComo
-from vad_toolkit.scoring.snippet_scores import pass_crops
+from vad_toolkit.scoring.snippet_scores import Features, pass_crops
 
 Floats = NDArray[np.float32]
 
@@ -51,7 +51,7 @@ def why_no_interaction(model: MilModel) -> str | None:
 
 
 def trace_interaction(
-    model: MilModel, features: NDArray[np.floating], device: torch.device | str = "cpu"
+    model: MilModel, features: Features, device: torch.device | str = "cpu"
 ) -> Interaction:
     """Pass a video through a network that has attention across two graphs.
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from vad_toolkit.models.base import MilModel
 from vad_toolkit.models.clav_como.relative_distance import mean_similarity
 from vad_toolkit.models.losses import top_selection
-from vad_toolkit.scoring.snippet_scores import pass_crops
+from vad_toolkit.scoring.snippet_scores import Features, pass_crops
 
 Floats = NDArray[np.float32]
 
@@ -62,7 +62,7 @@ def top_snippets(snippet_scores: Floats, top_divisor: int) -> Floats:
 
 def video_directions(
     model: MilModel,
-    features: NDArray[np.floating],
+    features: Features,
     selection: Floats,
     device: torch.device | str = "cpu",
 ) -> VideoDirections:
@@ -73,7 +73,7 @@ def video_directions(
         selection: (N,) of `top_snippets`.
     """
     weights = torch.from_numpy(selection).to(device)[None]  # (1, N)
-    length = torch.tensor([len(features)], device=device)
+    length = torch.tensor([features.shape[0]], device=device)
     inside, top = [], []
     for output in pass_crops(model, features, device):
         unit = F.normalize(output.features, dim=3)  # (1, c, N, d)
