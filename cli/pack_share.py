@@ -59,11 +59,10 @@ def split(file: Path, max_size: str, out_dir: Path, as_json: bool) -> None:
     Example:
       vad pack split features.h5 --max-size 2GB --out-dir parts
     """
-    from vad_toolkit.packs.split import parse_size, split_pack
+    from vad_toolkit.packs.split import split_pack
 
-    limit = parse_size(max_size)
     with progress_reporter() as progress:
-        parts = split_pack(file, out_dir, limit, progress=progress)
+        parts = split_pack(file, out_dir, max_size, progress=progress)
     if as_json:
         print_json([{"pack": str(part), "bytes": part.stat().st_size} for part in parts])
     else:

@@ -110,8 +110,10 @@ def compose_videos(
         PackError: If the pack cannot be read, or a video cannot be written.
 
     Example:
-        >>> result = compose_videos("cctv.h5", "cctv-fights", "composed")  # doctest: +SKIP
-        >>> train(result, result.train, "run")  # doctest: +SKIP
+        >>> import vad_toolkit as vad
+        >>> result = vad.compose_videos("features.h5", "manifests/train.jsonl", "composed")
+        >>> result.videos["train"]["abnormal"]
+        3
     """
     target = Path(out)
     mixed_only = {

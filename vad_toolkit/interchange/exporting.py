@@ -130,9 +130,12 @@ def export_features(
         PackCorrupt: If the features of a video do not match their digest.
 
     Example:
-        >>> export_features(
-        ...     "test.h5", "files", layout="per-crop", manifest="ucf-crime", side="test"
-        ... )  # doctest: +SKIP
+        >>> import vad_toolkit as vad
+        >>> report = vad.export_features(
+        ...     "features.h5", "files", layout="rtfm", manifest="manifests/train.jsonl"
+        ... )
+        >>> report.lists
+        {'train-rgb.list': (6, 3)}
     """
     kind = find_layout(layout)
     path = pack.path if isinstance(pack, FeaturePack) else Path(pack)

@@ -169,9 +169,11 @@ def import_features(
         PackError: If the pack cannot be written.
 
     Example:
-        >>> report = import_features(
-        ...     "UCF_Test_ten_crop_i3d", "test.h5", layout="rtfm", manifest="ucf-crime"
-        ... )  # doctest: +SKIP
+        >>> import vad_toolkit as vad
+        >>> files = vad.export_features("features.h5", "published", layout="rtfm")
+        >>> report = vad.import_features("published/rgb", "test.h5", manifest="manifests/test.jsonl")
+        >>> report.layout, report.videos, len(report.extra)
+        ('rtfm', 2, 6)
     """
     out = Path(out)
     check_new_file(out, "packs")
