@@ -1,21 +1,24 @@
-"""How fast published features become a pack and a pack becomes files, against `cp` and `cat`.
+"""The speed of importing, verifying and exporting packs, compared with `cp` and `cat`.
 
     python benchmarks/pack_io.py [--gigabytes 5] [--rounds 3] [--folder DIR] [--out DIR]
 
-Every row is a whole command in a process of its own, interpreter and imports included, and all of
-them work on the same disk: synthetic files of layout `rtfm`, (N, 10, 2048) float32. The ways take
-turns. Before each, files are either dropped from the page cache ("cold", as features come that are
-larger than memory) or read into it ("warm").
+Each row is a whole command in its own process, including interpreter and imports, on the same disk:
+synthetic files of layout `rtfm`, (N, 10, 2048) float32. The commands take turns. Before each, its
+files are either dropped from the page cache ("cold", as when features are larger than memory) or
+read into it ("warm").
 
-- cp: `cp -r` of the feature files, which leaves what it wrote in memory;
-- cp-synced: the same, and `sync` of what it wrote, as `vad` commands end: a pack that is there has
-  reached the disk;
+- cp: `cp -r` of the feature files, which leaves the copy in memory;
+- cp-synced: the same, followed by `sync`; `vad` commands also end when the pack is on the disk;
 - import: `vad pack import`, which reads and hashes all bytes and writes half as many;
-- cat: `cat` of the pack; verify: `vad pack verify`;
+- import-plain: the same without early syncs (`core.files.EarlySync`);
+- cat: `cat` of the pack;
+- verify: `vad pack verify`;
+- verify-plain: the same with one thread (`packs.pack.VERIFY_THREADS`);
 - export: `vad pack export`, which writes twice the bytes that it reads.
 
-`times_cp` is a row's speed in feature bytes a second over that of `cp-synced` in the same state of
-the cache, `times_cat` over that of `cat` in pack bytes.
+`times_cp` is the speed of a row in feature bytes per second, divided by that of `cp-synced` in the
+same state of the cache. `times_cat` is the same for pack bytes and `cat`. `times_plain` is the gain
+of an optimization over the plain form; below about 1.15 it is not worth its code.
 """
 
 from __future__ import annotations
@@ -38,12 +41,14 @@ from machine import RESULTS, processor, slug, write_result
 from vad_toolkit.core.files import canonical_json
 
 CROPS, WIDTH = 10, 2048
-SNIPPETS = 420  # about 34 MB a video, the mean of UCF-Crime's
-VAD = (sys.executable, "-c", "from vad_cli.main import main; main()")
+SNIPPETS = 420  # about 34 MB per video, the mean of UCF-Crime
+MAIN = "from vad_cli.main import main; main()"
+ONE_THREAD = "import vad_toolkit.packs.pack as pack; pack.VERIFY_THREADS = 1; "
+NO_SYNC = "import vad_toolkit.core.files as files; files.EarlySync.wrote = lambda *_: None; "
 
 
 def make_files(folder: Path, gigabytes: float) -> Path:
-    """Feature files like activations after ReLU, of different lengths; gives their manifest."""
+    """Write feature files with values like activations after ReLU; return their manifest."""
     generator = np.random.default_rng(0)
     base = generator.gamma(0.5, 0.4, (2 * SNIPPETS, CROPS, WIDTH)).astype(np.float32)
     lines, written = [], 0
@@ -63,7 +68,7 @@ def make_files(folder: Path, gigabytes: float) -> Path:
 
 
 def set_cache(paths: Sequence[Path], state: str) -> None:
-    """Drop files from the page cache, or read them into it."""
+    """Drop files from the page cache ("cold"), or read them into it ("warm")."""
     buffer = memoryview(bytearray(1 << 20))
     for path in paths:
         with path.open("rb", buffering=0) as file:
@@ -75,7 +80,7 @@ def set_cache(paths: Sequence[Path], state: str) -> None:
 
 
 def run(command: Sequence[str]) -> tuple[float, int]:
-    """Seconds and peak resident bytes of one process."""
+    """Return the seconds and the peak resident bytes of a process."""
     silent = os.open(os.devnull, os.O_WRONLY)
     start = time.perf_counter()
     process = os.posix_spawnp(
@@ -92,27 +97,31 @@ def run(command: Sequence[str]) -> tuple[float, int]:
     return seconds, usage.ru_maxrss * 1024
 
 
+def vad(*arguments: object, before: str = "") -> tuple[str, ...]:
+    """Return a `vad` command that runs some Python code before it."""
+    return (sys.executable, "-c", before + MAIN, *map(str, arguments))
+
+
 def measure(gigabytes: float, rounds: int, folder: Path) -> dict[str, dict[str, float]]:
-    """Medians of seconds and the highest memory, a row a way and state of the cache."""
-    # In a process of its own: what a process peaks at counts for those that it starts, too.
+    """Return medians of seconds and the peak memory, one row per command and state of the cache."""
+    # In its own process: the peak memory of a process also counts for those that it starts.
     with ProcessPoolExecutor(1, get_context("spawn")) as maker:
         manifest = maker.submit(make_files, folder, gigabytes).result()
     files = sorted((folder / "rtfm").iterdir())
     pack, kept, target = folder / "new.h5", folder / "pack.h5", folder / "target"
     copy = f"cp -r '{folder / 'rtfm'}' '{target}'"
-    options = ("--layout", "rtfm", "--manifest", str(manifest))
-    imported = (*VAD, "pack", "import", str(folder / "rtfm"), *options, "--out")
-    run((*imported, str(kept)))
+    imported = ("pack", "import", folder / "rtfm", "--layout", "rtfm", "--manifest", manifest)
+    exported = ("pack", "export", kept, "--layout", "rtfm", "--out", target)
+    run(vad(*imported, "--out", kept))
     ways: dict[str, tuple[Sequence[str], Sequence[Path]]] = {
         "cp": (("sh", "-c", copy), files),
         "cp-synced": (("sh", "-c", f"{copy} && sync '{target}'/*"), files),
-        "import": ((*imported, str(pack)), files),
+        "import": (vad(*imported, "--out", pack), files),
+        "import-plain": (vad(*imported, "--out", pack, before=NO_SYNC), files),
         "cat": (("sh", "-c", f"cat '{kept}' > /dev/null"), [kept]),
-        "verify": ((*VAD, "pack", "verify", str(kept)), [kept]),
-        "export": (
-            (*VAD, "pack", "export", str(kept), "--layout", "rtfm", "--out", str(target)),
-            [kept],
-        ),
+        "verify": (vad("pack", "verify", kept), [kept]),
+        "verify-plain": (vad("pack", "verify", kept, before=ONE_THREAD), [kept]),
+        "export": (vad(*exported), [kept]),
     }
     runs: dict[str, list[tuple[float, int]]] = {}
     for _ in range(rounds):
@@ -126,7 +135,8 @@ def measure(gigabytes: float, rounds: int, folder: Path) -> dict[str, dict[str, 
     rows = {}
     for name, done in runs.items():
         way, _, state = name.rpartition("-")
-        size = kept.stat().st_size if way in ("cat", "verify") else feature_bytes
+        is_pack = way in ("cat", "verify", "verify-plain")
+        size = kept.stat().st_size if is_pack else feature_bytes
         seconds = statistics.median(time for time, _ in done)
         rows[name] = {
             "seconds_median": round(seconds, 2),
@@ -142,6 +152,10 @@ def measure(gigabytes: float, rounds: int, folder: Path) -> dict[str, dict[str, 
             reference = rows[f"{'cp-synced' if other == 'cp' else other}-{state}"]
             ratio = row["gigabytes_per_second"] / reference["gigabytes_per_second"]
             row[f"times_{other}"] = round(ratio, 2)
+        if f"{way}-plain-{state}" in rows:
+            plain = rows[f"{way}-plain-{state}"]["seconds_median"]
+            row["times_plain"] = round(plain / row["seconds_median"], 2)
+            print(f"{name}: {row['times_plain']} times as fast as the plain form")
     return rows
 
 
@@ -149,7 +163,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gigabytes", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, help="For files, four times as large.")
+    parser.add_argument("--folder", type=Path, help="A folder with room for four times as much.")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
