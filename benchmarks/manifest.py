@@ -1,15 +1,17 @@
-"""How long a manifest of a million lines takes to load and check, and in how much memory.
+"""Time and memory to load and check a manifest of a million lines.
 
     python benchmarks/manifest.py [--lines 1000000] [--rounds 3] [--out benchmarks/results]
 
-Each row is a whole command in a process of its own, interpreter and imports included: the seconds
-are what a user waits, `cpu_seconds` what one core needs, whatever else the machine does. Half of
-the videos are abnormal, with a class and two events each.
+A row is a whole command in its own process, including interpreter and imports. `seconds` is the
+time that a user waits; `cpu_seconds` does not depend on other load on the machine. Half of the
+videos are abnormal, with one class and two events each. The last row is the time to read the file
+with the garbage collector running, divided by the time with the collector paused, as it is.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import random
 import statistics
@@ -17,11 +19,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from machine import RESULTS, processor, slug, write_result
 
+import vad_toolkit.datasets.manifest
 from vad_toolkit.core.files import canonical_json
 
 COMMANDS = {
@@ -32,7 +36,7 @@ COMMANDS = {
 
 
 def manifest_lines(count: int) -> Iterator[str]:
-    """Lines as `vad manifest build` writes them: every second video is abnormal."""
+    """Yield lines as `vad manifest build` writes them: every second video is abnormal."""
     draw = random.Random(0)
     for index in range(count):
         frames = draw.randint(200, 9000)
@@ -55,7 +59,7 @@ def manifest_lines(count: int) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Run:
-    """One command: seconds on the clock and on the processor, and its peak memory in bytes."""
+    """One command: wall time and processor time in seconds, and peak memory in bytes."""
 
     seconds: float
     cpu_seconds: float
@@ -82,7 +86,7 @@ def run(arguments: tuple[str, ...]) -> Run:
 
 
 def measure(lines: int, rounds: int, folder: Path) -> dict[str, dict[str, float]]:
-    """Medians of seconds and the highest memory, a row a command; the commands take turns."""
+    """Return median times and the highest memory, one row per command; the commands take turns."""
     path = folder / "test.jsonl"
     with path.open("w", encoding="utf-8") as file:
         file.writelines(manifest_lines(lines))
@@ -90,7 +94,7 @@ def measure(lines: int, rounds: int, folder: Path) -> dict[str, dict[str, float]
     for _ in range(rounds):
         for name, (command, *options) in COMMANDS.items():
             runs[name].append(run((command, str(path), *options)))
-    return {
+    rows = {
         name: {
             "seconds_median": round(statistics.median(one.seconds for one in done), 2),
             "seconds_max": round(max(one.seconds for one in done), 2),
@@ -100,6 +104,23 @@ def measure(lines: int, rounds: int, folder: Path) -> dict[str, dict[str, float]
         }
         for name, done in runs.items()
     }
+    return rows | {"collector": {"running_over_paused": round(collector_ratio(path, rounds), 2)}}
+
+
+def collector_ratio(path: Path, rounds: int) -> float:
+    """Return the processor time to read a manifest with a running collector over a paused one."""
+    module = vad_toolkit.datasets.manifest
+    paused = module._collector_paused
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(rounds):
+        for running in seconds:
+            module._collector_paused = nullcontext if running else paused
+            gc.collect()
+            start = time.process_time()
+            module.read_manifest(path)
+            seconds[running].append(time.process_time() - start)
+    module._collector_paused = paused
+    return statistics.median(seconds[True]) / statistics.median(seconds[False])
 
 
 def main() -> None:

@@ -106,7 +106,7 @@ def test_a_pack_that_fits_and_one_that_does_not(manifest: Path, tmp_path: Path) 
     done = run("export", manifest, "--rule", "rtfm", "--pack", off, "--out", out)
     assert isinstance(done.exception, ManifestError)
     assert str(done.exception).startswith(
-        "video 'fight/b' has 48 labels by rule rtfm, and its 2 snippets of 16 frames in "
+        "video 'fight/b' has 48 labels by rule rtfm, but its 2 snippets of 16 frames in "
     )
     less = write(tmp_path / "less.h5", {"normal/a": 3})
     done = run("export", manifest, "--rule", "rtfm", "--pack", less, "--out", out)
