@@ -59,9 +59,9 @@ def test_any_scores_are_drawn(tmp_path: Path, scores: list[float], fps: float | 
 
 
 def test_wrong_input_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"scores have shape \(0,\)"):
+    with pytest.raises(InputError, match=r"with at least one frame, got \(0,\)"):
         plot_scores(tmp_path / "a.png", np.zeros(0))
-    with pytest.raises(InputError, match="48 scores and 3 labels"):
+    with pytest.raises(InputError, match="expected one label per score, got 3 for 48"):
         plot_scores(tmp_path / "a.png", SCORES, labels=LABELS[:3])
     assert list(tmp_path.iterdir()) == []
 

@@ -212,7 +212,7 @@ def check_features(checkpoint: Checkpoint, pack: FeaturePack) -> None:
     Raises:
         PackError: If it does not; names the fields that differ.
     """
-    if pack.recipe_sha256 == checkpoint.recipe_sha256:
+    if pack.recipe_sha256 == checkpoint.info.recipe_sha256:
         check_streams(pack, checkpoint.config.data.streams)
         return
     theirs, ours = pack.recipe.model_dump(mode="json"), checkpoint.recipe.model_dump(mode="json")
@@ -252,21 +252,21 @@ def _member(
     facts = CheckpointFacts(
         file=str(checkpoint.path),
         sha256=sha256_file(checkpoint.path),
-        method=checkpoint.method,
-        step=checkpoint.step,
-        seed=checkpoint.seed,
-        validation_metric=checkpoint.metric,
-        pack_sha256=checkpoint.pack_sha256,
-        manifest_sha256=checkpoint.manifest_sha256,
+        method=checkpoint.info.method,
+        step=checkpoint.info.step,
+        seed=checkpoint.info.seed,
+        validation_metric=checkpoint.info.metric,
+        pack_sha256=checkpoint.info.pack_sha256,
+        manifest_sha256=checkpoint.info.manifest_sha256,
     )
     inputs = Inputs(
         dataset=manifest.dataset,
         step_frames=checkpoint.recipe.step,
-        recipe_sha256=checkpoint.recipe_sha256,
+        recipe_sha256=checkpoint.info.recipe_sha256,
         pack_sha256=pack_sha256,
         manifest_sha256=manifest.sha256,
         ground_truth=truth.source,
-        trained_on_manifest=manifest.sha256 == checkpoint.manifest_sha256,
+        trained_on_manifest=manifest.sha256 == checkpoint.info.manifest_sha256,
         device=str(device),
         versions=dict(creator_versions()),
     )

@@ -1,1 +1,1 @@
-"""Plots."""
+"""Plots of scores, curves and distributions."""

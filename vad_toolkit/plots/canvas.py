@@ -1,7 +1,7 @@
-"""What all pictures share: a figure without pyplot, one look, PNG files with reproducible bytes.
+"""Shared style of all plots, and PNG files with reproducible bytes.
 
-Drawn through matplotlib's objects and never through pyplot: no window system, no global state, safe
-in threads. A picture's bytes depend on the arguments and matplotlib's version alone.
+Plots use matplotlib's objects and never pyplot: no window system, no global state, safe in threads.
+The bytes of a plot depend only on its arguments and on the version of matplotlib.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TITLE_CHARACTERS = 70
 
 
 def new_figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
-    """A figure of `width` x `height` inches with one pair of axes, and a title as `set_title`."""
+    """Return a figure of `width` x `height` inches with one pair of axes and a title."""
     figure = blank_figure(width, height)
     axes = figure.add_subplot()
     set_look(axes)
@@ -34,28 +34,28 @@ def new_figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
 
 
 def blank_figure(width: float, height: float) -> Figure:
-    """A figure of `width` x `height` inches without axes."""
+    """Return a figure of `width` x `height` inches without axes."""
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def set_look(axes: Axes) -> None:
-    """The look of all axes that hold curves or bars."""
+    """Set the style of axes with curves or bars."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)
 
 
 def set_title(axes: Axes, title: str) -> None:
-    """Any text as title, on one line.
+    """Set any text as title, on one line.
 
-    Its begin is cut off where it is too long; a character that the font does not have becomes "?".
+    The beginning of a long title is cut; characters that are missing in the font become "?".
     """
     axes.set_title(_printable(title), loc="left", fontsize=10, parse_math=False)
 
 
 def save_png(figure: Figure, path: Path) -> None:
-    """Write the picture, whole or not at all, without a date or a version in it."""
+    """Write a PNG atomically, without a date or a version in it."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
 

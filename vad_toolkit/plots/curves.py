@@ -1,4 +1,4 @@
-"""ROC and precision-recall curves as pictures."""
+"""Plots of ROC and precision-recall curves."""
 
 from __future__ import annotations
 
@@ -30,11 +30,16 @@ def plot_curve(
     title: str,
     chance: tuple[tuple[float, float], tuple[float, float]],
 ) -> None:
-    """Write a PNG of a curve in the unit square: ROC or precision-recall.
+    """Write a PNG of a ROC or precision-recall curve.
 
     Args:
-        x, y: (K,) points, in [0, 1]; thinned to what can be seen.
-        chance: the two end points of the line that scores without information would give.
+        path: The PNG file.
+        x: (K,) coordinates in [0, 1]; of long curves, every n-th point is drawn.
+        y: (K,) coordinates in [0, 1].
+        x_label: Label of the x axis.
+        y_label: Label of the y axis.
+        title: Any text.
+        chance: The two end points of the line for random scores.
     """
     figure, axes = new_figure(4.4, 4.4, title)
     keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), CURVE_POINTS)).astype(np.int64))

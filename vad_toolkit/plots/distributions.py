@@ -1,4 +1,4 @@
-"""Histograms of two kinds of values, one panel or several one above the other."""
+"""Plots of histograms of two kinds of values, in one panel or several stacked ones."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from vad_toolkit.plots.canvas import (
 )
 
 COLOURS = (SCORE_COLOUR, ABNORMAL_COLOUR)
-EDGE_SHARE = 0.02  # of the axis that stays free beside the filled bins
+EDGE_SHARE = 0.02  # free share of the axis on each side of the filled bins
 
 
 @dataclass(frozen=True, eq=False)
 class Distribution:
-    """Values of one kind. `counts`: (bins,); `median` is drawn as a line, None for none."""
+    """Histogram of one kind of values: `counts` (bins,), and a median to draw as a line."""
 
     label: str
     counts: NDArray[np.integer[Any]]
@@ -37,7 +37,7 @@ class Distribution:
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Up to two distributions that are compared. `note` stands at the panel's right end."""
+    """Up to two distributions to compare; the note is on the right, above the panel."""
 
     title: str
     note: str
@@ -56,9 +56,12 @@ def plot_distributions(
     """Write a PNG of histograms, each kind's bars summing to 100 %.
 
     Args:
-        edges: (bins + 1,) of all panels; what is empty in all of them at either end is left out.
-        panels: drawn from above; the legend is that of the first.
-        log: shares on a logarithmic axis, so that rare values are seen beside frequent ones.
+        path: The PNG file.
+        edges: (bins + 1,) edges of all panels; bins at the ends that are empty everywhere are cut.
+        panels: From top to bottom; the legend is that of the first.
+        x_label: Label of the x axis.
+        y_label: Label of the y axes.
+        log: Whether the y axes are logarithmic, so that rare values are visible too.
     """
     figure = blank_figure(6.0, 1.0 + 1.75 * len(panels))
     rows = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
@@ -107,7 +110,7 @@ def _draw(axes: Axes, edges: NDArray[np.floating[Any]], panel: Panel, log: bool)
 
 
 def _filled(edges: NDArray[np.floating[Any]], panels: Sequence[Panel]) -> tuple[float, float]:
-    """The stretch of the axis that holds all values, and a little more."""
+    """Return the range of the x axis that contains all values, and a small margin."""
     total = sum(kind.counts for panel in panels for kind in panel.kinds)
     used = np.flatnonzero(total)
     if not len(used):

@@ -1,4 +1,4 @@
-"""One video's scores over time as a picture: score, ground truth, threshold, alarms."""
+"""Plot of the scores of one video over time, with ground truth, threshold and alarms."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vad_toolkit.plots.canvas import (
 
 EVENT_COLOUR = "#f4b6b0"
 ALARM_COLOUR = "#d1495b"
-LONG_SECONDS = 600  # from here on the axis counts minutes
+LONG_SECONDS = 600  # the axis of longer videos is in minutes
 
 
 def plot_scores(
@@ -35,26 +35,26 @@ def plot_scores(
     threshold: float | None = None,
     title: str = "",
 ) -> None:
-    """Write a PNG of one video's scores.
+    """Write a PNG of the scores of one video.
 
     Args:
-        path: where to; the file appears whole or not at all.
-        scores: (F,) frame scores, F >= 1.
-        labels: (F,) 0 or 1; frames of 1 are shaded as ground truth. None where it is not known.
-        alarms: frames in [start, stop), drawn as a bar above the scores.
-        fps: frames a second; the axis counts frames where it is None.
-        threshold: drawn as a dashed line.
-        title: any text; characters that the font does not have become "?".
+        path: The PNG file.
+        scores: (F,) frame scores, F >= 1; values outside of [0, 1] extend the axis.
+        labels: (F,) 0 or 1; frames with label 1 are shaded. None if there is no ground truth.
+        alarms: Frames in [start, stop), drawn as a bar above the scores.
+        fps: Frames per second; if None, the axis counts frames.
+        threshold: Drawn as a dashed line.
+        title: Any text.
 
     Raises:
-        InputError: no scores, or labels of another length.
+        InputError: If there are no scores, or the number of labels differs.
     """
     if scores.ndim != 1 or len(scores) == 0:
         raise InputError(
-            f"scores have shape {scores.shape}; they have to be (frames,), at least one"
+            f"scores must have shape (frames,) with at least one frame, got {scores.shape}"
         )
     if labels is not None and labels.shape != scores.shape:
-        raise InputError(f"{len(scores)} scores and {len(labels)} labels: lengths have to be equal")
+        raise InputError(f"expected one label per score, got {len(labels)} for {len(scores)}")
 
     figure, axes = new_figure(10.0, 3.0, title)
     low, high = min(0.0, float(scores.min())), max(1.0, float(scores.max()))
@@ -86,7 +86,7 @@ def plot_scores(
 
 
 def draw_scores(axes: Axes, scores: NDArray[np.floating[Any]], unit: float) -> None:
-    """The staircase of (F,) frame scores; a frame is `unit` long on the axis."""
+    """Draw (F,) frame scores as steps; a frame is `unit` long on the x axis."""
     times, values = _steps(scores)
     axes.plot(times * unit, values, color=SCORE_COLOUR, linewidth=1.4, label="score")
     axes.set_xlim(0, len(scores) * unit)
@@ -95,7 +95,7 @@ def draw_scores(axes: Axes, scores: NDArray[np.floating[Any]], unit: float) -> N
 
 
 def shade_events(axes: Axes, labels: NDArray[np.integer[Any]], unit: float) -> None:
-    """Shade the frames of label 1, of (F,), from bottom to top."""
+    """Shade the frames with label 1, of (F,), over the whole height."""
     axes.broken_barh(
         _bars(_spans(labels), unit),
         (0, 1),
@@ -109,7 +109,7 @@ def shade_events(axes: Axes, labels: NDArray[np.integer[Any]], unit: float) -> N
 
 
 def legend_above(axes: Axes) -> None:
-    """The legend in one line above the axes, at their right end."""
+    """Draw the legend in one line above the axes, on the right."""
     axes.legend(
         loc="lower right",
         bbox_to_anchor=(1.0, 1.0),
@@ -123,7 +123,7 @@ def legend_above(axes: Axes) -> None:
 
 
 def time_unit(frames: int, fps: float | None) -> tuple[float, str]:
-    """What one frame is on the axis, and the axis' name."""
+    """Return the length of one frame on the x axis, and the label of the axis."""
     if fps is None:
         return 1.0, "frame"
     if frames / fps >= LONG_SECONDS:
@@ -134,7 +134,7 @@ def time_unit(frames: int, fps: float | None) -> tuple[float, str]:
 def _steps(
     scores: NDArray[np.floating[Any]],
 ) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
-    """Corners of the staircase, two where the score changes: a million frames are few corners."""
+    """Return the corners of the steps, two per change of the score instead of one per frame."""
     change = np.flatnonzero(scores[1:] != scores[:-1]) + 1
     starts, stops = np.append(0, change), np.append(change, len(scores))
     return np.stack([starts, stops], axis=1).ravel(), np.repeat(scores[starts], 2)

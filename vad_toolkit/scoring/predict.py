@@ -224,11 +224,11 @@ class _Writer:
             "checkpoint": {
                 "file": str(checkpoint.path),
                 "sha256": sha256_file(checkpoint.path),
-                "method": checkpoint.method,
-                "step": checkpoint.step,
-                "seed": checkpoint.seed,
+                "method": checkpoint.info.method,
+                "step": checkpoint.info.step,
+                "seed": checkpoint.info.seed,
             },
-            "recipe_sha256": checkpoint.recipe_sha256,
+            "recipe_sha256": checkpoint.info.recipe_sha256,
             "step_frames": checkpoint.recipe.step,
             "versions": dict(creator_versions()),
         }
@@ -279,23 +279,19 @@ class _Writer:
         return (*damage, NO_FRAME_RATE, *((NOTHING_MERGED,) if self.rule.needs_fps else ()))
 
     def _report(self, prediction: Prediction, meta: VideoMeta) -> dict[str, Any]:
+        scored = asdict(prediction)
+        for name in ("path", "csv", "json", "plot"):
+            del scored[name]
         return {
             **self.facts,
-            "name": prediction.name,
+            **scored,
+            **asdict(self.rule),
             "video": str(prediction.path),
             "video_sha256": meta.source_sha256,
-            "frames": prediction.frames,
             "frames_duplicated": meta.frames_duplicated,
-            "fps": prediction.fps,
-            "seconds": prediction.seconds,
             "width": meta.width,
             "height": meta.height,
             "decoder": f"{meta.decoder} {meta.decoder_version}",
-            "max_score": prediction.max_score,
-            "mean_score": prediction.mean_score,
-            **asdict(self.rule),
-            "alarms": [asdict(alarm) for alarm in prediction.alarms],
-            "notes": list(prediction.notes),
         }
 
 

@@ -1,1 +1,1 @@
-"""What a trained network does inside: similarity of features, attention of the interaction."""
+"""Inspection of a trained network: similarity of features, attention of the interaction space."""

@@ -1,6 +1,6 @@
-"""What the interaction space of CoMo attends to in one video.
+"""Attention of CoMo's interaction space in one video.
 
-Read from outside, by hooks on the modules of `models.como`: nothing in the network knows of it.
+It is recorded by hooks on the modules of `models.clav_como.como`, without changes to the network.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Interaction:
-    """Of one video of N snippets and S nodes a stream, means over crops; by stream.
+    """Attention of one video with N snippets and S nodes per stream, averaged over crops.
 
-    reading: (S, N), B: with which weight each snippet reads a node; of either sign.
-    attention: (S, S): how much each of the stream's nodes takes from each of the other stream's;
-        rows sum to 1.
+    Attributes:
+        reading: By stream, (S, N), the matrix B: the weight, of either sign, with which each
+            snippet reads a node.
+        attention: By stream, (S, S): how much each of its nodes takes from each node of the other
+            stream; rows sum to 1.
     """
 
     reading: Mapping[str, Floats]
@@ -38,7 +40,7 @@ class Interaction:
 
 
 def why_no_interaction(model: MilModel) -> str | None:
-    """Why a network has no attention across two graphs, in a few words; None where it has."""
+    """Return why a network has no attention across two graphs, or None if it has."""
     if not isinstance(model, ClavComo):
         return f"method {model.config.method} has no interaction space"
     if model.como is None:
@@ -53,10 +55,15 @@ def why_no_interaction(model: MilModel) -> str | None:
 def trace_interaction(
     model: MilModel, features: Features, device: torch.device | str = "cpu"
 ) -> Interaction:
-    """Pass a video through a network that has attention across two graphs.
+    """Return the interaction of a video in a network with attention across two graphs.
 
     Args:
-        features: (N, C, D), N >= 1; see `score_snippets`, whose errors are raised.
+        model: A network for which `why_no_interaction` returns None.
+        features: (N, C, D), N >= 1.
+        device: Device of the forward pass.
+
+    Raises:
+        InputError: As `score_snippets`.
     """
     assert isinstance(model, ClavComo)
     assert model.como is not None
@@ -73,7 +80,7 @@ def trace_interaction(
 
 @contextmanager
 def _recorded(como: CoMo) -> Iterator[dict[tuple[str, str], Tensor]]:
-    """Sums over all crops that pass: ("reading", stream) and ("attention", stream)."""
+    """Sum over all crops that pass: ("reading", stream) and ("attention", stream)."""
     sums: dict[tuple[str, str], Tensor] = {}
 
     def add(kind: str, name: str, value: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""What the interaction space of CoMo attends to in one video, as a picture."""
+"""Plot of the attention of CoMo's interaction space in one video."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vad_toolkit.plots.canvas import blank_figure, save_png, set_look, set_title
 from vad_toolkit.plots.timeline import draw_scores, legend_above, shade_events, time_unit
 
 SIGNED_MAP = "RdBu_r"  # white at 0
-SHARE_MAP = "PuOr_r"  # white where all nodes get the same share
+SHARE_MAP = "PuOr_r"  # white for an equal share of all nodes
 Floats = NDArray[np.floating[Any]]
 
 
@@ -32,14 +32,16 @@ def plot_interaction(
     fps: float | None,
     title: str,
 ) -> None:
-    """Write a PNG: scores over time, the nodes of both streams over time, who takes from whom.
+    """Write a PNG with scores and nodes over time, and the attention between nodes.
 
     Args:
-        scores, labels: (F,) of each frame.
-        reading: by stream, (S, N): a node's weight in each snippet, of either sign.
-        attention: by stream, (S, S): how much each of its nodes takes from each of the other's.
-        fps: frames a second; the axis counts frames where it is None.
-        title: any text.
+        path: The PNG file.
+        scores: (F,) frame scores.
+        labels: (F,) 0 or 1.
+        reading: By stream, (S, N): the weight of a node in each snippet, of either sign.
+        attention: By stream, (S, S): how much each of its nodes takes from each of the other's.
+        fps: Frames per second; if None, the axis counts frames.
+        title: Any text.
     """
     figure = blank_figure(10.0, 5.2)
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(2.7, 1))[0]
@@ -49,7 +51,7 @@ def plot_interaction(
     set_title(timeline, title)
     shade_events(timeline, labels, unit)
     draw_scores(timeline, scores, unit)
-    timeline.set_ylim(0, max(1.0, float(scores.max())) * 1.03)
+    timeline.set_ylim(min(0.0, float(scores.min())), max(1.0, float(scores.max())) * 1.03)
     legend_above(timeline)
     for axes, (name, weights) in zip(rows, reading.items(), strict=True):
         _draw_reading(axes, weights, name, len(scores) * unit)

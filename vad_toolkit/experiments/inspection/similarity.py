@@ -1,9 +1,9 @@
-"""Similarity of snippets inside normal videos and between normal and abnormal ones.
+"""Similarity of snippets within normal videos, and between normal and abnormal ones.
 
-The two quantities that relative distance learning compares (`models.relative_distance`), measured
-on whole test videos: C_n, inside a normal video, and C_top, between the top K of a normal and the
-top K of an abnormal video. Which snippets are the top K is decided once, by the scores of the
-network that is evaluated: what differs between two networks is then their features.
+These are the two quantities that relative distance learning compares, measured on whole test
+videos: C_n within a normal video, and C_top between the top K snippets of a normal and of an
+abnormal video. The scores of the evaluated network select the top K for all networks, so that
+networks differ only in their features.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class VideoDirections:
-    """A video's features on the unit sphere.
+    """Directions of the features of a video.
 
-    inside: (C,) mean similarity of any two of its snippets, a crop; 1 for a single snippet.
-    top: (C, d) mean unit vector of its top K, a crop.
+    Attributes:
+        inside: (C,) mean similarity of any two of its snippets per crop; 1 for a single snippet.
+        top: (C, d) mean unit vector of its top K per crop.
     """
 
     inside: Floats
@@ -38,25 +39,25 @@ class VideoDirections:
 
 @dataclass(frozen=True, eq=False)
 class Similarity:
-    """Of n normal and a abnormal videos, crops averaged.
+    """Similarities of n normal and a abnormal videos, averaged over crops.
 
-    inside: (n,) C_n.
-    across: (n, a) C_top.
+    Attributes:
+        inside: (n,) C_n.
+        across: (n, a) C_top.
     """
 
     inside: Floats
     across: Floats
 
     def share_apart(self, margin: float) -> float:
-        """Share of the pairs in which C_top < C_n - margin."""
+        """Return the share of pairs of videos with C_top < C_n - margin."""
         return float((self.across < self.inside[:, None] - margin).mean())
 
 
 def top_snippets(snippet_scores: Floats, top_divisor: int) -> Floats:
-    """(N,) weights 1 / K on the K = max(1, N // top_divisor) highest scores, 0 elsewhere."""
-    selection: Floats = top_selection(torch.from_numpy(snippet_scores)[None], top_divisor)[
-        0
-    ].numpy()
+    """Return (N,) weights: 1 / K for the K = max(1, N // top_divisor) highest scores, else 0."""
+    scores = torch.from_numpy(snippet_scores)[None]
+    selection: Floats = top_selection(scores, top_divisor)[0].numpy()
     return selection
 
 
@@ -66,11 +67,16 @@ def video_directions(
     selection: Floats,
     device: torch.device | str = "cpu",
 ) -> VideoDirections:
-    """Pass a video through a network.
+    """Return the directions of a video's features in a network.
 
     Args:
-        features: (N, C, D), N >= 1; see `score_snippets`, whose errors are raised.
-        selection: (N,) of `top_snippets`.
+        model: The network.
+        features: (N, C, D), N >= 1.
+        selection: (N,) weights of `top_snippets`.
+        device: Device of the forward pass.
+
+    Raises:
+        InputError: As `score_snippets`.
     """
     weights = torch.from_numpy(selection).to(device)[None]  # (1, N)
     length = torch.tensor([features.shape[0]], device=device)
@@ -85,7 +91,7 @@ def video_directions(
 def compare_videos(
     normal: Sequence[VideoDirections], abnormal: Sequence[VideoDirections]
 ) -> Similarity:
-    """C_n of every normal video and C_top of every pair; both lists hold at least one video."""
+    """Return C_n of every normal video and C_top of every pair; both lists are not empty."""
     tops = [np.stack([video.top for video in videos]) for videos in (normal, abnormal)]
     crops = tops[0].shape[1]
     across = tops[0].reshape(len(normal), -1) @ tops[1].reshape(len(abnormal), -1).T / crops
