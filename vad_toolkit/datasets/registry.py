@@ -70,6 +70,16 @@ def register_dataset(name: str, folder: str | Path) -> None:
     DATASETS.register(name, Path(folder).absolute())
 
 
+def list_datasets() -> list[str]:
+    """Return the names of all datasets, built in and registered.
+
+    Example:
+        >>> "ucf-crime" in list_datasets()
+        True
+    """
+    return list(DATASETS)
+
+
 def load_dataset(dataset: str | Path) -> Dataset:
     """Load a dataset with all its sides.
 
