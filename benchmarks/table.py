@@ -1,12 +1,13 @@
-"""The README's tables of speeds, made from the data files: `python benchmarks/table.py [--write]`.
+"""README's tables of speeds, from the result files: `python benchmarks/table.py [--write]`.
 
-`--write` puts them between the README's markers.
+`--write` puts them between the markers in the README.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ NETWORKS = {
 
 
 def render(folder: Path = RESULTS) -> str:
-    """A Markdown table for each result file of extraction and of networks, by their names."""
+    """Return a Markdown table per result file of extraction and of networks, in order of names."""
     parts = [_extraction(*_read(path)) for path in sorted(folder.glob("extract-*.json"))]
     parts += [_networks(*_read(path)) for path in sorted(folder.glob("network-*.json"))]
     return "\n".join(parts)
@@ -49,15 +50,22 @@ def _machine(name: str, result: Mapping[str, Any]) -> str:
     return f"{machine['device']}{threads}, torch {result['versions']['torch']}"
 
 
+def _caption(text: str) -> list[str]:
+    """Return the lines of a table's caption, as wide as the rest of the page."""
+    return textwrap.wrap(text, 100, break_long_words=False, break_on_hyphens=False)
+
+
 def _extraction(name: str, result: Mapping[str, Any]) -> str:
     setting, rows = result["setting"], result["rows"]
     width, height = setting["size"]
-    crops = {"tencrop": "ten crops", "center": "centre crop"}[setting["crops"]]
+    crops = {"tencrop": "ten crops", "center": "center crop"}[setting["crops"]]
     lines = [
-        f"Inception-I3D RGB, {crops}, from {width}x{height} files to features; "
-        f"{_machine(name, result)} (`benchmarks/results/{name}`):",
+        *_caption(
+            f"Inception-I3D RGB, {crops}, from {width}x{height} files to features; "
+            f"{_machine(name, result)} (`benchmarks/results/{name}`):"
+        ),
         "",
-        "| | frames a second | share of matmul rate | against popular scripts |",
+        "| | frames per second | share of matmul rate | against popular scripts |",
         "|---|---|---|---|",
     ]
     # On a GPU float32 has one short video, most of whose time is the decoder's start.
@@ -75,11 +83,13 @@ def _extraction(name: str, result: Mapping[str, Any]) -> str:
 def _networks(name: str, result: Mapping[str, Any]) -> str:
     setting = result["setting"]
     lines = [
-        f"Networks alone, clips of {setting['frames']} frames at {setting['size']}x"
-        f"{setting['size']}, {setting['batch']} a pass; {_machine(name, result)} "
-        f"(`benchmarks/results/{name}`):",
+        *_caption(
+            f"Networks alone, clips of {setting['frames']} frames at {setting['size']}x"
+            f"{setting['size']}, {setting['batch']} per pass; {_machine(name, result)} "
+            f"(`benchmarks/results/{name}`):"
+        ),
         "",
-        "| network | GFLOP a clip | clips a second | share of matmul rate |",
+        "| network | GFLOP per clip | clips per second | share of matmul rate |",
         "|---|---|---|---|",
     ]
     for network, row in result["rows"].items():
@@ -94,7 +104,7 @@ def _networks(name: str, result: Mapping[str, Any]) -> str:
 
 
 def _share(row: Mapping[str, Any], *, half: bool) -> float:
-    """Of the rate of matrix products, in bfloat16 where `half` says so and it was measured."""
+    """Return the share of the matrix rate, in bfloat16 if `half` is set and it was measured."""
     wanted = "share_of_matmul_bfloat16" if half else "share_of_matmul"
     return float(row.get(wanted, row["share_of_matmul"]))
 
