@@ -90,7 +90,7 @@ def test_a_head_on_both(two_streams: Path, tmp_path: Path) -> None:
     train(
         two_streams / "pack.h5", two_streams / "train.jsonl", tmp_path, config=config, device="cpu"
     )
-    assert load_checkpoint(tmp_path).input_dim == RGB + FLOW
+    assert load_checkpoint(tmp_path).info.input_dim == RGB + FLOW
 
 
 def test_a_head_is_evaluated_on_the_streams_it_was_trained_on(

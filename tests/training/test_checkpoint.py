@@ -13,13 +13,13 @@ from vad_toolkit.core.registry import load_plugin
 from vad_toolkit.errors import InputError, VadError, WeightsError
 from vad_toolkit.models.registry import METHODS, build_model
 from vad_toolkit.training.checkpoint import (
-    METADATA_KEY,
     describe_checkpoint,
     find_runs,
     load_checkpoint,
     save_checkpoint,
 )
 from vad_toolkit.training.load_config import load_config
+from vad_toolkit.training.state import METADATA_KEY
 
 
 @pytest.fixture
@@ -76,11 +76,15 @@ def test_what_is_saved_is_loaded(saved: Path, recipe, small_config, folder: bool
     assert checkpoint.path == saved
     assert checkpoint.config == small_config
     assert checkpoint.recipe == recipe
-    assert checkpoint.recipe_sha256 == recipe.sha256
-    assert (checkpoint.method, checkpoint.step, checkpoint.seed) == ("clav-como", 5, 3)
-    assert (checkpoint.metric, checkpoint.input_dim) == (0.75, 8)
-    assert (checkpoint.pack_sha256, checkpoint.manifest_sha256) == ("1" * 64, "2" * 64)
-    assert checkpoint.versions["torch"] == torch.__version__
+    assert checkpoint.info.recipe_sha256 == recipe.sha256
+    assert (checkpoint.info.method, checkpoint.info.step, checkpoint.info.seed) == (
+        "clav-como",
+        5,
+        3,
+    )
+    assert (checkpoint.info.metric, checkpoint.info.input_dim) == (0.75, 8)
+    assert (checkpoint.info.pack_sha256, checkpoint.info.manifest_sha256) == ("1" * 64, "2" * 64)
+    assert checkpoint.info.versions["torch"] == torch.__version__
     model = checkpoint.model
     assert not model.training
     assert not any(p.requires_grad for p in model.parameters())
@@ -209,7 +213,7 @@ def test_the_plugin_of_a_method_is_recorded_and_imported(tmp_path, recipe, plugi
     assert json.loads(path.with_suffix(".json").read_text())["plugin"] == plugin.name
     plugin.forget()
     assert "linear-mil" not in METHODS
-    assert load_checkpoint(path).method == "linear-mil"
+    assert load_checkpoint(path).info.method == "linear-mil"
     assert "linear-mil" in METHODS
 
 

@@ -45,7 +45,7 @@ def test_a_resumed_watch_gives_the_same_means() -> None:
         whole.add(step, torch.tensor([0]), numbers(loss))
     for step, loss in enumerate(losses[:3]):
         first.add(step, torch.tensor([0]), numbers(loss))
-    second = StepWatch(IDS, first.state())
+    second = StepWatch(IDS, *first.state())
     second.add(3, torch.tensor([0]), numbers(losses[3]))
     assert second.means() == whole.means()
 

@@ -8,7 +8,7 @@ from vad_toolkit.errors import VadError
 from vad_toolkit.models.base import MilModel
 from vad_toolkit.models.registry import build_model
 from vad_toolkit.models.sultani import SultaniConfig
-from vad_toolkit.training.validation import ValidationResult, split_videos, validate
+from vad_toolkit.training.validation import Validation, split_videos, validate
 
 
 def video(name: str, label: int, source: str | None = None) -> Entry:
@@ -66,14 +66,18 @@ def test_no_fraction_no_validation() -> None:
     assert (split.validation, split.notice) == ((), None)
 
 
+def result_of(auc: float, loss: float) -> Validation:
+    return Validation(step=3, auc=auc, loss=loss)
+
+
 def test_the_rule_that_chooses_the_best_step() -> None:
-    base = ValidationResult(auc=0.8, loss=0.5)
+    base = result_of(0.8, 0.5)
     assert base.better_than(None)
-    assert ValidationResult(0.9, 0.7).better_than(base)
-    assert not ValidationResult(0.7, 0.1).better_than(base)
-    assert ValidationResult(0.8, 0.4).better_than(base)
-    assert not ValidationResult(0.8, 0.6).better_than(base)
-    assert ValidationResult(0.8, 0.5).better_than(base)  # a draw: the later step
+    assert result_of(0.9, 0.7).better_than(base)
+    assert not result_of(0.7, 0.1).better_than(base)
+    assert result_of(0.8, 0.4).better_than(base)
+    assert not result_of(0.8, 0.6).better_than(base)
+    assert result_of(0.8, 0.5).better_than(base)  # a draw: the later step
 
 
 @pytest.fixture
@@ -87,9 +91,9 @@ def test_measures_are_of_videos(model: MilModel) -> None:
     scores = model.eval()(x).scores.topk(2, dim=1).values.mean(dim=1)
     truth = (scores > scores.median()).long()  # whom this model scores higher
     model.train()
-    result = validate(model, [(x[:4], None, truth[:4]), (x[4:], None, truth[4:])])
+    result = validate(model, [(x[:4], None, truth[:4]), (x[4:], None, truth[4:])], 3)
     assert result.auc == 1.0
-    assert validate(model, [(x, None, 1 - truth)]).auc == 0.0
+    assert validate(model, [(x, None, 1 - truth)], 3).auc == 0.0
     expected = torch.nn.functional.binary_cross_entropy(scores, truth.float())
     assert result.loss == pytest.approx(expected.item(), rel=1e-5)
     assert model.training
@@ -98,7 +102,7 @@ def test_measures_are_of_videos(model: MilModel) -> None:
 def test_scores_that_are_not_finite(model: MilModel) -> None:
     x = torch.full((2, 1, 4, 4), torch.nan)
     with pytest.raises(VadError, match="not finite; lower optimiser"):
-        validate(model, [(x, None, torch.tensor([0, 1]))])
+        validate(model, [(x, None, torch.tensor([0, 1]))], 3)
 
 
 def test_padding_changes_nothing(model: MilModel) -> None:
@@ -106,7 +110,7 @@ def test_padding_changes_nothing(model: MilModel) -> None:
     padded = torch.cat([x, torch.full((2, 1, 3, 4), 5.0)], dim=2)
     mask = (torch.arange(15) < 12).expand(2, 15)
     labels = torch.tensor([0, 1])
-    plain = validate(model, [(x, None, labels)])
-    masked = validate(model, [(padded, mask, labels)])
+    plain = validate(model, [(x, None, labels)], 3)
+    masked = validate(model, [(padded, mask, labels)], 3)
     assert masked.auc == plain.auc
     assert masked.loss == pytest.approx(plain.loss, rel=1e-5)

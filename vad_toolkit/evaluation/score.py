@@ -28,7 +28,7 @@ from vad_toolkit.models.config import Streams
 from vad_toolkit.models.early_fusion import PackFeatures, check_streams, join
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.packs.write import creator_versions
-from vad_toolkit.scoring.frame_scores import VideoScores, score_video
+from vad_toolkit.scoring.frame_scores import score_video
 from vad_toolkit.scoring.snippet_scores import Features
 from vad_toolkit.training.checkpoint import Checkpoint, load_checkpoint
 
@@ -180,24 +180,28 @@ def score_test_set(
             labels = truth.labels[entry.id]
             features = {path: SharedFeatures(pack, entry.id) for path, pack in tests.items()}
             for name, members in checkpoints.items():
-                each = [
-                    _scores(checkpoint, features[path], tests[path], entry.id, len(labels), place)
-                    for checkpoint, path in zip(members, packs, strict=True)
-                ]
-                frames = fuse_scores([scores.frames for scores in each], weights)
+                each = []
+                for checkpoint, path in zip(members, packs, strict=True):
+                    part = features[path].of(checkpoint.config.data.streams)
+                    fps = tests[path].meta(entry.id).fps
+                    try:
+                        each.append(score_video(checkpoint, part, len(labels), fps, place))
+                    except VadError as error:
+                        raise VadError(f"video {entry.id!r}: {error}") from error
+                frames = fuse_scores([of_frames for _, of_frames in each], weights)
                 of_classes = truth.class_labels[entry.id]
                 video = ScoredVideo(
                     entry.id, entry.label, frames, labels, entry.classes, of_classes
                 )
-                snippets = {len(scores.snippets) for scores in each}
-                fps = tests[packs[0]].meta(entry.id).fps or None
+                counts = {len(of_snippets) for of_snippets, _ in each}
+                rate = tests[packs[0]].meta(entry.id).fps or None
                 scored[name].frames.append(video)
                 scored[name].videos.append(
-                    _describe(video, snippets.pop() if len(snippets) == 1 else None, fps)
+                    _describe(video, counts.pop() if len(counts) == 1 else None, rate)
                 )
                 observer = scored[name].observer
                 if observer is not None:
-                    observer.see(video, features[packs[0]], each[0].snippets, fps)
+                    observer.see(video, features[packs[0]], each[0][0], rate)
 
         for done, entry in enumerate(manifest):
             progress(ProgressEvent("evaluate", done, len(manifest), "videos", entry.id))
@@ -271,21 +275,6 @@ def _member(
         versions=dict(creator_versions()),
     )
     return Member(facts, inputs, weight)
-
-
-def _scores(
-    checkpoint: Checkpoint,
-    features: SharedFeatures,
-    pack: FeaturePack,
-    id: str,
-    frames: int,
-    device: torch.device,
-) -> VideoScores:
-    try:
-        array = features.of(checkpoint.config.data.streams)
-        return score_video(checkpoint, array, frames, pack.meta(id).fps, device)
-    except VadError as error:
-        raise VadError(f"video {id!r}: {error}") from error
 
 
 def _describe(video: ScoredVideo, snippets: int | None, fps: float | None) -> VideoResult:

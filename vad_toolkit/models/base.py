@@ -16,19 +16,12 @@ from vad_toolkit.models.config import TrainConfig
 
 @dataclass(frozen=True)
 class Output:
-    """Result of a forward pass.
+    """Result of a forward pass; values where `mask` is False are 0."""
 
-    Attributes:
-        scores: (B, T) in [0, 1], the mean over crops; 0 where `mask` is False.
-        features: (B, C, T, d), the features that losses compare; 0 where `mask` is False.
-        mask: (B, T) bool, or None if all snippets are real.
-        parts: Further tensors for the method's own losses; only in training.
-    """
-
-    scores: Tensor
-    features: Tensor
-    mask: Tensor | None
-    parts: Mapping[str, Tensor] = field(default_factory=dict)
+    scores: Tensor  # (B, T) in [0, 1], the mean over crops
+    features: Tensor  # (B, C, T, d), the features that losses compare
+    mask: Tensor | None  # (B, T) bool; None if all snippets are real
+    parts: Mapping[str, Tensor] = field(default_factory=dict)  # for a method's own losses
 
 
 class MilModel(nn.Module, ABC):
@@ -144,17 +137,11 @@ class MilModel(nn.Module, ABC):
 
 @dataclass(frozen=True)
 class Method:
-    """A registered method.
+    """A registered method."""
 
-    Attributes:
-        config: The class of its configs.
-        build: Returns the untrained network; called as `build(input_dim, config)`.
-        summary: One line that describes the method.
-    """
-
-    config: type[TrainConfig]
-    build: Callable[[int, Any], MilModel]
-    summary: str
+    config: type[TrainConfig]  # the class of its configs
+    build: Callable[[int, Any], MilModel]  # build(input_dim, config) gives the untrained network
+    summary: str  # one line
 
 
 def score_mlp(width: int, hidden: tuple[int, int], dropout: float) -> nn.Sequential:

@@ -151,6 +151,11 @@ def predict(
         InputError: If there are no videos, two have one name, `out` contains files, or an option is
             out of range.
         WeightsError: If the backbone's weights are not in the cache, or the checkpoint is damaged.
+
+    Example:
+        >>> result = predict("run/seed-0", "new-video.mp4", "scores", threshold=0.0, plots=False)
+        >>> [(alarm.start, alarm.stop) for alarm in result.alarms]
+        [(0, 40)]
     """
     rule = AlarmRule(threshold, merge_seconds, min_seconds)
     if fps is not None and known_fps(fps) is None:
@@ -190,7 +195,7 @@ def predict(
                     raise result.error
                 features = join(video.streams, checkpoint.config.data.streams)
                 meta = video.meta
-                scores = score_video(checkpoint, features, meta.frames, meta.fps, place).frames
+                _, scores = score_video(checkpoint, features, meta.frames, meta.fps, place)
             except (VadError, OSError) as error:
                 failures.append(Failure(source.id, str(source.path), str(error)))
                 write_failures(out / FAILURES, failures)

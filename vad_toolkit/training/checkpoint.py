@@ -17,12 +17,11 @@ from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
 from torch import Tensor
 
 import vad_toolkit
-from vad_toolkit.core.files import atomic_path, canonical_json, write_json
+from vad_toolkit.core.files import canonical_json, write_json
 from vad_toolkit.core.registry import load_plugin
 from vad_toolkit.core.settings import Settings, describe_error
 from vad_toolkit.errors import InputError, VadError, WeightsError
@@ -31,10 +30,10 @@ from vad_toolkit.models.config import TrainConfig
 from vad_toolkit.models.registry import METHODS, build_model
 from vad_toolkit.recipes.recipe import AnyRecipe, Sha256, parse_recipe
 from vad_toolkit.training.load_config import parse_config
+from vad_toolkit.training.state import read_tensors, write_tensors
 
 FORMAT: Literal["vad-checkpoint"] = "vad-checkpoint"
 FORMAT_VERSION: Literal[1] = 1
-METADATA_KEY = "vad"  # only one, because safetensors does not fix the order of several keys
 BEST = "best.safetensors"
 LAST = "last.safetensors"
 SEED_FOLDER = re.compile(r"seed-(0|[1-9][0-9]*)")
@@ -73,47 +72,22 @@ class Checkpoint:
     """A trained model that is ready to score, and its origin."""
 
     path: Path
-    method: str
+    info: CheckpointInfo
     config: TrainConfig
     recipe: AnyRecipe
-    recipe_sha256: str
-    pack_sha256: str  # `content_sha256` of the training pack
-    manifest_sha256: str
-    input_dim: int
-    step: int
-    seed: int
-    metric: float | None  # video-level ROC-AUC on the validation videos; None without validation
-    versions: Mapping[str, str]
     model: MilModel  # on the requested device, in evaluation mode, without gradients
 
 
-def describe_checkpoint(
-    config: TrainConfig,
-    recipe: AnyRecipe,
-    *,
-    pack_sha256: str,
-    manifest_sha256: str,
-    input_dim: int,
-    step: int,
-    seed: int,
-    metric: float | None,
-    validation_loss: float | None,
-) -> CheckpointInfo:
-    """Return the metadata that `save_checkpoint` stores next to the weights."""
+def describe_checkpoint(config: TrainConfig, recipe: AnyRecipe, **facts: Any) -> CheckpointInfo:
+    """Return the metadata that `save_checkpoint` stores; `facts` are the remaining fields."""
     return CheckpointInfo(
         method=config.method,
         config=config.canonical_fields(),
-        input_dim=input_dim,
         recipe=json.loads(recipe.canonical_json()),
         recipe_sha256=recipe.sha256,
-        pack_sha256=pack_sha256,
-        manifest_sha256=manifest_sha256,
-        step=step,
-        seed=seed,
-        metric=metric,
-        validation_loss=validation_loss,
         versions={"vad-toolkit": vad_toolkit.__version__, "torch": torch.__version__},
         plugin=METHODS.plugin_of(config.method),
+        **facts,
     )
 
 
@@ -123,18 +97,14 @@ def save_checkpoint(path: Path, model: MilModel, info: CheckpointInfo) -> None:
     Raises:
         VadError: If a weight is not finite; nothing is written then.
     """
-    tensors = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
-    }
+    tensors = model.state_dict()
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise VadError(
                 f"step {info.step}: the weights {name} are not finite; lower "
                 "optimiser.learning_rate"
             )
-    metadata = {METADATA_KEY: info.canonical_json()}
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata=metadata))
+    write_tensors(path, tensors, info.canonical_json())
     write_json(path.with_suffix(".json"), info.canonical_fields())
 
 
@@ -165,32 +135,19 @@ def load_checkpoint(path: str | os.PathLike[str], device: torch.device | str = "
         raise InputError(f"{file}: {error}") from error
     if info.method != config.method or info.recipe_sha256 != recipe.sha256:
         raise WeightsError(f"{file} is damaged: its method or recipe differs from its metadata")
-    return Checkpoint(
-        path=file,
-        method=info.method,
-        config=config,
-        recipe=recipe,
-        recipe_sha256=info.recipe_sha256,
-        pack_sha256=info.pack_sha256,
-        manifest_sha256=info.manifest_sha256,
-        input_dim=info.input_dim,
-        step=info.step,
-        seed=info.seed,
-        metric=info.metric,
-        versions=info.versions,
-        model=_assemble(file, config, info.input_dim, tensors).to(device),
-    )
+    model = _assemble(file, config, info.input_dim, tensors).to(device)
+    return Checkpoint(file, info, config, recipe, model)
 
 
 def initial_model(checkpoint: Checkpoint) -> MilModel:
     """Return the network as it was before training, initialized again from the run's seed.
 
     It has the checkpoint's input statistics, and is on the CPU, in evaluation mode, without
-    gradients. It is identical if the version of torch is (`versions`).
+    gradients. It is identical if torch has the same version (`info.versions`).
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(checkpoint.seed)
-        model = build_model(checkpoint.config, checkpoint.input_dim)
+        torch.manual_seed(checkpoint.info.seed)
+        model = build_model(checkpoint.config, checkpoint.info.input_dim)
     model.standardise.load_state_dict(checkpoint.model.standardise.state_dict())
     if model.components is not None and checkpoint.model.components is not None:
         model.components.load_state_dict(checkpoint.model.components.state_dict())
@@ -238,15 +195,13 @@ def _find_file(path: Path) -> Path:
 
 def _read(file: Path) -> tuple[CheckpointInfo, dict[str, Tensor]]:
     try:
-        with safe_open(file, framework="pt", device="cpu") as stored:
-            text = (stored.metadata() or {}).get(METADATA_KEY)
-            if text is None:
-                raise InputError(f"{file} is not a checkpoint of this toolkit (see vad train)")
-            info = _parse_info(file, text)
-            return info, {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        tensors, metadata = read_tensors(file)
     except (SafetensorError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"{file} is damaged or not a safetensors file ({reason})") from error
+    if metadata is None:
+        raise InputError(f"{file} is not a checkpoint of this toolkit (see vad train)")
+    return _parse_info(file, metadata), tensors
 
 
 def _parse_info(file: Path, text: str) -> CheckpointInfo:

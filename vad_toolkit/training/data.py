@@ -32,33 +32,19 @@ DEVICE_SHARE = 0.7  # of a GPU's free memory that the training set may fill
 
 @dataclass(frozen=True)
 class TrainingSource:
-    """A manifest and a pack that fit; no features have been read yet.
-
-    Attributes:
-        pack: The pack's file.
-        config: The config's section on data.
-        entries: The manifest's videos, in its order.
-        labels: (V,) int64, 0 normal, 1 abnormal.
-        lengths: (V,) int64, segments of each video.
-        crops: C.
-        width: D, of all modalities together.
-        recipe: The pack's recipe.
-        pack_sha256: The digest of the pack's content.
-        manifest_sha256: The digest of the manifest.
-        feature_bytes: The size of these videos' features in the pack.
-    """
+    """A manifest and a pack that fit; no features have been read yet."""
 
     pack: Path
     config: DataConfig
-    entries: tuple[Entry, ...]
-    labels: Tensor
-    lengths: Tensor
-    crops: int
-    width: int
+    entries: tuple[Entry, ...]  # the manifest's videos, in its order
+    labels: Tensor  # (V,) int64, 0 normal, 1 abnormal
+    lengths: Tensor  # (V,) int64, segments of each video
+    crops: int  # C
+    width: int  # D, of all modalities together
     recipe: AnyRecipe
     pack_sha256: str
     manifest_sha256: str
-    feature_bytes: int
+    feature_bytes: int  # of these videos, in the pack
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -193,20 +179,12 @@ def segment_means(features: NDArray[np.floating], segments: int) -> NDArray[np.f
 
 @dataclass(frozen=True)
 class VideoTensors:
-    """V videos in one buffer, in memory, in a mapped file or on a GPU.
+    """V videos in one buffer, in memory, in a mapped file or on a GPU."""
 
-    Attributes:
-        flat: (C * D * sum of L_i,) float16 or float32: the (C, L_i, D) of each video, one after the
-            other.
-        lengths: (V,) int64 on the CPU, the segments L_i of each video.
-        crops: C.
-        width: D.
-    """
-
-    flat: Tensor
-    lengths: Tensor
-    crops: int
-    width: int
+    flat: Tensor  # float16 or float32: (C, L_i, D) of each video i, one after the other
+    lengths: Tensor  # (V,) int64 on the CPU, the segments L_i of each video
+    crops: int  # C
+    width: int  # D
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -16,49 +16,34 @@ from vad_toolkit.models.registry import METHODS, method_of
 
 DEFAULT_METHOD = "clav-como"
 
+SMALL_HEAD = {
+    "activate_hidden": 32,
+    "stream_width": 32,
+    "nodes": 8,
+    "node_width": 32,
+    "score_hidden": [64, 32],
+}
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "clav-como-small": {  # for tens to a few hundred videos, where the paper's width overfits
         "method": "clav-como",
         "steps": 500,
         "pairs": 16,
         "validation": {"every": 20},
-        "head": {
-            "width": 128,
-            "activate_hidden": 32,
-            "stream_width": 32,
-            "nodes": 8,
-            "node_width": 32,
-            "score_hidden": [64, 32],
-        },
+        "head": {"width": 128, **SMALL_HEAD},
     },
     "context-motion": {  # for that benchmark; tuned on other data seeds (docs/LOG.md)
         "method": "clav-como",
         "steps": 600,
         "validation": {"every": 20},
-        "optimiser": {
-            "name": "adamw",
-            "learning_rate": 5e-3,
-            "weight_decay": 0.1,
-            "ema": 0.98,
-        },
+        "optimiser": {"name": "adamw", "learning_rate": 5e-3, "weight_decay": 0.1, "ema": 0.98},
         "input": {"components": 24, "noise": 0.5},
         "head": {
-            "activate": "gate",
-            "width": 32,
-            "embed_dropout": 0.3,
-            "dropout": 0.3,
-            "activate_hidden": 32,
-            "stream_width": 32,
-            "nodes": 8,
-            "node_width": 32,
-            "score_hidden": [64, 32],
+            **{"width": 32, "activate": "gate", "embed_dropout": 0.3, "dropout": 0.3},
+            **SMALL_HEAD,
         },
         "losses": {
             "top_divisor": 2,  # an event fills half of its video
-            "distance_of": "scorer",
-            "distance_start": 0.5,
-            "smoothness": 0.0,
-            "sparsity": 0.0,
+            **{"distance_of": "scorer", "distance_start": 0.5, "smoothness": 0.0, "sparsity": 0.0},
         },
     },
     # Named after the datasets; docs/reproduce.md explains why they hardly differ.

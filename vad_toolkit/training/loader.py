@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -39,17 +39,12 @@ class Loader:
 
     def next(self) -> Batch:
         """Return the batch of the next step."""
-        if self._thread is None:
-            batch = self._gather(self.sampler.next())
-            self.state = self.sampler.state()
-            return batch
-        batch = (self._coming or self._draw(self._thread.submit)).result()
+        coming, self._coming = self._coming, None
+        batch = self._gather(self.sampler.next()) if coming is None else coming.result()
         self.state = self.sampler.state()
-        self._coming = self._draw(self._thread.submit)
+        if self._thread is not None:
+            self._coming = self._thread.submit(self._gather, self.sampler.next())
         return batch
-
-    def _draw(self, submit: Callable[..., Future[Batch]]) -> Future[Batch]:
-        return submit(self._gather, self.sampler.next())
 
     def _gather(self, videos: Tensor) -> Batch:
         return Batch(videos, *self.data.gather(videos, self.device))

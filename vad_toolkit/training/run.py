@@ -23,8 +23,8 @@ from vad_toolkit.training.data import TrainingSet
 from vad_toolkit.training.loader import Loader, PairSampler
 from vad_toolkit.training.run_folder import RunLog, RunResult
 from vad_toolkit.training.standardise import fit_inputs
-from vad_toolkit.training.step import MeanWeights, StepWatch, TrainingStep, WatchState
-from vad_toolkit.training.validation import ValidationResult, ValidationSplit, validate
+from vad_toolkit.training.step import MeanWeights, StepWatch, TrainingStep
+from vad_toolkit.training.validation import Validation, ValidationSplit, validate
 
 
 class Run:
@@ -52,8 +52,8 @@ class Run:
         self.sampler = PairSampler(training[labels == 0], training[labels == 1], config.pairs, seed)
         self.step = 0  # finished steps
         self.log_bytes = 0
-        self.best: state.Measured | None = None
-        self.latest: state.Measured | None = None
+        self.best: Validation | None = None
+        self.latest: Validation | None = None
         self.ids = [entry.id for entry in data.source.entries]
         self.watch = StepWatch(self.ids)
 
@@ -121,14 +121,13 @@ class Run:
             (*self.data.gather(part, self.device), self.source.labels[part])
             for part in torch.split(self.held_out, 2 * self.config.pairs)
         )
-        result = validate(self._kept, batches)
-        log.write(step, "validation", {"auc": result.auc, "loss": result.loss})
-        self.latest = state.Measured(step=step, auc=result.auc, loss=result.loss)
-        if result.better_than(_result(self.best)):
+        self.latest = validate(self._kept, batches, step)
+        log.write(step, "validation", {"auc": self.latest.auc, "loss": self.latest.loss})
+        if self.latest.better_than(self.best):
             self.best = self.latest
             self._save(BEST, step, self.best)
 
-    def _save(self, name: str, step: int, measured: state.Measured | None) -> None:
+    def _save(self, name: str, step: int, measured: Validation | None) -> None:
         info = describe_checkpoint(
             self.config,
             self.source.recipe,
@@ -161,12 +160,12 @@ class Run:
         ).write()
 
     def _save_state(self, log: RunLog, loader: Loader, step: int) -> None:
-        watched = self.watch.state()
+        sums, steps = self.watch.state()
         position = state.Position(
             step=step,
             log_bytes=log.sync(),
-            sums=dict(watched.sums),
-            steps=watched.steps,
+            sums=sums,
+            steps=steps,
             best=self.best,
             latest=self.latest,
         )
@@ -182,7 +181,7 @@ class Run:
             tensors |= state.named("mean", self.mean.state())
         if self.best is not None:
             tensors["best"] = state.file_tensor(self.out / BEST)
-        state.write_state(self.out, position, tensors)
+        state.write_tensors(self.out / state.STATE, tensors, position.model_dump_json())
 
     def _restore(self, position: state.Position, tensors: Mapping[str, torch.Tensor]) -> None:
         try:
@@ -203,8 +202,4 @@ class Run:
             raise state.damaged(self.out) from error
         self.step, self.log_bytes = position.step, position.log_bytes
         self.best, self.latest = position.best, position.latest
-        self.watch = StepWatch(self.ids, WatchState(position.sums, position.steps))
-
-
-def _result(measured: state.Measured | None) -> ValidationResult | None:
-    return None if measured is None else ValidationResult(auc=measured.auc, loss=measured.loss)
+        self.watch = StepWatch(self.ids, position.sums, position.steps)

@@ -203,33 +203,22 @@ class RunLog:
 
 @dataclass(frozen=True)
 class RunResult:
-    """The result of one run. AUCs are video-level, on the validation videos.
+    """The result of one run, which can be used as the path of its folder.
 
-    Attributes:
-        run: The run folder; the result itself can be used as its path.
-        method: The method's name.
-        seed: The seed.
-        steps: The number of steps.
-        best_step: The step of `best.safetensors`.
-        best_auc: The AUC at that step; None without validation.
-        last_auc: The AUC at the last step; None without validation.
-        training_videos: The number of videos that were trained on.
-        validation_videos: The number of videos that were held out.
-        notice: A difference between the validation split and the requested one, if there is one.
-        reused: Whether the run had been finished before.
+    AUCs are video-level, on the validation videos; None without validation.
     """
 
-    run: Path
+    run: Path  # the run folder
     method: str
     seed: int
     steps: int
-    best_step: int
+    best_step: int  # of best.safetensors
     best_auc: float | None
     last_auc: float | None
     training_videos: int
     validation_videos: int
-    notice: str | None
-    reused: bool = False
+    notice: str | None  # tells how the validation split differs from the requested one
+    reused: bool = False  # True if the run had been finished before
 
     def __fspath__(self) -> str:
         return str(self.run)

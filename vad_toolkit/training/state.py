@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -20,18 +20,11 @@ from torch import Tensor
 from vad_toolkit.core.files import atomic_path
 from vad_toolkit.core.settings import Settings
 from vad_toolkit.errors import VadError
+from vad_toolkit.training.validation import Validation
 
 STATE = "state.safetensors"
-KEY = "vad"
+METADATA_KEY = "vad"  # only one, because safetensors does not fix the order of several keys
 Whole = Annotated[int, Field(ge=0)]
-
-
-class Measured(Settings):
-    """A validation result and its step."""
-
-    step: Whole
-    auc: float
-    loss: float
 
 
 class Position(Settings):
@@ -43,15 +36,26 @@ class Position(Settings):
     log_bytes: Whole  # of log.jsonl, up to that step
     sums: dict[str, float]  # over the steps since the last line of the log
     steps: Whole  # their number
-    best: Measured | None
-    latest: Measured | None  # validation
+    best: Validation | None
+    latest: Validation | None
 
 
-def write_state(out: Path, position: Position, tensors: Mapping[str, Tensor]) -> None:
-    """Write the state of run folder `out`."""
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: str) -> None:
+    """Write tensors and one text as a safetensors file, atomically."""
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic_path(out / STATE) as temporary:
-        temporary.write_bytes(save(stored, metadata={KEY: position.model_dump_json()}))
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save(stored, metadata={METADATA_KEY: metadata}))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
+    """Read a safetensors file, on the CPU; the text is None if the file has none.
+
+    Raises:
+        SafetensorError, OSError, ValueError: If the file is damaged or of another kind.
+    """
+    with safe_open(path, framework="pt", device="cpu") as stored:
+        metadata = (stored.metadata() or {}).get(METADATA_KEY)
+        return {name: stored.get_tensor(name) for name in stored.keys()}, metadata  # noqa: SIM118
 
 
 def read_state(out: Path) -> tuple[Position, dict[str, Tensor]] | None:
@@ -60,14 +64,12 @@ def read_state(out: Path) -> tuple[Position, dict[str, Tensor]] | None:
     Raises:
         VadError: If it is damaged.
     """
-    path = out / STATE
-    if not path.is_file():
+    if not (out / STATE).is_file():
         return None
     try:
-        with safe_open(path, framework="pt", device="cpu") as stored:
-            position = Position.model_validate_json((stored.metadata() or {}).get(KEY, ""))
-            return position, {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except (SafetensorError, ValidationError, OSError, ValueError) as error:
+        tensors, metadata = read_tensors(out / STATE)
+        return Position.model_validate_json(metadata or ""), tensors
+    except (SafetensorError, OSError, ValueError) as error:
         raise damaged(out) from error
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -119,14 +118,6 @@ LOSS, NORM = "loss", "gradient_norm"
 MOST_STEPS = 1_000  # steps whose numbers are kept on the device
 
 
-@dataclass(frozen=True)
-class WatchState:
-    """Sums over the steps since the last line of the log, all of which were finite."""
-
-    sums: Mapping[str, float]
-    steps: int
-
-
 class StepWatch:
     """Losses of the steps since the last line of the log, which stay on the device at first.
 
@@ -135,11 +126,13 @@ class StepWatch:
     its videos.
     """
 
-    def __init__(self, ids: Sequence[str], state: WatchState | None = None) -> None:
-        """Start empty or from a saved state; `ids` are those of the training set's rows."""
+    def __init__(
+        self, ids: Sequence[str], sums: Mapping[str, float] | None = None, steps: int = 0
+    ) -> None:
+        """Start empty or with a saved state; `ids` are those of the training set's rows."""
         self._ids = ids
-        self._sums = dict(state.sums) if state else {}
-        self._counted = state.steps if state else 0
+        self._sums = dict(sums or {})
+        self._counted = steps
         self._names: tuple[str, ...] = ()
         self._rows: list[Tensor] = []  # (k,) float32 on the device, a step each
         self._videos: list[tuple[int, Tensor]] = []  # step and (2b,) rows of its videos
@@ -185,7 +178,7 @@ class StepWatch:
         self._sums, self._counted = {}, 0
         return means
 
-    def state(self) -> WatchState:
-        """Look, and return the state that a resumed run needs to write the same next line."""
+    def state(self) -> tuple[dict[str, float], int]:
+        """Look, and return the sums since the last line and their number of steps."""
         self.look()
-        return WatchState(dict(self._sums), self._counted)
+        return dict(self._sums), self._counted

@@ -49,15 +49,10 @@ StrPath = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The result of `train`, which can be used as the path of its run or runs.
+    """The result of `train`, which can be used as the path of its run or runs."""
 
-    Attributes:
-        path: The run folder; with several seeds, the folder of their run folders.
-        runs: The result of each seed.
-    """
-
-    path: Path
-    runs: tuple[RunResult, ...]
+    path: Path  # the run folder; with several seeds, the folder of their run folders
+    runs: tuple[RunResult, ...]  # one per seed
 
     def __fspath__(self) -> str:
         return str(self.path)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from vad_toolkit.core.settings import Settings
 from vad_toolkit.datasets.manifest import Entry
 from vad_toolkit.datasets.source_split import split_by_source
 from vad_toolkit.errors import ManifestError, VadError
@@ -56,14 +59,14 @@ def _as_ids(large: Sequence[Entry], small: Sequence[Entry]) -> ValidationSplit:
     return ValidationSplit(tuple(e.id for e in large), tuple(e.id for e in small))
 
 
-@dataclass(frozen=True)
-class ValidationResult:
-    """Video-level measures; the score of a video is the mean of its top-K segment scores."""
+class Validation(Settings):
+    """Video-level measures of a step; the score of a video is the mean of its top-K scores."""
 
+    step: Annotated[int, Field(ge=0)]
     auc: float  # ROC-AUC against the labels
     loss: float  # binary cross-entropy against the labels
 
-    def better_than(self, other: ValidationResult | None) -> bool:
+    def better_than(self, other: Validation | None) -> bool:
         """Return whether the AUC is higher, or equal with a loss that is not (a draw is better)."""
         if other is None or self.auc != other.auc:
             return other is None or self.auc > other.auc
@@ -71,14 +74,15 @@ class ValidationResult:
 
 
 def validate(
-    model: MilModel, batches: Iterable[tuple[Tensor, Tensor | None, Tensor]]
-) -> ValidationResult:
-    """Measure a model, in evaluation mode; its own mode is restored.
+    model: MilModel, batches: Iterable[tuple[Tensor, Tensor | None, Tensor]], step: int
+) -> Validation:
+    """Measure a model after a step, in evaluation mode; its own mode is restored.
 
     Args:
         model: The model.
         batches: Inputs (B, C, T, D) and mask (B, T) or None on the model's device, and labels (B,);
             both labels must occur.
+        step: The number of the step.
 
     Raises:
         VadError: If a score is not finite.
@@ -98,4 +102,4 @@ def validate(
             "scores of the validation videos are not finite; lower optimiser.learning_rate"
         )
     auc = roc_auc_score(truth.numpy(), scores.double().numpy())
-    return ValidationResult(auc=float(auc), loss=loss)
+    return Validation(step=step, auc=float(auc), loss=loss)
