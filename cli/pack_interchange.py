@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from .common import (
     EXISTING,
     EXISTING_FILE,
     EXISTING_FOLDER,
+    Function,
     json_option,
     print_json,
     print_pairs,
@@ -30,7 +32,7 @@ crop_order_option = click.option(
 )
 
 
-def layout_option(help_text: str, required: bool) -> Any:
+def layout_option(help_text: str, required: bool) -> Callable[[Function], Function]:
     """Return `--layout NAME`; plugins may add to the built-in names, which the help lists."""
     names = f"{', '.join(LAYOUT_NAMES[:-1])} or {LAYOUT_NAMES[-1]}"
     return click.option(

@@ -7,6 +7,7 @@ lists into abnormal and normal videos, and how they align scores with labels.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -195,9 +196,11 @@ def test_round_trip(
         assert again.content_sha256 == content
 
 
-@pytest.mark.parametrize("there", ORDER_NAMES)
-@pytest.mark.parametrize("here", ORDER_NAMES)
-@pytest.mark.parametrize("layout", ["rtfm", "per-crop", "ten-first"])
+@pytest.mark.parametrize(
+    ("layout", "here", "there"),
+    [("rtfm", *orders) for orders in product(ORDER_NAMES, ORDER_NAMES)]
+    + [("per-crop", "gowtham", "mmaction2"), ("ten-first", "deepmil", "torchvision")],
+)
 def test_each_pair_of_orders_converts_exactly(
     layout: str,
     here: str,
@@ -258,7 +261,7 @@ def test_frames_that_are_not_known(
         report = export_features(
             pack, tmp_path / "out", layout="rtfm", manifest={"test": Manifest(unknown, "made-up")}
         )
-    assert "rule rtfm counts decoded frames, and its frames are not known" in report.problems[0]
+    assert "rule rtfm needs decoded frames, but frames is not known" in report.problems[0]
 
 
 def test_equal_parts_have_labels_of_frames(

@@ -108,18 +108,17 @@ def plan_mixed(
 ) -> SidePlan:
     """Compose videos from clips of a whole side of the split.
 
-    If the number of videos allows it, every clip is used at least once. Two clips of one pool
-    differ by at most one in the number of their uses. Because videos share clips, no split of the
-    composed videos could separate clips. The side is therefore divided by source first, into two
-    parts that share neither clips nor sources, and `ComposedVideo.source` names the part: "train-1"
-    and, with `validation_fraction` of the clips, "train-2".
+    If the number of videos allows it, every clip is used; uses within a pool differ by at most one.
+    Because videos share clips, the side is first divided by source into two parts that share
+    neither clips nor sources. `ComposedVideo.source` names the part: "train-1" and, with
+    `validation_fraction` of the clips, "train-2".
 
     Args:
         side: "train" or "test", the first part of the ids.
         clips: The clips of that side.
         seed: Any integer; the same seed gives the same plan.
-        clips_per_video: The smallest (at least 2) and largest number of clips per video. A part
-            with few normal clips makes shorter videos, which the notes say.
+        clips_per_video: The smallest (at least 2) and largest number of clips per video; fewer if
+            a part has few normal clips, which the notes say.
         normal_videos: Number of normal videos. If None, the number of abnormal clips.
         abnormal_videos: The same for abnormal videos.
         validation_fraction: Share of the clips for the second part. If 0, there is only one part.

@@ -1,7 +1,7 @@
 """Comparison of two sets of features: cosine, largest difference, and the real order of crops.
 
-Crops are compared by name if both sides state their names. Whether that is right is measured: the
-mean cosine of every crop of one side with every crop of the other shows which ones are the same.
+Crops are compared by name if both sides state their names. The stated order is checked: the mean
+cosine of every crop of one side with every crop of the other shows which ones are the same.
 """
 
 from __future__ import annotations
@@ -39,17 +39,9 @@ Shape = tuple[int, int, int]
 
 
 class FeatureSource(Protocol):
-    """Features by id and modality.
+    """Features by id and modality; `crops` names the crops in order, if the source states them."""
 
-    Attributes:
-        name: The path, for messages.
-        crops: Names of the crops in order, or None if they are not stated.
-        ids: The videos.
-    """
-
-    name: str
     crops: tuple[str, ...] | None
-    ids: Sequence[str]
 
     def shapes(self, id: str) -> Mapping[str, Shape]:
         """Return (N, C, D) of a video by modality."""
@@ -261,9 +253,11 @@ def _match_crops(
     shown = names_a or tuple(f"crop {number}" for number in range(count))
     if count == 1:
         return CropMatch((0,), shown)
+    from scipy.optimize import linear_sum_assignment
+
     cosines = _cosine_matrix(a, b, videos, count)
-    found = _assign(cosines)
-    crops = np.arange(count)
+    crops, columns = linear_sum_assignment(cosines, maximize=True)  # each crop of B once
+    found = columns.tolist()
     gain = cosines[crops, found].mean() - cosines[crops, stated].mean()
     if gain > MARGIN:
         text = _order_text(names_a, names_b, found)
@@ -303,14 +297,6 @@ def _unit(features: Floats) -> NDArray[np.float64]:
     return unit
 
 
-def _assign(cosines: NDArray[np.float64]) -> list[int]:
-    """Return a different crop of B for each crop of A, with the largest sum of cosines."""
-    from scipy.optimize import linear_sum_assignment
-
-    _, columns = linear_sum_assignment(cosines, maximize=True)
-    return [int(column) for column in columns]
-
-
 def _order_text(
     names_a: tuple[str, ...] | None, names_b: tuple[str, ...] | None, found: Sequence[int]
 ) -> str:
@@ -347,10 +333,8 @@ class _PackSource:
     is_file = False
 
     def __init__(self, pack: FeaturePack) -> None:
-        self.name = str(pack.path)
+        self.name, self.ids, self._pack = str(pack.path), pack.ids, pack
         self.crops: tuple[str, ...] | None = tuple(pack.recipe.crop_order)
-        self.ids: Sequence[str] = pack.ids
-        self._pack = pack
 
     def shapes(self, id: str) -> Mapping[str, Shape]:
         return {stream: self._pack.shape(id, stream) for stream in self._pack.recipe.streams}
@@ -362,7 +346,7 @@ class _PackSource:
 class _FileSource:
     """Feature files. The id of a video is its files' name without suffix, crop and tags."""
 
-    crops = None
+    crops: tuple[str, ...] | None = None
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
@@ -372,8 +356,8 @@ class _FileSource:
             root, names = path, feature_files(path, feature_suffixes())
         self._layout = guess_layout([root / name for name in names])
         self._files: Files = {}
-        add_files(self._files, root, names, self._layout, lambda name: [*name_forms(name)][-1])
-        self.ids: Sequence[str] = tuple(self._files)
+        add_files(self._files, root, names, self._layout, _shortest_form, "rgb")
+        self.ids = tuple(self._files)
         self._open: tuple[str, str, Reader] | None = None
 
     def shapes(self, id: str) -> Mapping[str, Shape]:
@@ -394,6 +378,10 @@ class _FileSource:
             paths = [crops[number] for number in sorted(crops)]
             self._open = (id, stream, self._layout.open(paths))
         return self._open[2]
+
+
+def _shortest_form(name: str) -> str:
+    return list(name_forms(name))[-1]
 
 
 _Source = _PackSource | _FileSource

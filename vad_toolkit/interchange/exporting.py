@@ -25,7 +25,6 @@ from vad_toolkit.datasets.truth.global_labels import (
     write_global_labels,
 )
 from vad_toolkit.errors import InputError, ManifestError
-from vad_toolkit.interchange.layouts.layout import Layout
 from vad_toolkit.interchange.layouts.registry import find_layout
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.packs.video import SnippetBlocks
@@ -137,11 +136,49 @@ def export_features(
         >>> report.lists
         {'train-rgb.list': (6, 3)}
     """
-    kind = find_layout(layout)
+    kind, target = find_layout(layout), Path(out)
     path = pack.path if isinstance(pack, FeaturePack) else Path(pack)
-    with FeaturePack.open(path) as opened:
-        manifests = _sides(manifest, side, opened.ids)
-        return _export(opened, Path(out), kind, manifests, crop_order, rule, path_prefix, progress)
+    with FeaturePack.open(path) as source:
+        manifests = _sides(manifest, side, source.ids)
+        streams = tuple(source.recipe.streams)
+        for id in source.ids:
+            for stream in streams:
+                kind.check(source.shape(id, stream))
+        crops = crops_of(crop_order or kind.crop_order, source.recipe.crop_count)
+        order = crop_index(source.recipe.crop_order, crops)
+        names = _names(source.ids)
+        report = ExportReport(
+            target, kind.name, crops, streams, rule or usual_rule(source.recipe), len(source)
+        )
+        listed = {side: _listed(side, part, source) for side, part in manifests.items()}
+        arrays = {side: _labels(side, part, source, report) for side, part in listed.items()}
+        prefix = path_prefix if path_prefix is not None else str(target.resolve())
+
+        def paths_of(id: str, stream: str) -> list[str]:
+            folder = FEATURES_FOLDER if kind.names_stream else stream
+            return [f"{folder}/{file}" for file in kind.file_names(names[id], stream, len(crops))]
+
+        with atomic_folder(target) as folder:
+            for index, id in enumerate(source.ids):
+                progress(ProgressEvent("export", index, len(source), "videos", id))
+                for name, blocks in source.streamed(id).streams.items():
+                    paths = [folder / path for path in paths_of(id, name)]
+                    if crops != tuple(source.recipe.crop_order):
+                        reordered = (block[:, order] for block in blocks.blocks)
+                        blocks = SnippetBlocks(blocks.shape, reordered)
+                    kind.write(paths, blocks)
+                    report.files += len(paths)
+            for side, part in listed.items():
+                _write_lists(folder, side, part, paths_of, prefix, report)
+                labels = arrays[side]
+                if labels is not None:
+                    write_global_labels(labels, folder / _array_file(side))
+                    report.arrays[_array_file(side)] = (len(labels.labels), labels.abnormal)
+            progress(ProgressEvent("export", len(source), len(source), "videos"))
+        report.absent = {side: len(part) - len(listed[side]) for side, part in manifests.items()}
+        in_lists = {entry.id for part in listed.values() for entry in part}
+        report.unlisted = len(set(source.ids) - in_lists) if listed else 0
+    return report
 
 
 def _sides(
@@ -167,57 +204,6 @@ def _sides(
             f"{', '.join(SIDES)}"
         )
     return {side: found}
-
-
-def _export(
-    pack: FeaturePack,
-    out: Path,
-    layout: Layout,
-    manifests: Mapping[str, Manifest],
-    crop_order: str | None,
-    rule: str | None,
-    path_prefix: str | None,
-    progress: ProgressCallback,
-) -> ExportReport:
-    for id in pack.ids:
-        for stream in pack.recipe.streams:
-            layout.check(pack.shape(id, stream))
-    crops = crops_of(crop_order or layout.crop_order, pack.recipe.crop_count)
-    order = crop_index(pack.recipe.crop_order, crops)
-    names = _names(pack.ids)
-    report = ExportReport(
-        out, layout.name, crops, tuple(pack.recipe.streams), rule or usual_rule(pack.recipe)
-    )
-    listed = {side: _listed(side, part, pack) for side, part in manifests.items()}
-    arrays = {side: _labels(side, part, pack, report) for side, part in listed.items()}
-    prefix = path_prefix if path_prefix is not None else str(out.resolve())
-
-    def paths_of(id: str, stream: str) -> list[str]:
-        folder = FEATURES_FOLDER if layout.names_stream else stream
-        return [f"{folder}/{name}" for name in layout.file_names(names[id], stream, len(crops))]
-
-    with atomic_folder(out) as folder:
-        for index, id in enumerate(pack.ids):
-            progress(ProgressEvent("export", index, len(pack), "videos", id))
-            for name, blocks in pack.streamed(id).streams.items():
-                paths = [folder / path for path in paths_of(id, name)]
-                if crops != tuple(pack.recipe.crop_order):
-                    reordered = (block[:, order] for block in blocks.blocks)
-                    blocks = SnippetBlocks(blocks.shape, reordered)
-                layout.write(paths, blocks)
-                report.files += len(paths)
-        for side, part in listed.items():
-            _write_lists(folder, side, part, paths_of, prefix, report)
-            labels = arrays[side]
-            if labels is not None:
-                write_global_labels(labels, folder / _array_file(side))
-                report.arrays[_array_file(side)] = (len(labels.labels), labels.abnormal)
-        progress(ProgressEvent("export", len(pack), len(pack), "videos"))
-    report.videos = len(pack)
-    report.absent = {side: len(part) - len(listed[side]) for side, part in manifests.items()}
-    in_lists = {entry.id for part in listed.values() for entry in part}
-    report.unlisted = len(set(pack.ids) - in_lists) if listed else 0
-    return report
 
 
 def usual_rule(recipe: AnyRecipe) -> str:

@@ -171,7 +171,7 @@ def import_features(
     Example:
         >>> import vad_toolkit as vad
         >>> files = vad.export_features("features.h5", "published", layout="rtfm")
-        >>> report = vad.import_features("published/rgb", "test.h5", manifest="manifests/test.jsonl")
+        >>> report = vad.import_features("published/rgb", "new.h5", manifest="manifests/test.jsonl")
         >>> report.layout, report.videos, len(report.extra)
         ('rtfm', 2, 6)
     """
@@ -291,8 +291,12 @@ def _plan(
                     f"of {usual_width}: {hint}"
                 )
         plan.append(_Planned(entry, ordered, _snippets(entry.id, counts, ordered, report)))
-    if any(set(video.files) != set(first) for video in plan):
-        raise InputError(_incomplete(plan, first))
+    for video in plan:
+        for stream in first.keys() - video.files.keys():
+            raise InputError(
+                f"video {video.entry.id!r} has {next(iter(video.files.values()))[0]} but no file "
+                f"for {stream}; add it, or import one modality only"
+            )
     if len({crops for _, crops, _ in first.values()}) > 1:
         crop_counts = ", ".join(f"{path} has {crops} crops" for path, crops, _ in first.values())
         raise InputError(f"{crop_counts}; both modalities of a pack must have the same crops")
@@ -335,17 +339,6 @@ def _snippets(
     return kept
 
 
-def _incomplete(plan: Sequence[_Planned], first: Mapping[str, object]) -> str:
-    video, lacking = next(
-        (video, stream) for video in plan for stream in first if stream not in video.files
-    )
-    there = next(iter(video.files.values()))[0]
-    return (
-        f"video {video.entry.id!r} has {there} but no file for {lacking}; add it, or import one "
-        "modality only"
-    )
-
-
 def _check_counts(
     plan: Sequence[_Planned], layout: Layout, name: str, rule: Rule, report: ImportReport
 ) -> None:
@@ -379,26 +372,22 @@ def _streamed(
 def _video(
     video: _Planned, layout: Layout, rounder: HalfRounder, digest: Future[str]
 ) -> StreamedVideo:
+    entry = video.entry
     streams = {
         stream: half_blocks(layout.open(paths), video.snippets, rounder, paths[0])
         for stream, paths in video.files.items()
     }
-    return StreamedVideo(streams, lambda: _meta(video, digest.result()))
-
-
-def _meta(video: _Planned, source_sha256: str) -> VideoMeta:
-    entry = video.entry
-    return VideoMeta(
-        frames=entry.length or video.snippets * ImportedRecipe.model_fields["step"].default,
-        frames_reported=entry.container_frames or 0,
-        frames_duplicated=0,
-        fps=entry.fps or 0.0,
-        width=0,
-        height=0,
-        source_sha256=source_sha256,
-        decoder="imported",
-        decoder_version=vad_toolkit.__version__,
-    )
+    meta: dict[str, Any] = {
+        "frames": entry.length or video.snippets * ImportedRecipe.model_fields["step"].default,
+        "frames_reported": entry.container_frames or 0,
+        "frames_duplicated": 0,
+        "fps": entry.fps or 0.0,
+        "width": 0,
+        "height": 0,
+        "decoder": "imported",
+        "decoder_version": vad_toolkit.__version__,
+    }
+    return StreamedVideo(streams, lambda: VideoMeta(source_sha256=digest.result(), **meta))
 
 
 def _source_digest(files: Mapping[str, Sequence[Path]]) -> str:

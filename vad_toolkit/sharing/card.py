@@ -14,7 +14,7 @@ from vad_toolkit.core.files import check_new_file, sha256_text, write_text
 from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.datasets.manifest import Manifest
 from vad_toolkit.errors import InputError
-from vad_toolkit.sharing.croissant import COLUMNS, VIDEO_TABLE, croissant, digest_column
+from vad_toolkit.sharing.croissant import VIDEO_TABLE, croissant
 from vad_toolkit.sharing.facts import Facts, SharedFile, read_facts
 from vad_toolkit.sharing.readme import render_readme
 
@@ -122,12 +122,9 @@ def render_card(facts: Facts) -> dict[str, str]:
 def render_videos(facts: Facts) -> str:
     """Return `videos.csv`: one row per video, by id; unknown values are empty."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    streams = list(facts.widths)
-    writer.writerow([*COLUMNS, *map(digest_column, streams)])
-    for video in facts.videos:
-        values = [getattr(video, name) for name in COLUMNS]
-        writer.writerow([*values, *(video.sha256[stream] for stream in streams)])
+    writer = csv.DictWriter(text, facts.videos[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(facts.videos)
     return text.getvalue()
 
 

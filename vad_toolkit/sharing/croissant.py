@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from vad_toolkit.datasets.dataset_info import NOT_KNOWN
-from vad_toolkit.sharing.facts import Facts, SharedFile
+from vad_toolkit.sharing.facts import Facts, SharedFile, digest_column
 from vad_toolkit.sharing.origin import license_url
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
@@ -51,11 +51,6 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "width": ("sc:Integer", "Pixels, as displayed; empty if not known."),
     "height": ("sc:Integer", "Pixels, as displayed; empty if not known."),
 }
-
-
-def digest_column(stream: str) -> str:
-    """Return the column of videos.csv with the sha256 of a modality's features."""
-    return f"sha256_{stream}"
 
 
 def croissant(facts: Facts, table: SharedFile) -> dict[str, Any]:

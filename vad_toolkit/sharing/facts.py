@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vad_toolkit.core.files import sha256_file
 from vad_toolkit.core.ids import check_text
@@ -31,20 +32,6 @@ class SharedFile:
 
 
 @dataclass(frozen=True)
-class SharedVideo:
-    """A video: one row of `videos.csv`. Unknown values are None."""
-
-    id: str
-    file: str
-    snippets: int
-    frames: int
-    fps: float | None
-    width: int | None
-    height: int | None
-    sha256: Mapping[str, str]  # of the features, by modality
-
-
-@dataclass(frozen=True)
 class Facts:
     """Packs of one recipe that are shared together. Unknown facts are None."""
 
@@ -61,7 +48,7 @@ class Facts:
     versions: Mapping[str, str]  # of the software that wrote the packs
     joined: int  # number of videos that were composed from clips
     files: tuple[SharedFile, ...]
-    videos: tuple[SharedVideo, ...]
+    videos: tuple[Mapping[str, Any], ...]  # rows of `videos.csv`, sorted by id
 
     @property
     def title(self) -> str:
@@ -72,12 +59,12 @@ class Facts:
     @property
     def snippets(self) -> int:
         """Number of snippets of all videos."""
-        return sum(video.snippets for video in self.videos)
+        return sum(video["snippets"] for video in self.videos)
 
     @property
     def frames(self) -> int:
         """Number of frames of all videos."""
-        return sum(video.frames for video in self.videos)
+        return sum(video["frames"] for video in self.videos)
 
     @property
     def bytes(self) -> int:
@@ -149,7 +136,7 @@ def read_facts(
             versions=_versions(opened),
             joined=sum(bool(pack.meta(id).clips) for pack in opened for id in pack.ids),
             files=tuple(_files(opened, progress)),
-            videos=tuple(sorted(_videos(opened), key=lambda video: video.id)),
+            videos=tuple(sorted(_videos(opened), key=lambda video: video["id"])),
         )
 
 
@@ -189,21 +176,27 @@ def _files(packs: Sequence[FeaturePack], progress: ProgressCallback) -> Iterator
         progress(ProgressEvent("checksums", done, len(packs), "packs", pack.path.name))
 
 
-def _videos(packs: Sequence[FeaturePack]) -> Iterator[SharedVideo]:
+def digest_column(stream: str) -> str:
+    """Return the column of videos.csv with the sha256 of a modality's features."""
+    return f"sha256_{stream}"
+
+
+def _videos(packs: Sequence[FeaturePack]) -> Iterator[dict[str, Any]]:
+    """Yield rows of `videos.csv`; unknown values are None."""
     for pack in packs:
         streams = pack.recipe.streams
         for id in pack.ids:
             meta = pack.meta(id)
-            yield SharedVideo(
-                id=id,
-                file=pack.path.name,
-                snippets=pack.shape(id, streams[0])[0],
-                frames=meta.frames,
-                fps=meta.fps or None,
-                width=meta.width or None,
-                height=meta.height or None,
-                sha256={stream: pack.digest(id, stream) for stream in streams},
-            )
+            yield {
+                "id": id,
+                "file": pack.path.name,
+                "snippets": pack.shape(id, streams[0])[0],
+                "frames": meta.frames,
+                "fps": meta.fps or None,
+                "width": meta.width or None,
+                "height": meta.height or None,
+                **{digest_column(stream): pack.digest(id, stream) for stream in streams},
+            }
 
 
 def _versions(packs: Sequence[FeaturePack]) -> dict[str, str]:

@@ -98,15 +98,15 @@ def test_names(name: str, path: str, parsed: FileName | None) -> None:
     ("name", "shapes", "match"),
     [
         ("rtfm", [(10, 40, 8)], r"a0.npy has shape \(10, 40, 8\); layout rtfm has \(snippets, 10, "
-         r"5 or 1 crops, dimensions\): this looks like --layout ten-first"),
-        ("rtfm", [(40, 8)], r"\(snippets, dimensions\) is --layout per-crop"),
+         r"5 or 1 crops, dimensions\): it looks like --layout ten-first"),
+        ("rtfm", [(40, 8)], r"it looks like --layout per-crop or video-features"),
         ("rtfm", [(40, 9, 8)], r"has shape \(40, 9, 8\); .*: check --layout"),
-        ("rtfm", [(0, 10, 8)], r"has shape \(0, 10, 8\); .*: check --layout"),
+        ("rtfm", [(0, 10, 8)], r"has shape \(0, 10, 8\); .*: no axis may be empty"),
         ("rtfm", [()], r"has shape \(\); layout rtfm"),
         ("ten-first", [(40, 10, 8)], r"layout ten-first has \(10, 5 or 1 crops, snippets, "
-         r"dimensions\): this looks like --layout rtfm"),
-        ("ten-first", [(40, 8)], r"\(snippets, dimensions\) is --layout per-crop"),
-        ("per-crop", [(40, 10, 8)], r"for three axes use --layout rtfm or ten-first"),
+         r"dimensions\): it looks like --layout rtfm"),
+        ("ten-first", [(40, 8)], r"it looks like --layout per-crop or video-features"),
+        ("per-crop", [(40, 10, 8)], r"it looks like --layout rtfm"),
         ("per-crop", [(40, 8)] * 9, r"the video of .*a0.npy has 9 crops; it must have 10, 5 or 1"),
         ("per-crop", [(40, 8)] * 4 + [(41, 8)], r"a4.npy is float32 \(41, 8\) but .*a0.npy is "
          r"float32 \(40, 8\); all crops of a video must be alike"),

@@ -38,53 +38,39 @@ class Reader(Protocol):
         ...
 
 
-class SnippetFirst:
-    """Reader of one file with (N, C, D), or (N, D) for one crop."""
-
-    def __init__(self, file: ArrayFile) -> None:
-        snippets, *crops, width = file.shape
-        self.shape = (snippets, crops[0] if crops else 1, width)
-        self._file = file
-        self._buffer = np.empty(0, file.dtype)
-
-    def read(self, start: int, stop: int) -> Numbers:
-        _, crops, width = self.shape
-        size = (stop - start) * crops * width
-        if self._buffer.size < size:
-            self._buffer = np.empty(size, self._file.dtype)
-        block = self._buffer[:size]
-        self._file.read(start * crops * width, block)
-        return block.reshape(stop - start, crops, width)
-
-    def close(self) -> None:
-        self._file.close()
-
-
-class CropFirst:
-    """Reader of crops that are stored one after the other, in one or several files of one dtype.
+class FileReader:
+    """Reader of one part that holds all crops, (N, C, D), or of one part (N, D) per crop.
 
     Args:
-        crops: For each crop its file, and the position of its first number in the file.
-        snippets: N.
-        width: D.
+        parts: Files of one dtype, each with the position of the part's first number in it.
+        shape: (N, C, D).
     """
 
-    def __init__(self, crops: Sequence[tuple[ArrayFile, int]], snippets: int, width: int) -> None:
-        self.shape = (snippets, len(crops), width)
-        self._crops = crops
-        self._buffer = np.empty((0, 0, 0), crops[0][0].dtype)
+    def __init__(self, parts: Sequence[tuple[ArrayFile, int]], shape: tuple[int, int, int]) -> None:
+        self.shape = shape
+        self._parts = parts
+        self._buffer: Numbers = np.empty((0, 0, 0), parts[0][0].dtype)
 
     def read(self, start: int, stop: int) -> Numbers:
         _, crops, width = self.shape
+        row = crops * width // len(self._parts)
         if self._buffer.shape[1] != stop - start:
-            self._buffer = np.empty((crops, stop - start, width), self._buffer.dtype)
-        for (file, first), rows in zip(self._crops, self._buffer, strict=True):
-            file.read(first + start * width, rows)
+            self._buffer = np.empty((len(self._parts), stop - start, row), self._buffer.dtype)
+        for (file, first), rows in zip(self._parts, self._buffer, strict=True):
+            file.read(first + start * row, rows)
+        if len(self._parts) == 1:
+            return self._buffer.reshape(stop - start, crops, width)
         return self._buffer.transpose(1, 0, 2)
 
     def close(self) -> None:
-        for file, _ in self._crops:
+        for file, _ in self._parts:
             file.close()
+
+
+def snippet_first(file: ArrayFile) -> FileReader:
+    """Return the reader of one file with (N, C, D), or (N, D) for one crop."""
+    snippets, *crops, width = file.shape
+    return FileReader([(file, 0)], (snippets, crops[0] if crops else 1, width))
 
 
 class InMemory:
@@ -128,7 +114,8 @@ class HalfRounder:
         source = torch.from_numpy(np.ascontiguousarray(numbers, native).reshape(-1))
         out = np.empty(numbers.shape, np.float16)
         halves = torch.from_numpy(out.reshape(-1))
-        for piece, half in zip(source.split(PIECE), halves.split(PIECE), strict=True):
+        for start in range(0, len(source), PIECE):
+            piece, half = source[start : start + PIECE], halves[start : start + PIECE]
             low, high = map(float, piece.aminmax())  # NaN if there is one
             if not (low >= -LARGEST and high <= LARGEST):
                 raise ValueError(_refusal(piece.numpy()))

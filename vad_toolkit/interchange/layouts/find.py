@@ -104,28 +104,12 @@ def listed_files(
 
 
 def add_files(
-    files: Files,
-    root: Path,
-    paths: Iterable[str],
-    layout: Layout,
-    video_of: VideoOf,
-    stream: str = "rgb",
+    files: Files, root: Path, paths: Iterable[str], layout: Layout, video_of: VideoOf, stream: str
 ) -> list[str]:
-    """Sort files into `files` by video, modality and crop.
+    """Add files to `files` by video, modality and crop, and return those that belong to no video.
 
-    Args:
-        files: The files so far, which is extended.
-        root: The folder.
-        paths: Paths relative to `root`.
-        layout: The layout that parses the names.
-        video_of: Returns the id of the video that a file's name stands for, or None.
-        stream: The modality of files whose name does not tell it.
-
-    Returns:
-        The files that belong to no video.
-
-    Raises:
-        InputError: If two files are the same crop of a video.
+    The layout parses the names of `paths`, which are relative to `root`; `stream` is the modality
+    of files whose name does not tell it. Raises InputError if two files are one crop of a video.
     """
     extra: list[str] = []
     for path in paths:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vad_toolkit.errors import InputError
 from vad_toolkit.interchange.layouts.array_file import ArrayFile
 from vad_toolkit.interchange.layouts.feature_reader import Reader
+from vad_toolkit.interchange.layouts.registry import LAYOUTS
 from vad_toolkit.packs.video import SnippetBlocks
 
 CROP_COUNTS = (10, 5, 1)
@@ -39,6 +40,7 @@ class Layout(ABC):
     Attributes:
         name: The name in the registry.
         suffixes: Suffixes of its files, in lower case.
+        axes: The shape of its arrays, for messages: "(snippets, dimensions)".
         crop_order: The usual order of crops, by name (`core.crops`).
         rule: The usual ground-truth rule, which says how many snippets a video has.
         spans: "step" if a snippet covers a fixed number of frames, "segments" if it covers one of
@@ -48,6 +50,7 @@ class Layout(ABC):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".npy",)
+    axes: ClassVar[str]
     crop_order: ClassVar[str]
     rule: ClassVar[str]
     spans: ClassVar[Literal["step", "segments"]] = "step"
@@ -65,19 +68,32 @@ class Layout(ABC):
         return False
 
     def has_shape(self, shape: tuple[int, ...]) -> bool:
-        """Return True if this layout has arrays of this shape."""
+        """Return True if this layout has arrays of this shape, apart from empty axes."""
         return False
 
     def parse(self, path: str) -> FileName | None:
         """Split a relative path into its parts, or return None if it is not of this layout."""
         return FileName(path)
 
+    def open_array(self, path: Path) -> ArrayFile:
+        """Open a .npy or .npz file, whose array must have the layout's shape.
+
+        Raises:
+            InputError: If it cannot be read or has another shape; names the layouts that have it.
+        """
+        file = ArrayFile(path)
+        if not self.has_shape(file.shape) or 0 in file.shape:
+            others = [name for name, kind in LAYOUTS.items() if kind(name).has_shape(file.shape)]
+            hint = f"it looks like --layout {' or '.join(others)}" if others else "check --layout"
+            raise InputError(
+                f"{path} has shape {file.shape}; layout {self.name} has {self.axes}: "
+                + (hint if self.name not in others else "no axis may be empty")
+            )
+        return file
+
     @abstractmethod
     def open(self, paths: Sequence[Path]) -> Reader:
-        """Open the files of one modality of one video.
-
-        Args:
-            paths: The files, in the order of their crop numbers.
+        """Open the files of one modality of one video, in the order of their crop numbers.
 
         Raises:
             InputError: If a file cannot be read or its shape is not that of the layout.
@@ -92,20 +108,7 @@ class Layout(ABC):
 
     @abstractmethod
     def write(self, paths: Sequence[Path], stream: SnippetBlocks) -> None:
-        """Write one modality of a video, which `check` accepts, into new files.
-
-        Args:
-            paths: The files, named by `file_names`.
-            stream: The features.
-        """
-
-
-def shape_error(file: ArrayFile, layout: Layout, wanted: str, hint: str = "") -> InputError:
-    """Return the error for an array whose shape is not that of the layout."""
-    return InputError(
-        f"{file.path} has shape {file.shape}; layout {layout.name} has {wanted}: "
-        f"{hint or 'check --layout'}"
-    )
+        """Write features that `check` accepts into new files, named by `file_names`."""
 
 
 def write_header(file: IO[bytes], shape: tuple[int, ...], dtype: str) -> None:

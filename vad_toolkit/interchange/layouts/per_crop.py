@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.interchange.layouts.array_file import ArrayFile
-from vad_toolkit.interchange.layouts.feature_reader import CropFirst
+from vad_toolkit.interchange.layouts.feature_reader import FileReader
 from vad_toolkit.interchange.layouts.layout import (
     CROP_COUNTS,
     FileName,
     Layout,
-    shape_error,
     write_crops,
 )
 from vad_toolkit.packs.video import SnippetBlocks
@@ -28,6 +26,7 @@ _NAME = re.compile(r"(?P<video>.+)__(?P<crop>[0-9])\.npy", re.IGNORECASE | re.DO
 class PerCrop(Layout):
     """One file per crop. A file without a crop number is the only one of its video."""
 
+    axes = "(snippets, dimensions)"
     crop_order = "deepmil"
     rule = "deepmil"
 
@@ -44,18 +43,14 @@ class PerCrop(Layout):
         found = _NAME.fullmatch(path)
         return FileName(found["video"], int(found["crop"])) if found else FileName(path)
 
-    def open(self, paths: Sequence[Path]) -> CropFirst:
+    def open(self, paths: Sequence[Path]) -> FileReader:
         if len(paths) not in CROP_COUNTS:
             raise InputError(
                 f"the video of {paths[0]} has {len(paths)} crops; it must have 10, 5 or 1: add the "
                 "missing files, or leave the video out"
             )
-        files = [ArrayFile(path) for path in paths]
-        for file in files:
-            if len(file.shape) != 2 or 0 in file.shape:
-                hint = "for three axes use --layout rtfm or ten-first"
-                hint = hint if len(file.shape) == 3 else ""
-                raise shape_error(file, self, "(snippets, dimensions)", hint)
+        files = [self.open_array(path) for path in paths]
+        for file in files[1:]:
             if (file.shape, file.dtype) != (files[0].shape, files[0].dtype):
                 raise InputError(
                     f"{file.path} is {file.dtype} {file.shape} but {files[0].path} is "
@@ -63,7 +58,7 @@ class PerCrop(Layout):
                     "both again"
                 )
         snippets, width = files[0].shape
-        return CropFirst([(file, 0) for file in files], snippets, width)
+        return FileReader([(file, 0) for file in files], (snippets, len(files), width))
 
     def file_names(self, video: str, stream: str, crops: int) -> list[str]:
         return [f"{video}__{crop}.npy" for crop in range(crops)]

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.interchange.layouts.array_file import ArrayFile, read_text_array
-from vad_toolkit.interchange.layouts.feature_reader import InMemory, Reader, SnippetFirst
-from vad_toolkit.interchange.layouts.layout import Layout, new_files, shape_error
+from vad_toolkit.interchange.layouts.array_file import read_text_array
+from vad_toolkit.interchange.layouts.feature_reader import InMemory, Reader, snippet_first
+from vad_toolkit.interchange.layouts.layout import Layout, new_files
 from vad_toolkit.packs.video import SnippetBlocks
 
 SEGMENTS = 32
@@ -24,6 +24,7 @@ class Sultani(Layout):
     """One file per video, one row per segment."""
 
     suffixes = (".txt", ".npy")
+    axes = f"({SEGMENTS}, dimensions)"
     crop_order = "center"
     rule = "frames"
     spans = "segments"
@@ -31,13 +32,13 @@ class Sultani(Layout):
     def has_names(self, names: Sequence[str]) -> bool:
         return all(name.lower().endswith(".txt") for name in names)
 
+    def has_shape(self, shape: tuple[int, ...]) -> bool:
+        return len(shape) == 2 and shape[0] == SEGMENTS
+
     def open(self, paths: Sequence[Path]) -> Reader:
         path = paths[0]
         if path.suffix.lower() == ".npy":
-            file = ArrayFile(path)
-            if len(file.shape) != 2 or file.shape[0] != SEGMENTS or 0 in file.shape:
-                raise shape_error(file, self, f"({SEGMENTS}, dimensions)")
-            return SnippetFirst(file)
+            return snippet_first(self.open_array(path))
         array = read_text_array(path)
         if array.shape[0] != SEGMENTS or 0 in array.shape:
             raise InputError(

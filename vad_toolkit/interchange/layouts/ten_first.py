@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vad_toolkit.interchange.layouts.array_file import ArrayFile
-from vad_toolkit.interchange.layouts.feature_reader import CropFirst
+from vad_toolkit.interchange.layouts.feature_reader import FileReader
 from vad_toolkit.interchange.layouts.layout import (
     CROP_COUNTS,
     Layout,
     new_files,
     put,
-    shape_error,
     write_header,
 )
 from vad_toolkit.packs.video import SnippetBlocks
@@ -25,25 +23,18 @@ class TenFirst(Layout):
     """One file per video, crops first."""
 
     suffixes = (".npy", ".npz")
+    axes = "(10, 5 or 1 crops, snippets, dimensions)"
     crop_order = "gowtham"
     rule = "vadclip"
 
     def has_shape(self, shape: tuple[int, ...]) -> bool:
         return len(shape) == 3 and shape[0] in CROP_COUNTS
 
-    def open(self, paths: Sequence[Path]) -> CropFirst:
-        file = ArrayFile(paths[0])
-        shape = file.shape
-        if not self.has_shape(shape) or 0 in shape:
-            hint = ""
-            if len(shape) == 3 and shape[1] in CROP_COUNTS:
-                hint = "this looks like --layout rtfm"
-            elif len(shape) == 2:
-                hint = "(snippets, dimensions) is --layout per-crop"
-            raise shape_error(file, self, "(10, 5 or 1 crops, snippets, dimensions)", hint)
-        crops, snippets, width = shape
+    def open(self, paths: Sequence[Path]) -> FileReader:
+        file = self.open_array(paths[0])
+        crops, snippets, width = file.shape
         places = [(file, crop * snippets * width) for crop in range(crops)]
-        return CropFirst(places, snippets, width)
+        return FileReader(places, (snippets, crops, width))
 
     def file_names(self, video: str, stream: str, crops: int) -> list[str]:
         return [f"{video}.npy"]

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.interchange.layouts.array_file import ArrayFile
-from vad_toolkit.interchange.layouts.feature_reader import SnippetFirst
-from vad_toolkit.interchange.layouts.layout import FileName, Layout, shape_error, write_crops
+from vad_toolkit.interchange.layouts.feature_reader import FileReader, snippet_first
+from vad_toolkit.interchange.layouts.layout import FileName, Layout, write_crops
 from vad_toolkit.packs.video import SnippetBlocks
 
 _NAME = re.compile(r"(?P<video>.+)_(?P<stream>rgb|flow)\.npy", re.DOTALL)
@@ -21,6 +20,7 @@ _NAME = re.compile(r"(?P<video>.+)_(?P<stream>rgb|flow)\.npy", re.DOTALL)
 class VideoFeaturesLayout(Layout):
     """One file per modality of a video, one crop."""
 
+    axes = "(snippets, dimensions)"
     crop_order = "center"
     rule = "xdviodet"  # a stack needs one frame more and the rest is dropped: floor((n - 1) / 16)
     names_stream = True
@@ -28,15 +28,15 @@ class VideoFeaturesLayout(Layout):
     def has_names(self, names: Sequence[str]) -> bool:
         return all(_NAME.fullmatch(name) for name in names)
 
+    def has_shape(self, shape: tuple[int, ...]) -> bool:
+        return len(shape) == 2
+
     def parse(self, path: str) -> FileName | None:
         found = _NAME.fullmatch(path)
         return FileName(found["video"], stream=found["stream"]) if found else None
 
-    def open(self, paths: Sequence[Path]) -> SnippetFirst:
-        file = ArrayFile(paths[0])
-        if len(file.shape) != 2 or 0 in file.shape:
-            raise shape_error(file, self, "(snippets, dimensions)")
-        return SnippetFirst(file)
+    def open(self, paths: Sequence[Path]) -> FileReader:
+        return snippet_first(self.open_array(paths[0]))
 
     def file_names(self, video: str, stream: str, crops: int) -> list[str]:
         return [f"{video}_{stream}.npy"]
