@@ -12,9 +12,13 @@ import pytest
 import torch
 
 from vad_toolkit.errors import InputError, VadError
+from vad_toolkit.models.base import Method
 from vad_toolkit.models.config import TrainConfig
+from vad_toolkit.models.registry import METHODS as REGISTRY
+from vad_toolkit.models.sultani import Sultani, SultaniConfig, SultaniHead
 from vad_toolkit.training import run as run_module
 from vad_toolkit.training import train as plan_module
+from vad_toolkit.training.checkpoint import load_checkpoint
 from vad_toolkit.training.load_config import load_config
 from vad_toolkit.training.run_folder import RunResult
 from vad_toolkit.training.state import STATE
@@ -173,6 +177,38 @@ def test_a_run_of_other_settings_is_refused(
     with pytest.raises(InputError, match=f"holds another run {message}; choose another --out"):
         dataset.train(tmp_path, config_of(**changes), seed=seed, threads=threads)
     assert contents(tmp_path) == before
+
+
+class LaterHead(SultaniHead):
+    layers: int = 2
+
+
+class LaterConfig(SultaniConfig):
+    """As the config of a later version, with two fields more."""
+
+    head: LaterHead = LaterHead()
+    patience: int = 0
+
+
+def test_a_run_of_an_older_version_goes_on(dataset, tmp_path, monkeypatch) -> None:
+    """Its config lacks fields, and texts and the version of the toolkit are others."""
+    (whole,) = dataset.train(tmp_path / "whole", config_of("sultani"))
+    out = tmp_path / "stopped"
+    with stopped(6):
+        dataset.train(out, config_of("sultani"))
+    written = json.loads((out / "run.json").read_text())
+    written["versions"]["vad-toolkit"] = "0.1.0"
+    written["notice"] = "in other words"
+    (out / "run.json").write_text(json.dumps(written))
+    with monkeypatch.context() as later:
+        later.setitem(REGISTRY._items, "sultani", Method(LaterConfig, Sultani, ""))
+        assert config_of("sultani").model_dump()["patience"] == 0
+        dataset.train(out, config_of("sultani"))
+        assert load_checkpoint(whole).config == config_of("sultani")
+        with pytest.raises(InputError, match=r"config.patience is None there, 3 here"):
+            dataset.train(out, config_of("sultani", patience=3))
+    for name in ("best.safetensors", "last.safetensors", "log.jsonl", "result.json"):
+        assert (out / name).read_bytes() == (whole.run / name).read_bytes()
 
 
 def test_a_damaged_state_is_told(dataset, tmp_path) -> None:

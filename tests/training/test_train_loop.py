@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from vad_toolkit.core.progress import ProgressEvent
+from vad_toolkit.datasets.manifest import read_manifest
 from vad_toolkit.errors import InputError, VadError
 from vad_toolkit.models.base import MilModel
 from vad_toolkit.models.clav_como import model as head_module
 from vad_toolkit.models.config import TrainConfig
-from vad_toolkit.training.checkpoint import load_checkpoint
+from vad_toolkit.training.checkpoint import find_runs, load_checkpoint
 from vad_toolkit.training.load_config import load_config
 from vad_toolkit.training.standardise import input_statistics
 from vad_toolkit.training.train import train
@@ -160,6 +161,26 @@ def test_seeds_go_into_folders_of_their_own(dataset, tmp_path, small_config) -> 
         InputError, match=r"seeds must be one or more different integers >= 0, got \[1, 1\]"
     ):
         dataset.train(tmp_path / "x", small_config, seeds=[1, 1])
+
+
+@pytest.mark.parametrize("given", [None, "file", "mapping", "object"])
+def test_a_config_is_given_in_any_form(dataset, tmp_path, given: str | None) -> None:
+    overrides = {"steps": 2, "tensorboard": False, "data.segments": 6, "head.hidden": [4, 2]}
+    named = load_config("sultani")
+    file = tmp_path / "sultani.json"
+    file.write_text(named.model_dump_json())
+    forms = {None: "sultani", "file": file, "mapping": {"method": "sultani"}, "object": named}
+    files = (str(dataset.pack), str(dataset.manifest), str(tmp_path / "run"))
+    result = train(*files, config=forms[given], overrides=overrides, device="cpu")
+    assert Path(result) == Path(result.runs[0]) == result.path == tmp_path / "run"
+    assert load_checkpoint(result).config == load_config("sultani", overrides)
+
+
+def test_several_seeds_are_a_path_too(dataset, tmp_path, small_config) -> None:
+    manifest = read_manifest(dataset.manifest)
+    result = train(dataset.pack, manifest, tmp_path, config=small_config, seeds=2, device="cpu")
+    assert find_runs(result) == [tmp_path / "seed-0", tmp_path / "seed-1"]
+    assert [run.seed for run in result.runs] == [0, 1]
 
 
 def test_a_run_is_never_overwritten(dataset, tmp_path, small_config) -> None:
