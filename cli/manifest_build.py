@@ -17,60 +17,52 @@ numbered images. Videos that are missing, renamed, ambiguous, damaged or of anot
 files that are not listed, are reported one per line."""
 
 
-def build_options(function: Function) -> Function:
-    """Add `--root`, `--out` and `--count`."""
-    for option in (
-        click.option(
-            "--count", is_flag=True, help="Decode every video and count its frames: slow and exact."
-        ),
-        click.option(
-            "--out", required=True, type=ANY_PATH, help="Folder to write the manifests into."
-        ),
-        click.option("--root", required=True, type=EXISTING_FOLDER, help="Folder of raw videos."),
-    ):
-        function = option(function)
-    return function
+BUILD = (
+    click.option("--root", required=True, type=EXISTING_FOLDER, help="Folder of raw videos."),
+    click.option("--out", required=True, type=ANY_PATH, help="Folder to write the manifests into."),
+    click.option(
+        "--count", is_flag=True, help="Decode every video and count its frames: slow and exact."
+    ),
+)
+SPLIT = (
+    click.option(
+        "--test-fraction",
+        default=0.3,
+        show_default=True,
+        help="Fraction of each label's videos for test; with 0 only train.jsonl is written.",
+    ),
+    click.option(
+        "--seed",
+        default=0,
+        show_default=True,
+        help="Seed of the split; the same seed gives the same split.",
+    ),
+    click.option("--name", help="Name of the dataset."),
+)
+BINDING = (
+    click.option(
+        "--allow-missing",
+        is_flag=True,
+        help="Leave out videos that cannot be used, and note the consequences for results.",
+    ),
+    click.option(
+        "--masks",
+        type=EXISTING_FOLDER,
+        help="Take events from the masks in this folder: VIDEO.npy, NUMBER_label.mat or folders "
+        "VIDEO_annotations.",
+    ),
+)
 
 
-def split_options(function: Function) -> Function:
-    """Add `--test-fraction`, `--seed` and `--name`."""
-    for option in (
-        click.option("--name", help="Name of the dataset."),
-        click.option(
-            "--seed",
-            default=0,
-            show_default=True,
-            help="Seed of the split; the same seed gives the same split.",
-        ),
-        click.option(
-            "--test-fraction",
-            default=0.3,
-            show_default=True,
-            help="Fraction of each label's videos for test; with 0 only train.jsonl is written.",
-        ),
-    ):
-        function = option(function)
-    return function
+def add_options(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
+    """Return a decorator that adds these options, in this order."""
 
+    def decorate(function: Function) -> Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
 
-def binding_options(function: Function) -> Function:
-    """Add `--allow-missing` and `--masks`, and the options of all builds."""
-    for option in (
-        click.option(
-            "--masks",
-            type=EXISTING_FOLDER,
-            help="Take events from the masks in this folder: VIDEO.npy, NUMBER_label.mat or "
-            "folders VIDEO_annotations.",
-        ),
-        click.option(
-            "--allow-missing",
-            is_flag=True,
-            help="Leave out videos that cannot be used, and note the consequences for results.",
-        ),
-        build_options,
-    ):
-        function = option(function)
-    return function
+    return decorate
 
 
 class BuildGroup(click.Group):
@@ -92,7 +84,7 @@ class BuildGroup(click.Group):
             return command
         info = read_dataset_info(DATASETS[name] / INFO_FILE)
 
-        @binding_options
+        @add_options(*BUILD, *BINDING)
         def run(**options: Any) -> None:
             write_manifests(name, **options)
 
@@ -117,14 +109,14 @@ def build() -> None:
 
 
 @build.command()
-@build_options
+@add_options(*BUILD)
 @click.option(
     "--normal",
     multiple=True,
     metavar="CLASS",
     help="A normal class; may be repeated.  [default: found by name, such as normal or NonFight]",
 )
-@split_options
+@add_options(*SPLIT)
 @click.option(
     "--source-pattern",
     metavar="REGEX",
@@ -151,8 +143,7 @@ def folder(**options: Any) -> None:
 
 @build.command("csv")
 @click.argument("file", type=EXISTING_FILE)
-@build_options
-@split_options
+@add_options(*BUILD, *SPLIT)
 def csv_file(file: Path, **options: Any) -> None:
     """Use a CSV file with one video per row: path,label[,id,split,classes,events,source].
 
@@ -168,7 +159,7 @@ def csv_file(file: Path, **options: Any) -> None:
 
 @build.command()
 @click.argument("folder", type=EXISTING_FOLDER)
-@binding_options
+@add_options(*BUILD, *BINDING)
 def shared(folder: Path, **options: Any) -> None:
     """Use manifests that somebody shared: dataset.toml, train.jsonl and test.jsonl in FOLDER.
 

@@ -151,7 +151,7 @@ def export_ground_truth(
         ManifestError: If labels are not known or do not fit the pack; the message names the video.
 
     Example:
-        >>> export_ground_truth("tad", "frames", "gt.npy").length  # doctest: +SKIP
+        >>> export_ground_truth("tad", "frames", "gt.npy").length
         84086
     """
     listed = find_manifest(manifest, side)

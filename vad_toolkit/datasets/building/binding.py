@@ -22,7 +22,6 @@ from vad_toolkit.datasets.registry import Dataset
 from vad_toolkit.errors import ManifestError
 from vad_toolkit.video.paths import find_videos
 
-
 UNUSABLE = ("missing", "ambiguous", "damaged", "differs")
 EXTRA = "extra, not used"
 

@@ -77,7 +77,9 @@ def build_manifest(
         ManifestError: If a source file is wrong, or videos are missing or do not fit.
 
     Example:
-        >>> build_manifest("folder", "videos", "manifests/mine", trimmed=True)  # doctest: +SKIP
+        >>> built = build_manifest("folder", "videos", "manifests/mine", trimmed=True)
+        >>> list(built.manifests)
+        ['train', 'test']
     """
     root, out = Path(root), Path(out)
     refuse_existing(out)

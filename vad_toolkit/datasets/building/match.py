@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from vad_toolkit.datasets.manifest import Entry
@@ -51,12 +51,10 @@ def match_files(entries: Sequence[Entry], paths: Sequence[str]) -> Matches:
         if entry.path in there:
             matches.files[entry.id] = entry.path
             taken.add(entry.path)
-    wholes = _table(paths, lambda parts: ["/".join(parts)])
-    tails = _table(paths, lambda parts: ["/".join(parts[start:]) for start in range(len(parts))])
     most = max((stem.count("/") for entry in entries for stem in _stems(entry)), default=0) + 1
-    for table, length in ((wholes, None), *((tails, length) for length in range(most, 0, -1))):
+    for length in (None, *range(most, 0, -1)):
         for normalized in (False, True):
-            _match_keys(matches, taken, entries, table, length, normalized)
+            _match_keys(matches, taken, entries, paths, length, normalized)
     matches.extra = [path for path in paths if path not in taken]
     return matches
 
@@ -73,37 +71,28 @@ def normalize(stem: str) -> str:
     return _SEPARATORS.sub("_", _CODEC.sub("", folded))
 
 
-_Table = tuple[dict[str, list[str]], dict[str, list[str]]]  # files by exact and by normalized key
-
-
-def _table(paths: Iterable[str], keys: Callable[[list[str]], list[str]]) -> _Table:
-    exact: dict[str, list[str]] = {}
-    normalized: dict[str, list[str]] = {}
-    for path in paths:
-        for key in keys(stem_of(path).split("/")):
-            exact.setdefault(key, []).append(path)
-            normalized.setdefault(normalize(key), []).append(path)
-    return exact, normalized
-
-
 def _match_keys(
     matches: Matches,
     taken: set[str],
     entries: Iterable[Entry],
-    table: _Table,
+    paths: Iterable[str],
     length: int | None,
     normalized: bool,
 ) -> None:
     """Apply one step to all unmatched entries. Conflicts are reported, not resolved by order."""
+    table: dict[str, list[str]] = {}
+    for path in paths:
+        if path not in taken:
+            for key in _keys((stem_of(path),), length, normalized):
+                table.setdefault(key, []).append(path)
     wanted_by: dict[str, list[str]] = {}
     for entry in entries:
         if entry.id in matches.files or entry.id in matches.ambiguous:
             continue
         found = {
             path: None
-            for key in _keys(entry, length)
-            for path in table[normalized].get(normalize(key) if normalized else key, ())
-            if path not in taken
+            for key in _keys(_stems(entry), length, normalized)
+            for path in table.get(key, ())
         }
         if len(found) > 1:
             names = ", ".join(map(repr, found))
@@ -126,16 +115,14 @@ def _match_keys(
             matches.renamed.append(ids[0])
 
 
-def _stems(entry: Entry) -> Iterator[str]:
-    yield stem_of(entry.path)
-    yield entry.id
+def _stems(entry: Entry) -> tuple[str, str]:
+    return stem_of(entry.path), entry.id
 
 
-def _keys(entry: Entry, length: int | None) -> Iterator[str]:
-    """Yield path and id without suffix, or their last `length` parts if they have so many."""
-    for stem in _stems(entry):
+def _keys(stems: Iterable[str], length: int | None, normalized: bool) -> Iterator[str]:
+    """Yield the stems, or their last `length` parts if they have so many."""
+    for stem in stems:
         parts = stem.split("/")
-        if length is None:
-            yield stem
-        elif len(parts) >= length:
-            yield "/".join(parts[-length:])
+        if length is None or len(parts) >= length:
+            key = stem if length is None else "/".join(parts[-length:])
+            yield normalize(key) if normalized else key
