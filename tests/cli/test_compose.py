@@ -1,4 +1,4 @@
-"""`vad compose`: what is printed and written, and how it ends."""
+"""`vad compose`: output, files and exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`vad pack merge`, `split` and `card`: what is printed and written, and how they end."""
+"""`vad pack merge`, `split` and `card`: output, files and exit codes."""
 
 from __future__ import annotations
 

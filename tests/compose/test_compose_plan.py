@@ -57,7 +57,7 @@ options = st.fixed_dictionaries(
 
 
 def mixed_or_none(clips: Sequence[Clip], given: dict[str, Any]) -> SidePlan | None:
-    """A plan, or None where the clips are too few for one, which has to be said."""
+    """Return a plan, or None if there are too few clips, which must be an error."""
     try:
         return plan_mixed("train", clips, **given)
     except ManifestError:
@@ -66,7 +66,7 @@ def mixed_or_none(clips: Sequence[Clip], given: dict[str, Any]) -> SidePlan | No
 
 
 def check_videos(plan: SidePlan) -> None:
-    """What holds in both modes."""
+    """Check the invariants of both modes."""
     assert len({video.id for video in plan.videos}) == len(plan.videos)
     pools: dict[int, set[str]] = {0: set(), 1: set()}
     for video in plan.videos:
@@ -252,7 +252,7 @@ def test_sources_that_give_too_little() -> None:
         plan_source("test", lone)
 
 
-def test_source_says_what_is_left_out() -> None:
+def test_notes_name_unused_clips_of_mode_source() -> None:
     clips = [
         *(clip(f"n{i}", 0, source="s") for i in range(4)),
         *(clip(f"a{i}", 1, source="s") for i in range(7)),

@@ -22,7 +22,7 @@ WIDTH = 4096
 
 @pytest.fixture
 def c3d(reference: Path, tmp_path: Path) -> tuple[Path, Path, Path]:
-    """The pack, the manifest of its videos, and a checkpoint with weights of no meaning."""
+    """The pack, the manifest of its videos, and a checkpoint with untrained weights."""
     pack, manifest, run = tmp_path / "c3d.h5", tmp_path / "c3d" / "test.jsonl", tmp_path / "run"
     files = str(reference / "c3d_ucf_crime")
     options = ("--layout", "sultani", "--manifest", "ucf-crime", "--allow-missing")

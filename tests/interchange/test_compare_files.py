@@ -83,7 +83,7 @@ def test_two_packs_are_paired_by_id_alone(
         compare(pack, tmp_path / "q.h5")
 
 
-def test_what_differs(pack: Path, write_files: WriteFiles, features: Features) -> None:
+def test_differences(pack: Path, write_files: WriteFiles, features: Features) -> None:
     changed = dict(features)
     normal, abuse, films = features
     changed[normal] = features[normal][:5]

@@ -41,7 +41,7 @@ def lines_of(path: Path) -> list[str]:
 
 
 class RtfmReader:
-    """RTFM, and MGFN on UCF-Crime: a line a video; a training list is cut at the abnormal ones."""
+    """RTFM, and MGFN on UCF-Crime: one line per video; the first ones are abnormal in training."""
 
     def __init__(self, path: Path) -> None:
         self.lines = lines_of(path)
@@ -61,7 +61,7 @@ class RtfmReader:
 
 
 class UrDmuReader:
-    """UR-DMU, and MGFN on XD-Violence: a line a crop; crops of a video follow each other."""
+    """UR-DMU, and MGFN on XD-Violence: one line per crop; crops of a video are adjacent."""
 
     def __init__(self, path: Path, crops: int) -> None:
         self.lines = [line.split()[0] for line in lines_of(path)]
@@ -162,7 +162,7 @@ def test_ur_dmu_reads_it(
     assert np.load(tmp_path / "out/gt-test.npy").shape == scores.shape
 
 
-def test_names_with_spaces_are_told(
+def test_names_with_spaces_are_reported(
     pack_of: Callable[..., Path], features: Features, manifest: Manifest, tmp_path: Path
 ) -> None:
     with FeaturePack.open(pack_of(features)) as pack:

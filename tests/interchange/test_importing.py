@@ -162,7 +162,7 @@ def test_flow_from_another_folder_is_cut_to_rgb(
         assert pack.meta(ABUSE).source_sha256 == sha256_text(canonical_json(digests))
 
 
-def test_counts_that_do_not_fit_are_told_and_kept(
+def test_counts_that_do_not_fit_are_reported_and_kept(
     write_files: WriteFiles, features: Features, manifest: Manifest, tmp_path: Path
 ) -> None:
     root = write_files(features)

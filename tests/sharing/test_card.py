@@ -1,4 +1,4 @@
-"""The files beside shared packs: what they say is true, and what they show runs."""
+"""The files of a dataset card: their statements are true, and their code runs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def loading_lines(readme: str) -> str:
 
 
 def run_loading_lines(folder: Path) -> list[str]:
-    """What the lines that the card shows print, run as they stand, beside the packs."""
+    """Run the code of the card as printed, next to the packs, and return its output."""
     code = loading_lines((folder / "README.md").read_text(encoding="utf-8"))
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
     assert "vad_toolkit" not in code
@@ -52,7 +52,7 @@ def run_loading_lines(folder: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_what_the_card_shows_loads_the_features(make_pack: MakePack, tmp_path: Path) -> None:
+def test_the_code_of_the_card_loads_the_features(make_pack: MakePack, tmp_path: Path) -> None:
     pack = make_pack("p.h5", "fight/one", 'a "b", #=漢字/two')
     write_card([pack], tmp_path)
     assert run_loading_lines(tmp_path) == ['a "b", #=漢字/two (3, 1, 8)', "fight/one (3, 1, 8)"]
@@ -204,7 +204,7 @@ def test_facts_of_a_manifest_file(make_pack: MakePack, tmp_path: Path) -> None:
     assert facts.title == "My videos: snippet features"
 
 
-def test_notes_say_what_nobody_has_said(make_pack: MakePack) -> None:
+def test_notes_name_facts_that_are_not_stated(make_pack: MakePack) -> None:
     pack = make_pack("p.h5", "a")
     assert read_facts([pack]).notes() == [
         "not stated: the license of the features (--license)",

@@ -1,4 +1,4 @@
-"""Croissant metadata: the form that the specification (1.0) asks for, and nothing made up."""
+"""Croissant metadata: the form of the specification (1.0), and no invented facts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def nodes(value: object) -> Iterator[dict[str, Any]]:
             yield from nodes(item)
 
 
-def test_what_is_required_is_there_when_it_is_stated(make_pack: MakePack, tmp_path: Path) -> None:
+def test_required_facts_that_are_stated(make_pack: MakePack, tmp_path: Path) -> None:
     pack = make_pack("p.h5", "Abuse/Abuse028_x264", license="MIT", dataset="ucf-crime")
     publication = {
         "url": "https://example.org/x",
@@ -49,7 +49,7 @@ def test_what_is_required_is_there_when_it_is_stated(make_pack: MakePack, tmp_pa
     assert "rgb (N, 1, 8) float16" in metadata["description"]
 
 
-def test_what_nobody_stated_is_left_out(make_pack: MakePack, tmp_path: Path) -> None:
+def test_facts_that_are_not_stated_are_omitted(make_pack: MakePack, tmp_path: Path) -> None:
     metadata = described(tmp_path, [make_pack("p.h5", "a")])
     for name in ("license", "url", "creator", "datePublished", "citeAs"):
         assert name not in metadata

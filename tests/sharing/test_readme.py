@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from vad_toolkit.recipes.imported import ImportedRecipe
-from vad_toolkit.recipes.recipe import Recipe, load_recipe
+from vad_toolkit.recipes.recipe import load_recipe
 from vad_toolkit.sharing.facts import read_facts
-from vad_toolkit.sharing.origin import command, hub_license, license_slug, license_url
 from vad_toolkit.sharing.readme import render_readme, size_category
 from vad_toolkit.weights.catalogue import CATALOGUE
 
@@ -46,7 +45,7 @@ def test_terms_of_ones_own(make_pack: MakePack) -> None:
     assert "| features (these files) | For research, only! |" in readme
 
 
-def test_what_it_says(make_pack: MakePack) -> None:
+def test_content(make_pack: MakePack) -> None:
     pack = make_pack("p.h5", "Abuse/Abuse028_x264", "x", license="MIT", dataset="ucf-crime")
     facts = read_facts([pack], manifest="ucf-crime")
     readme = render_readme(facts)
@@ -71,7 +70,7 @@ def test_what_it_says(make_pack: MakePack) -> None:
     assert "Sultani" in readme
 
 
-def test_random_and_unknown_weights_are_told(make_pack: MakePack) -> None:
+def test_random_and_unknown_weights_are_named(make_pack: MakePack) -> None:
     random = load_recipe("i3d-rgb-center", {"weights": {"rgb": CATALOGUE["i3d-rgb-random"].sha256}})
     readme = render_readme(read_facts([make_pack("p.h5", "a", by=random)]))
     assert "random numbers, seed 0: these are not real features" in readme
@@ -123,48 +122,3 @@ def test_texts_stay_texts(make_pack: MakePack) -> None:
 )
 def test_size_categories(videos: int, name: str) -> None:
     assert size_category(videos) == name
-
-
-@pytest.mark.parametrize(
-    ("text", "hub", "spdx"),
-    [
-        ("MIT", "mit", "MIT"),
-        ("CC BY 4.0", "cc-by-4.0", "CC-BY-4.0"),
-        ("CC0-1.0", "cc0-1.0", "CC0-1.0"),
-        ("not stated", "unknown", None),
-        ("not known", "unknown", None),
-        ("research only", "other", None),
-    ],
-)
-def test_licences(text: str, hub: str, spdx: str | None) -> None:
-    assert hub_license(text) == hub
-    assert license_url(text) == (spdx and f"https://spdx.org/licenses/{spdx}.html")
-
-
-def test_names_of_other_licences() -> None:
-    assert license_slug("Academic research only; no sale!") == "academic-research-only-no-sale"
-    assert license_slug("…") == "other"
-
-
-@pytest.mark.parametrize("preset", ["i3d-rgb-tencrop", "i3d-rgb-fivecrop", "i3d-rgb-center"])
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"tail": "drop", "step": 8},
-        {"resize": 300, "crop_size": 256, "precision": "bfloat16"},
-        {"weights": {"rgb": CATALOGUE["i3d-rgb-random"].sha256}, "snippet_frames": 32},
-    ],
-)
-def test_the_command_makes_the_same_recipe(preset: str, changes: dict[str, object]) -> None:
-    from vad_cli.common import parse_settings
-
-    recipe = load_recipe(preset, changes)
-    words = command(recipe, "p.h5").split()
-    assert words[words.index("--recipe") + 1] == preset
-    settings = parse_settings([words[i + 1] for i, word in enumerate(words) if word == "--set"])
-    if "weights" in settings:
-        settings["weights"] = {"rgb": CATALOGUE[str(settings["weights"])].sha256}
-    again = load_recipe(preset, settings)
-    assert isinstance(again, Recipe)
-    assert again == recipe

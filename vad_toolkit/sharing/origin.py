@@ -83,7 +83,7 @@ def weights_facts(recipe: AnyRecipe) -> list[dict[str, str]]:
 
 def _entry_facts(name: str | None) -> dict[str, str]:
     if name is None:
-        not_known = "not in the toolkit's catalogue"
+        not_known = "not in the toolkit's catalog"
         return {"name": not_known, "title": not_known, "license": NOT_KNOWN, "origin": not_known}
     entry = CATALOGUE[name]
     return {

@@ -9,7 +9,7 @@ from vad_toolkit.interchange.layouts.feature_reader import LARGEST_RELATIVE, PIE
 
 
 def near_halves() -> np.ndarray:
-    """All float16 numbers as float32, and what lies at and around the middles between them."""
+    """All float16 numbers as float32, and numbers at and around the midpoints between them."""
     halves = np.arange(65536, dtype=np.uint16).view(np.float16)
     bits = halves[np.isfinite(halves)].astype(np.float32).view(np.uint32)
     around = [0, 1, 0x7FF, 0x800, 0xFFF, 0x1000, 0x1001, 0x1FFF]

@@ -1,4 +1,4 @@
-"""Each layout: what it writes it reads back, in blocks; other shapes are refused with a hint."""
+"""Each layout reads back the blocks that it writes, and refuses other shapes with a hint."""
 
 from __future__ import annotations
 
