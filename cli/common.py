@@ -42,15 +42,19 @@ def device_option(function: Function) -> Function:
     )(function)
 
 
-def decoder_options(function: Function) -> Function:
-    """Add `--decoder NAME`, `--allow-damaged N` and `--timeout SECONDS`."""
-    timeout = click.option(
+def timeout_option(function: Function) -> Function:
+    """Add `--timeout SECONDS` for videos that hang."""
+    return click.option(
         "--timeout",
         default=60.0,
         show_default=True,
         type=click.FloatRange(min=0, min_open=True),
-        help="Seconds without a frame before a video is given up.",
-    )
+        help="Seconds without an answer before a video is given up.",
+    )(function)
+
+
+def decoder_options(function: Function) -> Function:
+    """Add `--decoder NAME`, `--allow-damaged N` and `--timeout SECONDS`."""
     decoder = click.option(
         "--decoder",
         default="auto",
@@ -68,7 +72,7 @@ def decoder_options(function: Function) -> Function:
         metavar="N",
         help="Accept up to N lost frames per video file; they are replaced by copies and counted.",
     )
-    return decoder(allow_damaged(timeout(function)))
+    return decoder(allow_damaged(timeout_option(function)))
 
 
 def _check_decoder(context: click.Context, option: click.Parameter, name: str) -> str:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import ANY_PATH, json_option, print_json, print_pairs, print_table, progress_reporter
+from .common import (
+    ANY_PATH,
+    json_option,
+    print_json,
+    print_pairs,
+    print_table,
+    progress_reporter,
+    timeout_option,
+)
 
 if TYPE_CHECKING:
     from vad_toolkit.video.survey import VideoReport
@@ -23,13 +31,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Number of videos opened at the same time.  [default: one per core]",
 )
-@click.option(
-    "--timeout",
-    default=60.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
-    help="Seconds without an answer before a video is given up.",
-)
+@timeout_option
 @json_option
 def probe(
     videos: tuple[Path, ...], decode: bool, jobs: int | None, timeout: float, as_json: bool

@@ -7,12 +7,13 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from vad_toolkit import __version__
-from vad_toolkit.errors import DecodeError, WeightsError
+from vad_toolkit.errors import VadError, WeightsError
 
 PACKAGES = (
     *("torch", "torchvision", "decord", "av", "h5py", "numpy", "pillow", "joblib", "click"),
@@ -45,41 +46,38 @@ def examine() -> list[Finding]:
     ]
 
 
-def _packages() -> list[Finding]:
-    findings = []
+def _packages() -> Iterator[Finding]:
     for name in PACKAGES:
         try:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            findings.append(Finding(name, "problem", "not installed: pip install vad-toolkit"))
+            yield Finding(name, "problem", "not installed: pip install vad-toolkit")
             continue
         if name == "torch" and version.startswith("2.9."):
             detail = f"{version}: 3-D convolutions are 4 to 20 times slower; install 2.10 or newer"
-            findings.append(Finding(name, "problem", detail))
+            yield Finding(name, "problem", detail)
         else:
-            findings.append(Finding(name, "ok", version))
-    return findings
+            yield Finding(name, "ok", version)
 
 
-def _devices() -> list[Finding]:
+def _devices() -> Iterator[Finding]:
     import torch
 
     from vad_toolkit.core.device import why_no_kernels
 
-    lines = [Finding("cpu", "ok", f"{torch.get_num_threads()} threads, {platform.machine()}")]
+    yield Finding("cpu", "ok", f"{torch.get_num_threads()} threads, {platform.machine()}")
     if not torch.cuda.is_available():
-        lines.append(Finding("gpu", "note", "torch finds none; extraction runs on the CPU"))
+        yield Finding("gpu", "note", "torch finds none; extraction runs on the CPU")
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         memory = properties.total_memory / GIB
-        lines.append(Finding(f"cuda:{index}", "ok", f"{properties.name}, {memory:.0f} GiB"))
+        yield Finding(f"cuda:{index}", "ok", f"{properties.name}, {memory:.0f} GiB")
         if (reason := why_no_kernels(torch.device("cuda", index))) is not None:
             detail = f"extraction is slower than possible: {reason}"
-            lines.append(Finding(f"cuda:{index} kernels", "note", detail))
-    return lines
+            yield Finding(f"cuda:{index} kernels", "note", detail)
 
 
-def _decoders() -> list[Finding]:
+def _decoders() -> Iterator[Finding]:
     """Read a small video with each decoder of files, in a child process that may crash."""
     import numpy as np
 
@@ -87,7 +85,6 @@ def _decoders() -> list[Finding]:
     from vad_toolkit.video.registry import DECODERS
     from vad_toolkit.video.worker import DecodeWorker
 
-    findings = []
     with tempfile.TemporaryDirectory() as folder, DecodeWorker(timeout_seconds=30) as worker:
         path = Path(folder) / "gray.mp4"
         write_video(path, [np.full((64, 64, 3), 128, np.uint8)] * PROBE_FRAMES, fps=8)
@@ -95,29 +92,28 @@ def _decoders() -> list[Finding]:
             try:
                 with worker.stream(path, name) as stream:
                     frames = sum(len(chunk) for chunk in stream)
-                    detail = f"{stream.info.decoder_version}, {frames} of {PROBE_FRAMES} frames"
-                status: Literal["ok", "problem"] = "ok" if frames == PROBE_FRAMES else "problem"
-                findings.append(Finding(f"decoder {name}", status, detail))
-            except DecodeError as error:
-                findings.append(Finding(f"decoder {name}", "problem", str(error)))
-    return findings
+                detail = f"{stream.info.decoder_version}, {frames} of {PROBE_FRAMES} frames"
+                yield Finding(
+                    f"decoder {name}", "ok" if frames == PROBE_FRAMES else "problem", detail
+                )
+            except VadError as error:
+                yield Finding(f"decoder {name}", "problem", str(error))
 
 
-def _weights() -> list[Finding]:
+def _weights() -> Iterator[Finding]:
     from vad_toolkit.core.files import home
     from vad_toolkit.weights.store import check_weights, installed
 
-    findings = [Finding("cache", "ok", str(home()))]
+    yield Finding("cache", "ok", str(home()))
     items = installed()
     if not items:
-        findings.append(Finding("weights", "note", "none yet: run `vad weights get i3d-rgb-k400`"))
+        yield Finding("weights", "note", "none yet: run `vad weights get i3d-rgb-k400`")
     for item in items:
         try:
             check_weights(item.name)
-            findings.append(Finding(f"weights {item.name}", "ok", "digest matches"))
+            yield Finding(f"weights {item.name}", "ok", "digest matches")
         except WeightsError as error:
-            findings.append(Finding(f"weights {item.name}", "problem", str(error)))
-    return findings
+            yield Finding(f"weights {item.name}", "problem", str(error))
 
 
 def _disk() -> Finding:
@@ -127,5 +123,5 @@ def _disk() -> Finding:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free / GIB
-    status: Literal["ok", "note"] = "note" if free < LITTLE_DISK_GIB else "ok"
-    return Finding("free disk", status, f"{free:.1f} GiB at {folder}")
+    detail = f"{free:.1f} GiB at {folder}"
+    return Finding("free disk", "note" if free < LITTLE_DISK_GIB else "ok", detail)

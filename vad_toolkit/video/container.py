@@ -22,15 +22,11 @@ UNKNOWN = -1  # size of an element that was written before its size was known
 
 @dataclass(frozen=True)
 class Structure:
-    """Result of examining a container's structure.
+    """Result of examining a container's structure."""
 
-    `damage`: description of the damage, "" if there is none. `is_cut`: only the end is missing.
-    `packets`: number of packets with data in the first video stream, None if unknown.
-    """
-
-    damage: str = ""
-    is_cut: bool = False
-    packets: int | None = None
+    damage: str = ""  # description of the damage, if there is any
+    is_cut: bool = False  # only the end is missing
+    packets: int | None = None  # with data, in the first video stream; None if unknown
 
 
 SOUND = Structure()  # no damage
@@ -310,18 +306,14 @@ def _track(data: mmap.mmap, boxes: dict[bytes, int]) -> None:
             if shifts[:, 0].sum() != samples:
                 raise _Damaged("its tables of times do not agree")
             starts = starts + np.repeat(shifts[:, 1].astype(np.uint32).view(np.int32), shifts[:, 0])
-        _edit(data, boxes, starts, float(times[0, 1]), is_constant=len(times) == 1)
+        _edit(data, boxes, starts, times)
 
 
 def _edit(
-    data: mmap.mmap,
-    boxes: dict[bytes, int],
-    starts: NDArray[np.int64],
-    frame: float,
-    *,
-    is_constant: bool,
+    data: mmap.mmap, boxes: dict[bytes, int], starts: NDArray[np.int64], times: NDArray[np.int64]
 ) -> None:
     """Check that an edit that hides frames fits the times (`starts`) of the track's samples."""
+    frame, is_constant = float(times[0, 1]), len(times) == 1
     is_long = data[boxes[b"elst"]] == 1
     (count,) = struct.unpack_from(">I", data, boxes[b"elst"] + 4)
     layout = struct.Struct(">Qqi" if is_long else ">Iii")
@@ -330,7 +322,8 @@ def _edit(
     shown = [(length, time) for length, time, _ in edits if time >= 0]
     if len(shown) != 1:
         return
-    scale = _scale(data, boxes[b"mdhd"])[0] / _scale(data, boxes[b"mvhd"])[0]
+    rates = [_field(data, boxes[name], (">I", 12), (">I", 20)) for name in (b"mdhd", b"mvhd")]
+    scale = max(rates[0], 1) / max(rates[1], 1)  # of units per second: medium / movie
     first, length = shown[0][1], shown[0][0] * scale
     hides_start = bool((starts < first).any())
     hides_end = bool((starts >= first + length).any())
@@ -339,23 +332,17 @@ def _edit(
         raise _Damaged("its tables of times do not agree")
     too_long = first + length > starts.max() + 1.5 * frame
     total = sum(length for length, _, _ in edits)
-    is_other = abs(total - _track_duration(data, boxes[b"tkhd"])) * scale > frame / 2
+    duration = _field(data, boxes[b"tkhd"], (">I", 20), (">Q", 28))
+    is_other = abs(total - duration) * scale > frame / 2
     if (hides_start and too_long) or (hides_end and is_other):
         raise _Damaged("its edit list hides frames and does not fit its times")
 
 
-def _scale(data: mmap.mmap, at: int) -> tuple[int, int]:
-    """Return units per second and duration in units, from the header of the movie or a medium."""
-    scale, duration = struct.unpack_from(
-        *((">IQ", data, at + 20) if data[at] else (">II", data, at + 12))
-    )
-    return max(scale, 1), duration
-
-
-def _track_duration(data: mmap.mmap, at: int) -> int:
-    layout, offset = (">Q", 28) if data[at] else (">I", 20)
-    (duration,) = struct.unpack_from(layout, data, at + offset)
-    return int(duration)
+def _field(data: mmap.mmap, at: int, short: tuple[str, int], long: tuple[str, int]) -> int:
+    """Return a field of a header whose layout and offset depend on the version, its first byte."""
+    layout, offset = long if data[at] else short
+    (value,) = struct.unpack_from(layout, data, at + offset)
+    return int(value)
 
 
 def _table(data: mmap.mmap, at: int, columns: int) -> NDArray[np.int64]:

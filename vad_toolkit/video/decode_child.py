@@ -1,6 +1,6 @@
-"""Decode process: `python -m vad_toolkit.video.decode_child SOCKET PARENT`.
+"""Decode process: `python -m vad_toolkit.video.decode_child SOCKET PARENT`, started by worker.py.
 
-worker.py starts it. It receives requests through a socket, one video at a time, and sends frames
+It receives requests through a socket, one video at a time, and sends frames
 back. It ends when the other end of the socket closes, even while a decoder hangs, so it never
 outlives its parent. What decoders print goes to its standard error, which the parent captures.
 """
@@ -91,11 +91,7 @@ def die_with(parent: int) -> None:
 
 
 def main() -> None:
-    """Serve the socket whose descriptor is the first argument.
-
-    The second argument is the parent's process id, or 0 if the parent's thread that started this
-    process may end before the parent does.
-    """
+    """Serve the socket SOCKET. PARENT is a process id, or 0 if its end must not be watched."""
     if parent := int(sys.argv[2]):
         die_with(parent)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # crashes are expected: no core dumps

@@ -15,7 +15,7 @@ from vad_toolkit.errors import InputError
 
 
 def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: int, crf: int = 20) -> int:
-    """Encode RGB frames as MP4, atomically, and return their number.
+    """Encode RGB frames as MP4, atomically, and return their number; InputError if there are none.
 
     The same frames give the same bytes with the same version of PyAV: one thread, no version
     strings, and no macroblock tree, with which x264's output differs once in some hundred runs
@@ -27,9 +27,6 @@ def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: int, crf: 
         frames: uint8 arrays (height, width, 3) of one size, with even sides.
         fps: Frames per second.
         crf: Constant rate factor of x264; lower is better.
-
-    Raises:
-        InputError: If there are no frames.
     """
     options = {
         "crf": str(crf),

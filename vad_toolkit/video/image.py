@@ -52,15 +52,11 @@ _QUIET = threading.Lock()
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded image.
+    """A decoded image, upright."""
 
-    `pixels`: uint8 (height, width, 3), upright. `codec`: format of the file, such as "jpeg".
-    `rotation`: degrees clockwise that made it upright.
-    """
-
-    pixels: NDArray[np.uint8]
-    codec: str
-    rotation: int
+    pixels: NDArray[np.uint8]  # (height, width, 3)
+    codec: str  # format of the file, such as "jpeg"
+    rotation: int  # degrees clockwise that made it upright
 
 
 def read_image(path: Path) -> Picture:
@@ -95,12 +91,9 @@ def read_image(path: Path) -> Picture:
             return Picture(_rgb(path, upright), str(image.format).lower(), rotation)
     except DecodeError:
         raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DecodeError(f"{path}: cannot be read ({reason})") from error
     except Exception as error:  # a broken header can raise anything in Pillow
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DecodeError(f"{path}: cannot be read ({reason})") from error
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise DecodeError(f"{path}: cannot be read ({reason.splitlines()[0]})") from error
 
 
 @contextmanager
@@ -133,18 +126,17 @@ def _orientation(image: ImageFile) -> int:
 
 
 def _rgb(path: Path, image: Image) -> NDArray[np.uint8]:
+    is_opaque = True
     if image.mode.startswith("I;16"):
         values = np.asarray(image).astype(np.uint32)
-        if np.any(values == image.info.get("transparency", -1)):
-            raise DecodeError(_not_opaque(path))
+        is_opaque = not np.any(values == image.info.get("transparency", -1))
         gray = ((values + 128) // 257).astype(np.uint8)
-        return np.repeat(gray[:, :, np.newaxis], 3, axis=2)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        if image.getchannel("A").getextrema()[0] != 255:
-            raise DecodeError(_not_opaque(path))
-    return np.asarray(image.convert("RGB"))
-
-
-def _not_opaque(path: Path) -> str:
-    return f"{path}: has transparent pixels; flatten it on a background first"
+        pixels = np.repeat(gray[:, :, np.newaxis], 3, axis=2)
+    else:
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            is_opaque = image.getchannel("A").getextrema()[0] == 255
+        pixels = np.asarray(image.convert("RGB"))
+    if not is_opaque:
+        raise DecodeError(f"{path}: has transparent pixels; flatten it on a background first")
+    return pixels

@@ -8,6 +8,7 @@ the decoder, or if the decoder had to repair it (error concealment).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -16,61 +17,44 @@ from av.video.stream import VideoStream
 MOST_UNEVEN = 0.2  # of an interval; times are rounded (to milliseconds in Matroska)
 
 
+@dataclass(kw_only=True)
 class Losses:
-    """Record of one video's packets and frames, added in the order in which they are read.
+    """Record of one video's packets and frames, added in the order in which they are read."""
 
-    Args:
-        every_packet: Each packet of at least `smallest` bytes has a picture, so that a packet
-            without a frame is a loss. Otherwise only failures are losses.
-        smallest: Size in bytes of the smallest packet that has a picture.
-        starts_anywhere: Failures before the first key frame are not damage.
-        placed: Packet times show between which frames a frame was lost. Otherwise only repaired
-            frames are noticed before the end.
-        is_torn: Whole packets may be missing, which leaves gaps of several `interval`s.
-        interval: Time between two frames in units of their times, None if unknown.
-    """
+    every_packet: bool  # each packet has a picture, so that one without a frame is a loss
+    smallest: int = 0  # bytes; smaller packets have no picture
+    starts_anywhere: bool = False  # failures before the first key frame are not damage
+    placed: bool = False  # packet times show between which frames a frame was lost
+    is_torn: bool = False  # whole packets may be missing, which leaves gaps of several intervals
+    interval: float | None = None  # from frame to frame, in units of their times; None if unknown
 
-    def __init__(
-        self,
-        *,
-        every_packet: bool,
-        smallest: int = 0,
-        starts_anywhere: bool = False,
-        placed: bool = False,
-        is_torn: bool = False,
-        interval: float | None = None,
-    ) -> None:
-        self.packets = 0  # not hidden by an edit list
-        self.leading = 0  # of these: before the first one that can be decoded, which is not damage
-        self._empty = 0  # of these: too small for a picture
-        self.frames = 0  # good frames
-        self.failures = 0  # packets and frames that are certainly damaged
-        self.before_last = 0  # lost frames before the last good one
-        self.failed_at_start = False  # there was damage before the first good frame
-        self.is_ordered = True  # frames came in the order of their times
-        self.end_seconds = 0.0
-        self._every_packet = every_packet
-        self._smallest = smallest
-        self._starts_anywhere = starts_anywhere
-        self._placed = placed
-        self._is_torn = is_torn
-        self._interval = interval
-        self.is_regular = not is_torn or interval is not None  # times are whole intervals apart
-        self._number = -1
-        self._due: dict[int, int | None] = {}  # times of packets without a frame so far
-        self._failed: set[int] = set()
-        self._repaired = 0  # frames since the last good one
-        self._keyframe_seen = False
-        self.first_time: int | None = None  # earlier packets are leading
-        self.last_time: int | None = None  # of the last good frame
+    packets: int = 0  # not hidden by an edit list
+    leading: int = 0  # of these: before the first one that can be decoded, which is not damage
+    empty: int = 0  # of these: too small for a picture
+    frames: int = 0  # good frames
+    failures: int = 0  # packets and frames that are certainly damaged
+    before_last: int = 0  # lost frames before the last good one
+    failed_at_start: bool = False  # there was damage before the first good frame
+    is_ordered: bool = True  # frames came in the order of their times
+    end_seconds: float = 0.0
+    first_time: int | None = None  # earlier packets are leading
+    last_time: int | None = None  # of the last good frame
+    _number: int = -1
+    _due: dict[int, int | None] = field(default_factory=dict)  # times of packets without a frame
+    _failed: set[int] = field(default_factory=set)
+    _repaired: int = 0  # frames since the last good one
+    _keyframe_seen: bool = False
+
+    def __post_init__(self) -> None:
+        self.is_regular = not self.is_torn or self.interval is not None  # whole intervals apart
 
     @property
     def lost(self) -> int:
         """All lost frames so far. Exact only at the end, because decoders hold frames back."""
-        if self._is_torn:
+        if self.is_torn:
             return self.before_last + self._repaired + self._lost_among(self._due)
-        pictures = self.packets - self.leading - self._empty
-        absent = pictures - self.frames if self._every_packet else 0
+        pictures = self.packets - self.leading - self.empty
+        absent = pictures - self.frames if self.every_packet else 0
         return max(absent, self.failures, self.before_last)
 
     def add_packet(self, packet: Packet[VideoStream]) -> None:
@@ -89,15 +73,15 @@ class Losses:
             self.end_seconds = max(self.end_seconds, end)
         if self._is_leading(packet.pts):
             self.leading += 1
-        elif packet.size < self._smallest:
-            self._empty += 1
+        elif packet.size < self.smallest:
+            self.empty += 1
         else:
             self._due[self._number] = packet.pts
 
     def add_failure(self) -> None:
         """Record that the last packet could not be decoded."""
         # Before its first key frame, a stream without a header cannot be decoded.
-        if self._starts_anywhere and not self._keyframe_seen:
+        if self.starts_anywhere and not self._keyframe_seen:
             self._forget(self._number)
             self.failed_at_start = True
             return
@@ -119,7 +103,7 @@ class Losses:
             return None
         self.frames += 1
         in_file = self._repaired + self._overtaken(frame)
-        lost = self._gap(frame) if self._is_torn and self._interval else in_file
+        lost = self._gap(frame) if self.is_torn and self.interval else in_file
         if frame.pts is not None:
             self.is_ordered &= self.last_time is None or frame.pts >= self.last_time
             self.last_time = frame.pts
@@ -142,27 +126,26 @@ class Losses:
 
     def _overtaken(self, frame: VideoFrame) -> int:
         """Forget the packets due before `frame`; return how many of them are lost."""
-        if not (self._placed or self._is_torn) or frame.pts is None:
+        if not (self.placed or self.is_torn) or frame.pts is None:
             return 0
-        late = [
-            number for number, time in self._due.items() if time is not None and time < frame.pts
-        ]
+        times = self._due.items()
+        late = [number for number, time in times if time is not None and time < frame.pts]
         lost = self._lost_among(late)
         for number in late:
             self._forget(number)
         return lost
 
     def _lost_among(self, numbers: Iterable[int]) -> int:
-        return sum(self._every_packet or number in self._failed for number in numbers)
+        return sum(self.every_packet or number in self._failed for number in numbers)
 
     def _gap(self, frame: VideoFrame) -> int:
         """Return how many frames fit into the gap between the last frame and this one."""
-        assert self._interval is not None
+        assert self.interval is not None
         if self.first_time is None or frame.pts is None:
             self.is_regular = False
             return 0
-        before = self.first_time - self._interval if self.last_time is None else self.last_time
-        steps = (frame.pts - before) / self._interval
+        before = self.first_time - self.interval if self.last_time is None else self.last_time
+        steps = (frame.pts - before) / self.interval
         self.is_regular &= round(steps) >= 1 and abs(steps - round(steps)) <= MOST_UNEVEN
         return max(round(steps) - 1, 0)
 

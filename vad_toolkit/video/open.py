@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from vad_toolkit.errors import DecodeError
-from vad_toolkit.video.probe import FRAMES, ContainerFacts, probe
+from vad_toolkit.video.probe import ContainerFacts, probe
 from vad_toolkit.video.reader import VideoReader
 from vad_toolkit.video.registry import AUTO, DECODERS, FALLBACK, check_options
 
@@ -29,18 +29,17 @@ def open_video(
         DecodeError: If the video cannot be decoded.
 
     Example:
-        reader = open_video("camera.mp4")
-        for frames in reader.chunks(16):  # uint8 (n, height, width, 3)
-            ...
-        reader.close()
+        with closing(open_video("camera.mp4")) as reader:
+            for frames in reader.chunks(16):  # uint8 (n, height, width, 3)
+                ...
     """
     check_options(decoder, allow_damaged)
     facts = probe(path)
     name = choose_decoder(facts, allow_damaged) if decoder == AUTO else decoder
     chosen = DECODERS[name]
-    if chosen.reads != _kind(facts):
+    if chosen.reads != facts.kind:
         raise DecodeError(
-            f"{path}: is a {_kind(facts)}, which decoder {name} does not read; use decoder auto"
+            f"{path}: is a {facts.kind}, which decoder {name} does not read; use decoder auto"
         )
     try:
         return chosen.open(facts, allow_damaged)
@@ -51,16 +50,9 @@ def open_video(
 
 
 def choose_decoder(facts: ContainerFacts, allow_damaged: int = 0) -> str:
-    """Return the name of the decoder that "auto" starts with.
-
-    The last registered decoder that suits the video is chosen, so that a plugin's come first.
-    """
+    """Return the name of the decoder that "auto" starts with: the last registered that suits."""
     for name in reversed(tuple(DECODERS)):
         decoder = DECODERS[name]
-        if decoder.reads == _kind(facts) and decoder.suits(facts, allow_damaged):
+        if decoder.reads == facts.kind and decoder.suits(facts, allow_damaged):
             return name
     raise DecodeError(f"{facts.path}: no decoder suits it; name one")
-
-
-def _kind(facts: ContainerFacts) -> str:
-    return "folder" if facts.container == FRAMES else "file"

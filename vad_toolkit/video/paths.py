@@ -45,7 +45,11 @@ def find_videos(folder: str | os.PathLike[str]) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; name a folder of videos")
     found: list[Path] = []
-    for root, folders, names in os.walk(folder, onerror=_refuse):
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be listed ({error.strerror})")
+
+    for root, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not is_hidden(name)]
         if _holds_frames(names):
             if folders:
@@ -68,18 +72,15 @@ def is_frame_folder(path: Path) -> bool:
         folders, names = _list(path)
     except OSError:
         return False
-    return _holds_frames(names) and not folders
+    return not folders and _holds_frames(names)
 
 
 def list_frames(folder: Path) -> list[str]:
-    """Return the names of a folder's images in the order of their numbers.
-
-    The first number may be any.
+    """Return the names of a folder's images in the order of their numbers (the first may be any).
 
     Raises:
-        DecodeError: If the folder cannot be listed or is not a folder of frames, an image has no
-            number, names differ before the number, a number is missing, or two images have one
-            number.
+        DecodeError: If the folder is not a folder of frames, an image has no number, names differ
+            before the number, or a number is missing or occurs twice.
     """
     try:
         folders, names = _list(folder)
@@ -100,8 +101,7 @@ def source_sha256(path: Path) -> str:
     """Return the hex digest that identifies a video's content.
 
     For a file it is the SHA-256 of its bytes. For a folder of frames it is the SHA-256 of the
-    output of `sha256sum` for its images, in the byte order of their names: one line
-    "<sha256>  <name>" per image.
+    output of `sha256sum` for its images: a line "<sha256>  <name>" per image, sorted by bytes.
 
     Raises:
         DecodeError: If a folder is not a complete sequence of frames.
@@ -176,10 +176,6 @@ def _suffix(name: str) -> str:
     return (dot + end).lower()
 
 
-def _refuse(error: OSError) -> None:
-    raise InputError(f"{error.filename}: cannot be listed ({error.strerror})")
-
-
 def _holds_frames(names: Iterable[str]) -> bool:
     """Return whether files of these names are frames: there is a numbered image, and no video."""
     names = list(names)
@@ -208,18 +204,14 @@ def _list(folder: Path) -> tuple[list[str], list[str]]:
 
 def _in_order(folder: Path, names: Iterable[str]) -> list[str]:
     numbered: list[tuple[int, str]] = []
-    prefix, its_name = None, ""
-    for name in sorted(names):
-        found = frame_number(name)
-        if found is None:
-            if not is_image_name(name):
-                continue
+    first: tuple[str, str] | None = None  # prefix and name of the first image
+    for name in sorted(filter(is_image_name, names)):
+        if (found := frame_number(name)) is None:
             raise DecodeError(f"{folder}: image {name!r} has no number, so its place is unknown")
-        if prefix is None:
-            prefix, its_name = found[0], name
-        elif found[0] != prefix:
+        first = first or (found[0], name)
+        if found[0] != first[0]:
             raise DecodeError(
-                f"{folder}: {its_name!r} and {name!r} differ before the number; "
+                f"{folder}: {first[1]!r} and {name!r} differ before the number; "
                 "a folder of frames is one video"
             )
         numbered.append((found[1], name))

@@ -32,40 +32,34 @@ FIRST_PICTURE_PACKETS = 128  # packets that are read at most to find the first p
 
 @dataclass(frozen=True)
 class ContainerFacts:
-    """Facts of the best video stream, as the container states them.
-
-    `width`, `height`: pixels of the stored picture, before rotation. `rotation`: degrees clockwise
-    that make the picture upright (0, 90, 180, 270). `fps`: 0.0 if unknown. `frames_reported`: 0 if
-    the container states none. `samples`: number of visible frames in the sample table (MP4, MOV),
-    None if there is no such table, or only in fragments. `cut`: an edit list hides some samples.
-    `seconds`: duration of the video stream in Matroska's tag, otherwise None. `frames_estimated`:
-    best guess of the number of frames, 0 if unknown. `varies`: the frame rate varies, as far as the
-    container shows. `beyond_end`: number of listed samples that would lie beyond the end of the
-    file. `structure`: damage of the container's structure.
-    """
+    """Facts of the best video stream, as the container states them."""
 
     path: Path
-    container: str
+    container: str  # libavformat's short names, separated by commas
     codec: str
-    width: int
+    width: int  # pixels of the stored picture, before rotation
     height: int
-    rotation: int
-    fps: float
-    frames_reported: int
-    samples: int | None
-    cut: bool
-    seconds: float | None
-    frames_estimated: int
-    varies: bool = False
-    beyond_end: int = 0
-    structure: Structure = SOUND
+    rotation: int  # degrees clockwise that make the picture upright: 0, 90, 180 or 270
+    fps: float  # 0.0 if unknown
+    frames_reported: int  # 0 if the container states none
+    frames_estimated: int  # best guess of the number of frames, 0 if unknown
+    samples: int | None = None  # visible frames in the sample table (MP4, MOV), if there is one
+    cut: bool = False  # an edit list hides some samples
+    seconds: float | None = None  # duration of the stream in Matroska's tag
+    varies: bool = False  # the frame rate varies, as far as the container shows
+    beyond_end: int = 0  # listed samples that would lie beyond the end of the file
+    structure: Structure = SOUND  # damage of the container's structure
 
     @property
     def upright_size(self) -> tuple[int, int]:
         """Width and height as displayed, rotation applied."""
-        if self.rotation in (90, 270):
-            return self.height, self.width
-        return self.width, self.height
+        size = (self.width, self.height)
+        return size[::-1] if self.rotation in (90, 270) else size
+
+    @property
+    def kind(self) -> str:
+        """What the video is: a "folder" of frames, or a "file"."""
+        return "folder" if self.container == FRAMES else "file"
 
     def has_container(self, *names: str) -> bool:
         """Return whether one of these short names of libavformat is the container's."""
@@ -73,11 +67,7 @@ class ContainerFacts:
 
 
 def probe(path: str | os.PathLike[str]) -> ContainerFacts:
-    """Return the container facts of a file or a folder of frames.
-
-    Raises:
-        DecodeError: If it is not a video.
-    """
+    """Return the facts of a file or folder of frames; raise DecodeError if it is not a video."""
     path = Path(path)
     if path.is_dir():
         return _probe_frames(path)
@@ -120,21 +110,19 @@ def _probe_frames(folder: Path) -> ContainerFacts:
 
     frames = list_frames(folder)
     first = read_image(folder / frames[0])
-    height, width = first.pixels.shape[:2]
-    is_turned = first.rotation in (90, 270)
+    size = first.pixels.shape[:2]
+    height, width = size[::-1] if first.rotation in (90, 270) else size
     return ContainerFacts(
         path=folder,
         container=FRAMES,
         codec=first.codec,
-        width=height if is_turned else width,
-        height=width if is_turned else height,
+        width=width,
+        height=height,
         rotation=first.rotation,
         fps=0.0,
         frames_reported=len(frames),
-        samples=len(frames),
-        cut=False,
-        seconds=None,
         frames_estimated=len(frames),
+        samples=len(frames),
     )
 
 

@@ -13,45 +13,34 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vad_toolkit.errors import InputError
+from vad_toolkit.errors import DecodeError, InputError
 from vad_toolkit.video.probe import ContainerFacts
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """Properties of a video that are known before its first frame.
-
-    `width`, `height`: pixels as displayed, after rotation. `rotation`: degrees clockwise that were
-    applied. `fps`: average frame rate, 0.0 if unknown. `frames_reported`: number of frames that the
-    container claims, 0 if it does not say. `decoder`: name of the decoder, as packs store it.
-    """
+    """Properties of a video that are known before its first frame."""
 
     path: Path
-    width: int
+    width: int  # pixels, after rotation
     height: int
-    fps: float
-    frames_reported: int
+    fps: float  # average frame rate, 0.0 if unknown
+    frames_reported: int  # number of frames that the container states, 0 if none
     container: str
     codec: str
-    rotation: int
-    decoder: str
+    rotation: int  # degrees clockwise that were applied
+    decoder: str  # name of the decoder, as packs store it
     decoder_version: str
 
 
 @dataclass(frozen=True)
 class DecodeStats:
-    """Frame counts of one decoding.
+    """Frame counts of one decoding. The sum of the last two is at most `allow_damaged`."""
 
-    `frames_decoded`: frames that were returned, including copies. `frames_reported`: number of
-    frames that the container claims, 0 if it does not say. `frames_duplicated`: copies that replace
-    lost frames. `frames_missing`: frames lost after the last good one, which nothing replaces. The
-    sum of the last two is at most `allow_damaged`.
-    """
-
-    frames_decoded: int
-    frames_reported: int
-    frames_duplicated: int
-    frames_missing: int = 0
+    frames_decoded: int  # frames that were returned, including copies
+    frames_reported: int  # number of frames that the container states, 0 if none
+    frames_duplicated: int  # copies that replace lost frames
+    frames_missing: int = 0  # frames lost after the last good one, which nothing replaces
 
 
 class VideoReader(Protocol):
@@ -75,6 +64,41 @@ class VideoReader(Protocol):
 
     def close(self) -> None:
         """Free the decoder. Closing twice is allowed."""
+
+
+class SequentialReader:
+    """Base of readers that get one frame after the other and lose none.
+
+    Subclasses implement `_next`, and set `_frames`, the number of frames.
+    """
+
+    def __init__(self, info: VideoInfo, frames: int) -> None:
+        self.info = info
+        self._frames = frames
+        self._decoded = 0
+
+    @property
+    def stats(self) -> DecodeStats:
+        return DecodeStats(self._decoded, self.info.frames_reported, 0)
+
+    def chunks(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        while self._decoded < self._frames:
+            chunk = new_chunk(min(size, self._frames - self._decoded), self.info)
+            for index in range(len(chunk)):
+                frame, name = self._next()
+                height, width = frame.shape[:2]
+                if (width, height) != (self.info.width, self.info.height):
+                    raise DecodeError(
+                        f"{name} is {width}x{height}, but the first frame is "
+                        f"{self.info.width}x{self.info.height}; all must have one size"
+                    )
+                chunk[index] = frame
+                self._decoded += 1
+            yield chunk
+
+    def _next(self) -> tuple[NDArray[np.uint8], str]:
+        """Return the next frame, and how an error message names it."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

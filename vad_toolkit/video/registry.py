@@ -1,16 +1,8 @@
 """Registry of the video decoders.
 
-To add a decoder, write a module with a `Decoder` (see `video.reader`) and register it:
-
-    from vad_toolkit.video.reader import Decoder
-    from vad_toolkit.video.registry import register_decoder
-
-    register_decoder("my-decoder", Decoder(open=MyReader))
-
-`--decoder my-decoder` then works in every command if the module is loaded as a plugin, which also
-loads it in the decoder processes (see `core.registry`). `VideoInfo.decoder`, which packs store,
-should be the registered name. PyAV provides the facts that a decoder gets, so it must be able to
-open the file.
+Adding a decoder takes one module with a `Decoder` (see `video.reader`) and one registration. If the
+module is loaded as a plugin (`core.registry`), every command and the decoder processes find it.
+PyAV provides the facts that a decoder gets, so it must be able to open the file.
 """
 
 from __future__ import annotations
@@ -47,9 +39,7 @@ def check_options(decoder: str, allow_damaged: int) -> None:
         names = ", ".join((AUTO, *DECODERS))
         raise InputError(f"unknown decoder {decoder!r}; available: {names}")
     if allow_damaged and not DECODERS[decoder].replaces_lost_frames:
-        raise InputError(
-            f"decoder {decoder} cannot replace lost frames; use decoder auto or pyav"
-        )
+        raise InputError(f"decoder {decoder} cannot replace lost frames; use decoder auto or pyav")
 
 
 def register_decoder(name: str, decoder: Decoder) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -27,28 +27,21 @@ SNIPPET_FRAMES = 16
 
 @dataclass(frozen=True)
 class VideoReport:
-    """One video, as its container describes it.
-
-    `width`, `height`: pixels, upright; 0 if unknown, like all fields of a file that cannot be
-    opened. `fps`: 0.0 if unknown. `frames`: stated by the container, 0 if it states none.
-    `frames_decoded`: None if not decoded. `rotation`: degrees clockwise. `decoder`: the one that
-    "auto" chooses. `seconds`: None if unknown. `notes`: unusual properties that are not problems.
-    `problem`: why the video cannot be used, "" if it can.
-    """
+    """One video, as its container describes it. Fields are 0, "" or None if unknown."""
 
     path: Path
-    width: int = 0
+    width: int = 0  # pixels, upright
     height: int = 0
     fps: float = 0.0
-    frames: int = 0
-    frames_decoded: int | None = None
+    frames: int = 0  # as the container states
+    frames_decoded: int | None = None  # None if the video was not decoded
     codec: str = ""
     container: str = ""
-    rotation: int = 0
-    decoder: str = ""
+    rotation: int = 0  # degrees clockwise
+    decoder: str = ""  # the one that "auto" chooses
     seconds: float | None = None
-    notes: tuple[str, ...] = ()
-    problem: str = ""
+    notes: tuple[str, ...] = ()  # unusual properties that are not problems
+    problem: str = ""  # why the video cannot be used
 
 
 @dataclass(frozen=True)
@@ -65,10 +58,10 @@ class Survey:
     @property
     def summary(self) -> dict[str, float]:
         """Total `videos`, `frames` (decoded ones if known), `hours` and `cannot_be_used`."""
-        decoded = [(report.frames_decoded, report.frames) for report in self.videos]
+        counts = [(report.frames_decoded, report.frames) for report in self.videos]
         return {
             "videos": len(self.videos),
-            "frames": sum(frames if count is None else count for count, frames in decoded),
+            "frames": sum(stated if decoded is None else decoded for decoded, stated in counts),
             "hours": round(sum(report.seconds or 0.0 for report in self.videos) / 3600, 2),
             "cannot_be_used": len(self.unusable),
         }
@@ -87,15 +80,14 @@ def probe(
     timeout_seconds: float = 60.0,
     progress: ProgressCallback = silent,
 ) -> Survey:
-    """Report facts, unusual properties and problems of videos, without changing anything.
+    """Report the facts and problems of videos, without changing anything.
 
     Args:
         videos: Videos, or folders that are searched for them. A path that does not exist is
             reported as a problem.
         decode: Whether to read every frame. This is slow, but shows exactly which videos can be
             used. Otherwise only containers and first pictures are read.
-        jobs: Number of videos that are opened at the same time, in one process each. If None, one
-            per CPU core.
+        jobs: Number of videos opened at the same time. If None, one per CPU core.
         timeout_seconds: Longest wait for an answer before a video is given up.
         progress: Function that is called after each video.
 
@@ -104,15 +96,14 @@ def probe(
             a folder is a video (`find_videos`).
 
     Example:
-        >>> survey = probe("videos")
-        >>> survey.summary["cannot_be_used"]
+        >>> probe("videos").summary["cannot_be_used"]
         0
     """
     if jobs is not None and jobs < 1:
         raise InputError(f"jobs must be an integer >= 1, got {jobs}")
     paths = _gather([videos] if isinstance(videos, str | os.PathLike) else videos)
     lanes = min(jobs or os.cpu_count() or 1, max(len(paths), 1))
-    reports: dict[int, VideoReport] = {}
+    reports = []
     with worker_pool(lanes, timeout_seconds) as free, ThreadPoolExecutor(lanes) as pool:
 
         def work(path: Path) -> VideoReport:
@@ -122,16 +113,11 @@ def probe(
             finally:
                 free.put(worker)
 
-        waiting = {pool.submit(work, path): place for place, path in enumerate(paths)}
-        try:
-            for done, future in enumerate(as_completed(waiting), start=1):
-                place = waiting[future]
-                reports[place] = future.result()
-                progress(ProgressEvent("probe", done, len(paths), "videos", str(paths[place])))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return Survey(tuple(_with_clashes(reports[place] for place in sorted(reports))))
+        for report in pool.map(work, paths):  # an exception cancels the videos that wait
+            reports.append(report)
+            event = ProgressEvent("probe", len(reports), len(paths), "videos", str(report.path))
+            progress(event)
+    return Survey(_with_clashes(reports))
 
 
 def _gather(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:
@@ -141,8 +127,7 @@ def _gather(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:
         if not item.is_dir() or is_frame_folder(item):
             videos[item] = None
             continue
-        found = find_videos(item)
-        if not found:
+        if not (found := find_videos(item)):
             raise InputError(f"no videos in {str(item)!r} or its sub-folders")
         videos |= dict.fromkeys(found)
     return list(videos)
@@ -151,15 +136,11 @@ def _gather(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:
 @contextmanager
 def worker_pool(count: int, timeout_seconds: float = 60.0) -> Iterator[SimpleQueue[DecodeWorker]]:
     """Yield a queue of `count` workers that threads take and return; close them at the end."""
-    workers = [DecodeWorker(timeout_seconds) for _ in range(count)]
     free: SimpleQueue[DecodeWorker] = SimpleQueue()
-    for worker in workers:
-        free.put(worker)
-    try:
+    with ExitStack() as workers:
+        for _ in range(count):
+            free.put(workers.enter_context(DecodeWorker(timeout_seconds)))
         yield free
-    finally:
-        for worker in workers:
-            worker.close()
 
 
 def _report(worker: DecodeWorker, path: Path, decode: bool) -> VideoReport:
@@ -181,30 +162,28 @@ def _report(worker: DecodeWorker, path: Path, decode: bool) -> VideoReport:
         decoder=decoder,
         seconds=facts.frames_estimated / facts.fps if facts.fps > 0 else None,
         notes=tuple(_notes(facts)),
-        problem=_damage(facts),
+        problem=facts.structure.damage,
     )
+    if facts.beyond_end and not report.problem:
+        missing = f"{facts.beyond_end} of {facts.samples} frames are not in the file"
+        report = replace(report, problem=f"cut short: {missing}")
     if not decode:
         return report
     try:
-        stats = count_frames(worker, path)
+        count = count_frames(worker, path).frames_decoded
     except DecodeError as error:
         return replace(report, problem=_without_path(error, path))
-    count = stats.frames_decoded
-    notes = report.notes
+    notes = list(report.notes)
     if frames not in (0, count) and not any(note.startswith("header states") for note in notes):
-        notes = (*notes, f"header states {frames} frames")
+        notes.append(f"header states {frames} frames")
     if count < SNIPPET_FRAMES:
-        notes = (*(note for note in notes if not note.startswith("short")), _short(count))
+        notes = [*(note for note in notes if not note.startswith("short")), _short(count)]
     seconds = report.seconds or (count / facts.fps if facts.fps > 0 else None)
-    return replace(report, frames_decoded=count, seconds=seconds, notes=notes)
+    return replace(report, frames_decoded=count, seconds=seconds, notes=tuple(notes))
 
 
 def count_frames(worker: DecodeWorker, path: Path) -> DecodeStats:
-    """Decode a whole video, if necessary again with the decoder that an error names.
-
-    Raises:
-        DecodeError: If the video cannot be decoded.
-    """
+    """Decode a whole video, if necessary again with the decoder that a DecodeError names."""
     decoder = "auto"
     while True:
         try:
@@ -216,14 +195,6 @@ def count_frames(worker: DecodeWorker, path: Path) -> DecodeStats:
             if error.retry is None:
                 raise
             decoder = error.retry
-
-
-def _damage(facts: ContainerFacts) -> str:
-    if facts.structure.damage:
-        return facts.structure.damage
-    if facts.beyond_end:
-        return f"cut short: {facts.beyond_end} of {facts.samples} frames are not in the file"
-    return ""
 
 
 def _notes(facts: ContainerFacts) -> Iterator[str]:
@@ -259,21 +230,16 @@ def _container_name(facts: ContainerFacts) -> str:
 
 def _without_path(error: DecodeError, path: Path) -> str:
     """Return an error message without the path, which is printed next to it."""
-    text = str(error)
-    for name in (str(path), str(path.absolute())):
-        text = text.removeprefix(f"{name}: ")
-    return text
+    return str(error).removeprefix(f"{path}: ").removeprefix(f"{path.absolute()}: ")
 
 
-def _with_clashes(reports: Iterable[VideoReport]) -> list[VideoReport]:
+def _with_clashes(reports: Iterable[VideoReport]) -> tuple[VideoReport, ...]:
     """Add a note to videos that differ only in their suffix: a pack has one id for both."""
     first: dict[Path, Path] = {}
     found = []
     for report in reports:
         stem = report.path if report.container == FRAMES else report.path.with_suffix("")
-        other = first.setdefault(stem, report.path)
-        if other != report.path:
-            notes = (*report.notes, f"the same id as {other.name}")
-            report = replace(report, notes=notes)
+        if (other := first.setdefault(stem, report.path)) != report.path:
+            report = replace(report, notes=(*report.notes, f"the same id as {other.name}"))
         found.append(report)
-    return found
+    return tuple(found)

@@ -37,11 +37,10 @@ NOISE_LINES = 20  # lines of the child's standard error, kept for the message wh
 
 
 class DecodeWorker:
-    """Streams of frames that one child process decodes.
+    """Streams of frames that one child process decodes. Threads must not share a worker.
 
     The child starts with the first stream, and again after a crash or a time-out. It ends with
-    `close`, with this object, or with this process, even when that is killed. Threads must not
-    share a worker.
+    `close`, with this object, or with this process, even when that is killed.
 
     Args:
         timeout_seconds: Longest wait for a video to open, and for each chunk of frames.
@@ -101,23 +100,16 @@ class DecodeWorker:
         return stream
 
     def probe(self, path: str | os.PathLike[str]) -> tuple[ContainerFacts, str]:
-        """Return the facts of a container, and the name of the decoder that "auto" chooses.
+        """Return the facts of a container and the decoder that "auto" chooses.
 
-        Raises:
-            DecodeError: As for `stream`.
+        Raises DecodeError as `stream` does.
         """
-        request = {
-            "kind": "probe",
-            "path": _absolute(path),
-            "decoder": FALLBACK,
-            "allow_damaged": 0,
-        }
+        request = {"kind": "probe", "path": _absolute(path)}
         stream, header = self._begin(request)
         stream._finish(child_is_usable=True)
-        facts = header["facts"]
-        structure = Structure(**facts["structure"])
-        facts = ContainerFacts(**{**facts, "path": Path(path), "structure": structure})
-        return facts, header["decoder"]
+        structure = Structure(**header["facts"]["structure"])
+        facts = {**header["facts"], "path": Path(path), "structure": structure}
+        return ContainerFacts(**facts), header["decoder"]
 
     def _begin(self, request: dict[str, Any]) -> tuple[FrameStream, dict[str, Any]]:
         """Send a request. Return the stream that it opens, and the first header of the answer."""
@@ -227,10 +219,7 @@ class FrameStream:
 
     def _open(self) -> dict[str, Any]:
         deadline = time.monotonic() + self._timeout
-        try:
-            send(self._child.link, self._request)
-        except ChannelClosed:
-            raise self._crashed() from None
+        self._guarded(send, self._request)
         return self._receive(deadline)
 
     def _receive(self, deadline: float) -> dict[str, Any]:
@@ -247,10 +236,10 @@ class FrameStream:
             raise DecodeError(header["message"], retry=retry)
         return header
 
-    def _guarded(self, receive: Callable[..., Any], *arguments: Any) -> Any:
-        """Receive from the child, and end the stream if anything goes wrong."""
+    def _guarded(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Send to the child or receive from it; end the stream if anything goes wrong."""
         try:
-            return receive(self._child.link, *arguments)
+            return call(self._child.link, *arguments)
         except ChannelClosed:
             raise self._crashed() from None
         except TimeoutError:
@@ -308,6 +297,7 @@ class _Child:
                 stderr=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C goes to the caller only
             )
+        self.pid = self._process.pid
         assert self._process.stderr is not None
         self._noise: deque[bytes] = deque(maxlen=NOISE_LINES)
         keep = (self._process.stderr, self._noise)
@@ -315,10 +305,6 @@ class _Child:
         self._listener.start()
         end = (os.getpid(), self.link, self._process, self._listener)
         self.end = weakref.finalize(self, _end, *end)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     def cause_of_death(self) -> str:
         """Return the signal or exit code of the child, and the last line that it wrote."""

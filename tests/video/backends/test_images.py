@@ -102,7 +102,7 @@ def test_a_crash_on_a_folder_is_not_tried_again_with_pyav(folder: Path, monkeypa
 
 def test_an_image_of_another_size_is_named(folder: Path) -> None:
     Image.new("RGB", (50, 32)).save(folder / "9.png")
-    with pytest.raises(DecodeError, match=r"9.png: is 50x32, but the first frame .* 48x32"):
+    with pytest.raises(DecodeError, match=r"9.png: is 50x32, but the first frame is 48x32"):
         read(folder)
 
 

@@ -8,7 +8,6 @@ and so is a frame count below that of the container's own table.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from vad_toolkit.errors import DecodeError
 from vad_toolkit.video.probe import ContainerFacts, ends_early
-from vad_toolkit.video.reader import Decoder, DecodeStats, info_of, new_chunk
+from vad_toolkit.video.reader import Decoder, SequentialReader, info_of
 
 # Containers in which Decord returned every frame bit for bit when read sequentially. Excluded are
 # AVI (the decoders differ after damage), MPEG-TS (Decord returns no frame) and GIF (it refuses it).
@@ -32,15 +31,14 @@ FIRST_COPY_IS_AN_ERROR = 1e-6  # share of the frames that may be copies; 0 would
 DECODE_THREADS = 1  # decoding already runs beside the consumer; one process per video scales better
 
 
-class DecordReader:
+class DecordReader(SequentialReader):
     """A `VideoReader` on Decord."""
 
     def __init__(self, facts: ContainerFacts, allow_damaged: int = 0) -> None:
         import decord
 
         decord.logging.set_level(decord.logging.QUIET)
-        self.info = info_of(facts, "decord", decord.__version__)
-        self._decoded = 0
+        super().__init__(info_of(facts, "decord", decord.__version__), 0)
         if facts.structure.damage:
             raise self._error(facts.structure.damage)
         try:
@@ -64,33 +62,15 @@ class DecordReader:
                 f"(limit {MEMORY_LIMIT / 2**30:g}); use decoder pyav"
             )
 
-    @property
-    def stats(self) -> DecodeStats:
-        return DecodeStats(self._decoded, self.info.frames_reported, 0)
-
-    def chunks(self, size: int) -> Iterator[NDArray[np.uint8]]:
-        while self._decoded < self._frames:
-            chunk = new_chunk(min(size, self._frames - self._decoded), self.info)
-            for index in range(len(chunk)):
-                chunk[index] = self._next()
-            yield chunk
-
-    def _next(self) -> NDArray[np.uint8]:
+    def _next(self) -> tuple[NDArray[np.uint8], str]:
         assert self._video is not None, "the reader was closed"
         try:
-            frame: NDArray[np.uint8] = self._video.next().asnumpy()
+            frame = self._video.next().asnumpy()
         except Exception as error:  # as above, and StopIteration
             raise self._error(
                 f"Decord returned {self._decoded} of {self._frames} frames ({_first_cause(error)})"
             ) from error
-        height, width = frame.shape[:2]
-        if (width, height) != (self.info.width, self.info.height):
-            raise self._error(
-                f"frame {self._decoded} is {width}x{height}, "
-                f"not {self.info.width}x{self.info.height}"
-            )
-        self._decoded += 1
-        return frame
+        return frame, f"{self.info.path}: frame {self._decoded}"
 
     def close(self) -> None:
         self._video = None

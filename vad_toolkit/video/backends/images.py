@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,40 +11,27 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from vad_toolkit.errors import DecodeError
 from vad_toolkit.video.image import read_image
 from vad_toolkit.video.paths import list_frames
 from vad_toolkit.video.probe import ContainerFacts
-from vad_toolkit.video.reader import Decoder, DecodeStats, info_of, new_chunk
+from vad_toolkit.video.reader import Decoder, SequentialReader, info_of
 
 DECODE_THREADS = 4  # or the number of cores, if that is less
 READ_AHEAD_FRAMES = 8
 READ_AHEAD_BYTES = 1 << 28  # of pixels; a larger frame is read alone
 
 
-class PillowReader:
+class PillowReader(SequentialReader):
     """A `VideoReader` on a folder of frames. Pillow decodes without Python's global lock."""
 
     def __init__(self, facts: ContainerFacts, allow_damaged: int = 0) -> None:
-        self.info = info_of(facts, "pillow", PIL.__version__)
+        super().__init__(info_of(facts, "pillow", PIL.__version__), facts.frames_reported)
         self._names = iter(list_frames(facts.path))
         frame_bytes = self.info.width * self.info.height * 3
         self._ahead = max(1, min(READ_AHEAD_FRAMES, READ_AHEAD_BYTES // frame_bytes))
         self._pool = ThreadPoolExecutor(min(DECODE_THREADS, os.cpu_count() or 1))
         self._waiting: deque[tuple[Path, Future[NDArray[np.uint8]]]] = deque()
-        self._decoded = 0
-
-    @property
-    def stats(self) -> DecodeStats:
-        return DecodeStats(self._decoded, self.info.frames_reported, 0)
-
-    def chunks(self, size: int) -> Iterator[NDArray[np.uint8]]:
         self._fill()
-        while self._waiting:
-            chunk = new_chunk(min(size, self.info.frames_reported - self._decoded), self.info)
-            for index in range(len(chunk)):
-                chunk[index] = self._next()
-            yield chunk
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
@@ -55,18 +41,11 @@ class PillowReader:
             path = self.info.path / name
             self._waiting.append((path, self._pool.submit(_pixels, path)))
 
-    def _next(self) -> NDArray[np.uint8]:
+    def _next(self) -> tuple[NDArray[np.uint8], str]:
         path, future = self._waiting.popleft()
         pixels = future.result()
         self._fill()
-        height, width = pixels.shape[:2]
-        if (width, height) != (self.info.width, self.info.height):
-            raise DecodeError(
-                f"{path}: is {width}x{height}, but the first frame of its folder is "
-                f"{self.info.width}x{self.info.height}; all must have one size"
-            )
-        self._decoded += 1
-        return pixels
+        return pixels, f"{path}:"
 
 
 def _pixels(path: Path) -> NDArray[np.uint8]:
