@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,7 @@ def read_index(path: Path, file: h5py.File) -> PackIndex:
         license=_read_text(path, file, "license"),
         created=_read_text(path, file, "created"),
         creator=creator,
-        videos=_VideoReader(path, recipe).read(file),
+        videos=_read_videos(path, file, recipe),
     )
 
 
@@ -116,61 +116,60 @@ def _read_recipe(path: Path, file: h5py.File, written_by: str | None) -> AnyReci
     return recipe
 
 
-class _VideoReader:
-    """One walk over the groups of a pack, which nest because ids contain slashes."""
+def _read_videos(path: Path, file: h5py.File, recipe: AnyRecipe) -> Mapping[str, StoredVideo]:
+    videos = file.get("videos")
+    if not isinstance(videos, h5py.Group) or not len(videos):
+        raise PackCorrupt(f"{path}: it has no videos")
+    fit = PackFit(recipe)
+    found: dict[str, StoredVideo] = {}
+    try:
+        for id, group, members in _video_groups(path, "", videos):
+            try:
+                found[check_id(id)] = _read_video(group, members, fit)
+            except PackCorrupt:
+                raise
+            except PackError as error:
+                raise PackCorrupt(f"{path}: video {shown(id)}: {error}") from error
+    except hdf5.HDF5_ERRORS as error:
+        raise PackCorrupt(f"{path} is damaged: {hdf5.one_line(error)}") from error
+    return MappingProxyType(dict(sorted(found.items())))
 
-    def __init__(self, path: Path, recipe: AnyRecipe) -> None:
-        self.path = path
-        self.recipe = recipe
-        self.fit = PackFit(recipe)
-        self.found: dict[str, StoredVideo] = {}
 
-    def read(self, file: h5py.File) -> Mapping[str, StoredVideo]:
-        videos = file.get("videos")
-        if not isinstance(videos, h5py.Group) or not len(videos):
-            raise PackCorrupt(f"{self.path}: it has no videos")
-        try:
-            self.read_folder("", videos)
-        except hdf5.HDF5_ERRORS as error:
-            raise PackCorrupt(f"{self.path} is damaged: {hdf5.one_line(error)}") from error
-        return MappingProxyType(dict(sorted(self.found.items())))
+def _video_groups(
+    path: Path, prefix: str, folder: h5py.Group
+) -> Iterator[tuple[str, h5py.Group, dict[str, Any]]]:
+    """Yield each video's id, group and members; groups nest because ids contain slashes."""
+    for name, child in folder.items():
+        id = f"{prefix}{name}"
+        if not isinstance(child, h5py.Group):
+            raise PackCorrupt(f"{path}: {shown(id)} is outside of a video")
+        members = dict(child.items())
+        if any(isinstance(member, h5py.Dataset) for member in members.values()):
+            yield id, child, members
+        elif members:
+            yield from _video_groups(path, f"{id}/", child)
+        else:
+            raise PackCorrupt(f"{path}: {shown(id)} is empty")
 
-    def read_folder(self, prefix: str, folder: h5py.Group) -> None:
-        for name, child in folder.items():
-            id = f"{prefix}{name}"
-            if not isinstance(child, h5py.Group):
-                raise PackCorrupt(f"{self.path}: {shown(id)} is outside of a video")
-            members = dict(child.items())
-            if any(isinstance(member, h5py.Dataset) for member in members.values()):
-                try:
-                    self.found[check_id(id)] = self.read_video(child, members)
-                except PackCorrupt:
-                    raise
-                except PackError as error:
-                    raise PackCorrupt(f"{self.path}: video {shown(id)}: {error}") from error
-            elif members:
-                self.read_folder(f"{id}/", child)
-            else:
-                raise PackCorrupt(f"{self.path}: {shown(id)} is empty")
 
-    def read_video(self, group: h5py.Group, members: Mapping[str, Any]) -> StoredVideo:
-        values: dict[str, Any] = {}
-        for field in dataclasses.fields(VideoMeta):
-            if field.default is dataclasses.MISSING or field.name in group.attrs:
-                value = hdf5.read_attribute(group, field.name)
-                values[field.name] = _parse_clips(value) if field.name == "clips" else value
-        meta = VideoMeta(**values)
-        streams = {}
-        for stream, member in members.items():
-            is_array = isinstance(member, h5py.Dataset) and member.ndim == 3
-            if not is_array or member.dtype != np.dtype("<f2"):
-                raise PackError(f"{stream!r} must be float16 (snippets, crops, dimensions)")
-            sha256 = str(hdf5.read_attribute(member, "sha256"))
-            if not re.fullmatch(r"[0-9a-f]{64}", sha256):
-                raise PackError(f"sha256 of {stream!r} must be 64 hex digits")
-            streams[stream] = StoredFeatures(member.shape, sha256)
-        self.fit.check(meta, {stream: stored.shape for stream, stored in streams.items()})
-        return StoredVideo(meta, {stream: streams[stream] for stream in self.recipe.streams})
+def _read_video(group: h5py.Group, members: Mapping[str, Any], fit: PackFit) -> StoredVideo:
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(VideoMeta):
+        if field.default is dataclasses.MISSING or field.name in group.attrs:
+            value = hdf5.read_attribute(group, field.name)
+            values[field.name] = _parse_clips(value) if field.name == "clips" else value
+    meta = VideoMeta(**values)
+    streams = {}
+    for stream, member in members.items():
+        is_array = isinstance(member, h5py.Dataset) and member.ndim == 3
+        if not is_array or member.dtype != np.dtype("<f2"):
+            raise PackError(f"{stream!r} must be float16 (snippets, crops, dimensions)")
+        sha256 = str(hdf5.read_attribute(member, "sha256"))
+        if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+            raise PackError(f"sha256 of {stream!r} must be 64 hex digits")
+        streams[stream] = StoredFeatures(member.shape, sha256)
+    fit.check(meta, {stream: stored.shape for stream, stored in streams.items()})
+    return StoredVideo(meta, {stream: streams[stream] for stream in fit.recipe.streams})
 
 
 def _parse_clips(text: object) -> tuple[str, ...]:

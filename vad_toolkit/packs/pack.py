@@ -180,7 +180,10 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
         try:
             array = self._file[f"videos/{id}/{stream}"][start:stop, crops]
         except hdf5.HDF5_ERRORS as error:
-            raise self._unreadable(id, stream, error) from error
+            raise PackCorrupt(
+                f"{self.path}: video {id!r}: {stream} features cannot be read: "
+                f"{hdf5.one_line(error)}"
+            ) from error
         return np.asarray(array, dtype=np.float16)
 
     def video(self, id: str) -> VideoFeatures:
@@ -246,14 +249,12 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
         `decoder`, `decoder_version`, `clips`; and per modality the dimension and the digest of the
         features: `rgb_dim`, `rgb_sha256`, `flow_dim`, `flow_sha256`.
         """
-        rows = []
+        rows: list[dict[str, Any]] = []
         for id, video in self._videos.items():
             snippets, crops, _ = self.shape(id)
-            row: dict[str, Any] = {"id": id, "snippets": snippets, "crops": crops}
-            row |= vars(video.meta)
+            rows.append({"id": id, "snippets": snippets, "crops": crops} | vars(video.meta))
             for stream, stored in video.streams.items():
-                row |= {f"{stream}_dim": stored.shape[2], f"{stream}_sha256": stored.sha256}
-            rows.append(row)
+                rows[-1] |= {f"{stream}_dim": stored.shape[2], f"{stream}_sha256": stored.sha256}
         return rows
 
     def summary(self) -> dict[str, Any]:
@@ -267,10 +268,9 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
             "license": self.license,
             "created": self.created,
             "videos": len(self),
-            **{
-                name: sum(row[name] for row in rows)
-                for name in ("snippets", "frames", "frames_duplicated")
-            },
+            "snippets": sum(row["snippets"] for row in rows),
+            "frames": sum(row["frames"] for row in rows),
+            "frames_duplicated": sum(row["frames_duplicated"] for row in rows),
             "features": {
                 stream: list(self.shape(first, stream)[1:]) for stream in self.recipe.streams
             },
@@ -344,11 +344,6 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
 
     def _damaged(self, id: str, stream: str) -> PackCorrupt:
         return PackCorrupt(f"{self.path}: video {id!r}: {stream} features are damaged")
-
-    def _unreadable(self, id: str, stream: str, error: BaseException) -> PackCorrupt:
-        return PackCorrupt(
-            f"{self.path}: video {id!r}: {stream} features cannot be read: {hdf5.one_line(error)}"
-        )
 
 
 def _weights_name(sha256: str) -> str:
