@@ -8,8 +8,8 @@ From files to features on disk-ready arrays, ten-crop Inception-I3D RGB of a ren
 busy machine. Weights do not change the speed: random ones serve. Rows:
 
 - matmul: square matrices in float32, the limit that `share_of_matmul` refers to; matmul-bfloat16
-  where the device has it, the limit of `share_of_matmul_bfloat16`. On a GPU so many products in a
-  row that its clock is what it can keep up; `-burst` rows are ten products after a pause. Shares
+  if the device has it, the limit of `share_of_matmul_bfloat16`. On a GPU enough products in a row
+  that its clock is the sustained one; `-burst` rows are ten products after a pause. Shares
   count the operations of the network as it is written, so that one that finds some of them needless
   can have more than 1;
 - popular: what popular scripts do (`popular_scripts.py`), in a process of its own; on a GPU its
@@ -81,7 +81,7 @@ def video(path: Path, frames: int) -> Path:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is faster than float32 there, in hardware."""
+    """Return True if the device computes bfloat16 in hardware, faster than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     flags = Path("/proc/cpuinfo")
@@ -90,7 +90,7 @@ def has_bfloat16(device: torch.device) -> bool:
 
 @dataclass(frozen=True)
 class Way:
-    """What is measured: a call, its operations, its frames (0 for a matrix product)."""
+    """A measured call, its operations, and its frames (0 for a matrix product)."""
 
     call: Callable[[], object]
     gflop: float
@@ -116,7 +116,7 @@ class Stages:
     def decode(self) -> int:
         ahead = DecodeAhead(
             [self.path] * self.count,
-            jobs=self.extractor.jobs,
+            jobs=self.extractor.decode_jobs,
             pinned=self.extractor.device.type == "cuda",
         )
         with ahead as events:
@@ -173,7 +173,7 @@ def measure(device: torch.device, options: argparse.Namespace, folder: Path) -> 
 
     def extractor(recipe: str, precision: str, **weights: str) -> Extractor:
         fields = {"weights": weights or "i3d-rgb-random", "precision": precision}
-        return Extractor(load_recipe(f"{recipe}-{crops}", fields), str(device), jobs=options.jobs)
+        return Extractor(load_recipe(f"{recipe}-{crops}", fields), str(device), decode_jobs=options.jobs)
 
     generator = torch.Generator().manual_seed(0)
     size = MATRIX[device.type]
@@ -237,7 +237,7 @@ def measure(device: torch.device, options: argparse.Namespace, folder: Path) -> 
 
 
 def rows_of(ways: dict[str, Way], seconds: dict[str, list[float]], staged: str) -> dict[str, Row]:
-    """What the seconds say; `staged` is the row whose stages were measured."""
+    """Compute the rows from the seconds; `staged` is the row whose stages were measured."""
     rows: dict[str, Row] = {}
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     a_frame = {name: medians[name] / way.frames for name, way in ways.items() if way.frames}

@@ -1,4 +1,4 @@
-"""How much memory the extraction of a very long video takes.
+"""Memory of the extraction of a very long video.
 
     python benchmarks/long_video.py [--hours 2] [--fps 10] [--recipe i3d-rgb-center] [--size 224]
 

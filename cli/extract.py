@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -139,48 +139,27 @@ def extract(
     overrides = parse_settings(settings)
     if precision is not None:
         overrides["precision"] = precision
+    options: dict[str, Any] = {
+        "manifest": manifests,
+        "root": root,
+        "like": like,
+        "overrides": overrides,
+        "decoder": decoder,
+        "allow_damaged": allow_damaged,
+        "timeout_seconds": timeout,
+        "device": device,
+        "decode_jobs": jobs,
+        "batch_size": batch,
+        "shard": shard,
+        "engine": engine,
+    }
     if dry_run:
-        cost = api.estimate_extraction(
-            videos,
-            recipe,
-            out,
-            manifest=manifests,
-            root=root,
-            like=like,
-            overrides=overrides,
-            decoder=decoder,
-            allow_damaged=allow_damaged,
-            timeout_seconds=timeout,
-            device=device,
-            decode_jobs=jobs,
-            batch_size=batch,
-            shard=shard,
-            engine=engine,
-        )
-        _print_cost(cost, as_json)
+        cost = api.estimate_extraction(videos, recipe, out, **options)
+        _print_cost(cost, as_json, with_shares=shard is not None)
         return
+    options |= {"dataset": dataset, "license": license, "address": address}
     with progress_reporter() as progress:
-        summary = api.extract(
-            videos,
-            recipe,
-            out,
-            manifest=manifests,
-            root=root,
-            like=like,
-            overrides=overrides,
-            dataset=dataset,
-            license=license,
-            decoder=decoder,
-            allow_damaged=allow_damaged,
-            timeout_seconds=timeout,
-            device=device,
-            decode_jobs=jobs,
-            batch_size=batch,
-            shard=shard,
-            engine=engine,
-            address=address,
-            progress=progress,
-        )
+        summary = api.extract(videos, recipe, out, **options, progress=progress)
     _print_summary(summary, as_json)
     if summary.failures:
         raise SystemExit(1)
@@ -210,7 +189,7 @@ def _print_summary(summary: ExtractSummary, as_json: bool) -> None:
         print_pairs(rows)
 
 
-def _print_cost(cost: CostEstimate, as_json: bool) -> None:
+def _print_cost(cost: CostEstimate, as_json: bool, with_shares: bool) -> None:
     rate, seconds = cost.frames_per_second, cost.seconds
     shares = [
         {"share": number, "videos": videos, "frames": frames}
@@ -234,7 +213,7 @@ def _print_cost(cost: CostEstimate, as_json: bool) -> None:
                 "devices": cost.devices,
                 "measured_frames_a_second": None if rate is None else round(rate, 2),
                 "estimated_seconds": None if seconds is None else round(seconds),
-                **({"shares": shares} if shares else {}),
+                **({"shares": shares} if with_shares else {}),
             }
         )
         return
@@ -259,7 +238,7 @@ def _print_cost(cost: CostEstimate, as_json: bool) -> None:
             "time": "-" if seconds is None else f"{_duration(seconds)} (devices: {cost.devices})",
         }
     )
-    if shares:
+    if with_shares:
         click.echo()
         print_table(shares)
 

@@ -139,7 +139,7 @@ def estimate_extraction(
 
     Example:
         >>> import vad_toolkit as vad
-        >>> vad.estimate_extraction("videos", like="features.h5").cost.videos
+        >>> vad.estimate_extraction("videos", like="features.h5").videos
         8
     """
     from vad_toolkit.extraction.cost import estimate_cost

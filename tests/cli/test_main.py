@@ -49,7 +49,7 @@ def test_help_imports_nothing_heavy() -> None:
     [
         (("extrakt",), 2, "No such command 'extrakt'"),
         (("extract", "--out", "x.h5"), 2, "give either videos or folders, or --manifest"),
-        (("extract", "nothing.mp4", "--out", "x.h5"), 2, "no video or folder 'nothing.mp4'"),
+        (("extract", "nothing.mp4", "--out", "x.h5"), 2, "'nothing.mp4' does not exist; give a video file"),
         (("weights", "get", "i3d"), 1, "no weights 'i3d' in the catalogue"),
         (("pack", "info", "nothing.h5"), 2, "nothing.h5"),
     ],

@@ -85,4 +85,4 @@ def test_where_kernels_run(
 
 
 def test_no_kernels_on_a_cpu() -> None:
-    assert why_no_kernels(torch.device("cpu")) == "it is no CUDA device"
+    assert why_no_kernels(torch.device("cpu")) == "it is not a CUDA device"

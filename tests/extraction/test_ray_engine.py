@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import os
 import pickle
 import signal
@@ -115,6 +114,7 @@ def broken(device: str) -> Extractor:
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRay]:
     ray = FakeRay()
     monkeypatch.setitem(sys.modules, "ray", ray)  # type: ignore[arg-type]
+    monkeypatch.setattr(module, "find_spec", lambda name: object())
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("VAD_PLUGINS", "")
     yield ray
@@ -200,14 +200,7 @@ def test_single_devices_are_for_ray_to_choose(recipe: Recipe) -> None:
 def test_without_ray_one_line_says_what_to_install(
     recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = builtins.__import__
-
-    def without(name: str, *rest: Any, **more: Any) -> Any:
-        if name == "ray":
-            raise ImportError(name)
-        return original(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'vad-toolkit\[ray\]'"):
         ray_engine(partial(Extractor, recipe), "auto", ADDRESS)
 

@@ -310,7 +310,7 @@ def test_wrong_input_is_refused_before_anything_is_written(
     out = tmp_path / "out"
     with pytest.raises(InputError, match="have the same id 'a'"):
         predict(checkpoint, [videos / "a.mp4", videos / "gate" / "a.mp4"], out)
-    with pytest.raises(InputError, match="no video or folder"):
+    with pytest.raises(InputError, match="does not exist; give a video file"):
         predict(checkpoint, [videos / "none.mp4"], out)
     with pytest.raises(InputError, match="no checkpoint"):
         predict(tmp_path / "none", [videos], out)

@@ -1,4 +1,4 @@
-"""Which device to compute on."""
+"""The device of a computation: its choice, its precision, its memory."""
 
 from __future__ import annotations
 
@@ -15,39 +15,37 @@ import torch
 
 from vad_toolkit.errors import InputError
 
-KERNELS_FROM = (8, 0)  # compute capability: before that no bfloat16
+KERNELS_FROM = (8, 0)  # compute capability: older ones have no bfloat16
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # <malloc.h>
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """`auto` is the first CUDA device, or the CPU where there is none.
+    """Return the device with a name: auto (the first GPU, else the CPU), cpu, cuda or cuda:N.
 
     Raises:
-        InputError: not a device name, or a device that this machine does not have.
+        InputError: If it is not such a name, or this machine does not have the device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"device {name!r}: has to be auto, cpu, cuda or cuda:N") from error
+    except RuntimeError:
+        device = torch.device("meta")  # refused below, like all other kinds of devices
     if device.type not in ("cpu", "cuda"):
-        raise InputError(f"device {name!r}: has to be auto, cpu, cuda or cuda:N")
-    if device.type == "cuda":
-        count = torch.cuda.device_count()
-        if (device.index or 0) >= count:
-            raise InputError(f"device {name!r}: this machine has {count} CUDA devices; try cpu")
+        raise InputError(f"device must be auto, cpu, cuda or cuda:N, got {name!r}")
+    if device.type == "cuda" and (device.index or 0) >= (count := torch.cuda.device_count()):
+        raise InputError(f"device {name!r}: this machine has {count} CUDA devices; try cpu")
     return device
 
 
 def pick_devices(names: str) -> list[str]:
-    """Devices to work side by side: names separated by commas, or `all` CUDA devices.
+    """Return the names of several devices: separated by commas, or "all" for all CUDA devices.
 
-    The CPU may be named several times: processes that divide its cores.
+    The CPU may be listed several times, for workers that divide its cores.
 
     Raises:
-        InputError: as `pick_device` does; `all` where there is no CUDA device; one that is named
-            twice, or CPU and CUDA together.
+        InputError: As for `pick_device`; if there is no CUDA device for "all", one is listed twice,
+            or CPU and CUDA devices are mixed.
     """
     if names == "all":
         count = torch.cuda.device_count()
@@ -59,17 +57,17 @@ def pick_devices(names: str) -> list[str]:
         return devices
     picked = [pick_device(name) for name in devices]
     if len({device.type for device in picked}) > 1:
-        raise InputError(f"device {names!r}: CPU and CUDA devices do not work together")
+        raise InputError(f"device {names!r} mixes CPU and CUDA devices; use one kind")
     if picked[0].type == "cuda" and len({device.index or 0 for device in picked}) < len(picked):
-        raise InputError(f"device {names!r}: names a device twice")
+        raise InputError(f"device {names!r} lists a device twice; list each CUDA device once")
     return [str(device) for device in picked]
 
 
 @contextmanager
 def tensor_float32(allowed: bool) -> Iterator[None]:
-    """Whether a GPU may round the factors of float32 products to 10 bits (TF32), for a while.
+    """Allow or forbid TF32 on a GPU during the block: float32 factors rounded to 10 bits.
 
-    PyTorch allows it in convolutions unless told otherwise; then float32 is not float32.
+    By default PyTorch allows it in convolutions.
     """
     convolutions, products = torch.backends.cudnn, torch.backends.cuda.matmul
     before = convolutions.allow_tf32, products.allow_tf32
@@ -82,29 +80,28 @@ def tensor_float32(allowed: bool) -> Iterator[None]:
 
 @cache
 def why_no_kernels(device: torch.device) -> str | None:
-    """What keeps our Triton kernels from running on a device; None where they run.
+    """Return the reason why the Triton kernels cannot run on a device, or None if they can.
 
-    Nothing depends on them but speed: what they do is done by PyTorch's operations elsewhere.
+    Only speed depends on them: elsewhere PyTorch's operations compute the same.
     """
     if device.type != "cuda" or torch.version.cuda is None:
-        return "it is no CUDA device"
+        return "it is not a CUDA device"
     capability = torch.cuda.get_device_capability(device)
     if capability < KERNELS_FROM:
         return f"its compute capability is {capability[0]}.{capability[1]}, below 8.0"
     if find_spec("triton") is None:
         return "Triton is not installed: it comes with PyTorch for CUDA on Linux"
     if not any(map(shutil.which, (os.environ.get("CC") or "cc", "gcc", "clang"))):
-        return "Triton needs a C compiler, and there is no gcc or clang"
+        return "Triton needs a C compiler, and neither gcc nor clang is installed"
     return None
 
 
 def keep_freed_memory() -> None:
-    """Let this process keep the memory that it frees, for what it allocates next.
+    """Keep freed memory in this process for its next allocations, instead of returning it.
 
-    glibc gets blocks of some size from the system, and gives them back as soon as they are free.
-    A network on a CPU frees and allocates the same large tensors layer after layer, and the system
-    clears every page of them anew: a tenth of its time and more (docs/LOG.md). Elsewhere nothing is
-    done.
+    glibc returns large blocks to the system as soon as they are free. A network on a CPU frees and
+    allocates the same large tensors layer after layer, and the system clears each page again, which
+    takes a tenth of the time or more (docs/LOG.md). On other systems this does nothing.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if sys.platform == "linux" and mallopt is not None:

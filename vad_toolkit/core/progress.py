@@ -1,4 +1,4 @@
-"""How long work reports where it is: through a callback that the caller chooses."""
+"""Progress events of long work, reported through a callback that the caller chooses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ProgressEvent:
-    """`done` of `total` `unit`s of `stage` ("extract", "frames"); `note` says what is in hand."""
+    """Progress of one stage of work.
+
+    Attributes:
+        stage: The stage, such as "extract".
+        done: The finished units.
+        total: All units; may be an estimate that changes.
+        unit: The unit in the plural, such as "frames".
+        note: The current item.
+    """
 
     stage: str
     done: float
@@ -21,4 +29,4 @@ ProgressCallback = Callable[[ProgressEvent], None]
 
 
 def silent(event: ProgressEvent) -> None:
-    """Report nothing: the default of every function that can report."""
+    """Ignore an event: the default wherever progress can be reported."""

@@ -1,8 +1,7 @@
-"""Clips of any videos to batches of one size, and the network's answers back to who asked.
+"""Batches of clips from several videos, and their features back to the video that asked.
 
-A network that cuts crops itself has whole snippets for clips. A batch always has the same number of
-clips (the last one is filled up with zeros), so that kernels
-and memory are chosen once, and so that a clip's features do not depend on what shares its batch.
+A batch always has the same number of clips (the last one is filled up with zeros), so that kernels
+and memory are chosen once, and the features of a clip do not depend on the other clips.
 """
 
 from __future__ import annotations
@@ -13,20 +12,20 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-CPU_CLIPS, CPU_CROPS = 2, 5  # a forward pass; the second where a snippet has as many crops, or ten
-WHOLE_CROPS = 128  # a pass of whole snippets, of about so many crops: more is not faster
-GPU_CLIPS = (8, 16, 32, 64, 128, 256)  # tried, until more is not faster
-WORTH = 1.03  # how much faster a larger batch has to be for its memory
+CPU_CLIPS, CPU_CROPS = 2, 5  # clips per pass on a CPU; the second with five or ten crops
+WHOLE_CROPS = 128  # crops per pass of whole snippets on a GPU: more is not faster
+GPU_CLIPS = (8, 16, 32, 64, 128, 256)  # tried until more is not faster
+MIN_SPEEDUP = 1.03  # of a larger batch, to be worth its memory
 
 Receiver = Callable[[Tensor], None]
 
 
 class Batcher:
-    """Collects clips for one network.
+    """Collector of clips for one network.
 
     Args:
-        network: `size` clips as they were added to features (size, ...).
-        size: clips a batch. Halved for good when the device's memory does not hold one.
+        network: A function of `size` clips that returns features (size, ...).
+        size: Clips per batch; halved for good when the device runs out of memory.
     """
 
     def __init__(self, network: Callable[[list[Tensor]], Tensor], size: int) -> None:
@@ -35,13 +34,13 @@ class Batcher:
         self._waiting: list[tuple[Tensor, Receiver]] = []
 
     def add(self, clip: Tensor, receiver: Receiver) -> None:
-        """Add a clip; `receiver` gets its features when its batch has been run."""
+        """Add a clip; call `receiver` with its features when its batch is computed."""
         self._waiting.append((clip, receiver))
         while len(self._waiting) >= self.size:
             self._run_first()
 
     def flush(self) -> None:
-        """Run what waits, in batches filled up with zeros."""
+        """Compute the waiting clips, in batches filled up with zeros."""
         while self._waiting:
             self._run_first()
 
@@ -56,7 +55,7 @@ class Batcher:
                 raise
             self.size = (self.size + 1) // 2
             features = None
-        if features is None:  # outside the handler, which keeps the failed pass's tensors alive
+        if features is None:  # outside of the handler, which keeps the failed pass's tensors alive
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             return
@@ -66,14 +65,15 @@ class Batcher:
 
 
 def find_batch(seconds: Callable[[int], float], sizes: Sequence[int] = GPU_CLIPS) -> int:
-    """The smallest of `sizes` beyond which a device is no longer faster, or out of memory.
+    """Return the smallest batch size beyond which a device is not faster, or out of memory.
 
     Args:
-        seconds: of one forward pass of so many clips; torch.OutOfMemoryError where they do not fit.
-        sizes: rising.
+        seconds: Measures a forward pass of a number of clips; raises torch.OutOfMemoryError if they
+            do not fit.
+        sizes: Sizes in rising order.
 
     Raises:
-        torch.OutOfMemoryError: not even the first fits.
+        torch.OutOfMemoryError: If not even the first size fits.
     """
     chosen, best = sizes[0], sizes[0] / seconds(sizes[0])
     for size in sizes[1:]:
@@ -81,7 +81,7 @@ def find_batch(seconds: Callable[[int], float], sizes: Sequence[int] = GPU_CLIPS
             rate = size / seconds(size)
         except torch.OutOfMemoryError:
             break
-        if rate < best * WORTH:
+        if rate < best * MIN_SPEEDUP:
             break
         chosen, best = size, rate
     return chosen
@@ -90,12 +90,12 @@ def find_batch(seconds: Callable[[int], float], sizes: Sequence[int] = GPU_CLIPS
 def time_passes(
     network: Callable[[Tensor], Tensor], shape: tuple[int, ...], like: Tensor
 ) -> Callable[[int], float]:
-    """The `seconds` of `find_batch`: the faster of two passes of zeros, after one to warm up.
+    """Return a function that measures passes: the faster of two, after one to warm up.
 
     Args:
-        network: clips (size, *shape) to features.
-        shape: of one clip.
-        like: gives device and dtype; a CUDA device.
+        network: A function from clips (size, *shape) to features.
+        shape: The shape of one clip.
+        like: A tensor with the dtype and the CUDA device.
     """
 
     def seconds(size: int) -> float:

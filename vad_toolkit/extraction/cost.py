@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -19,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from vad_toolkit.backbones.registry import BACKBONES, CHANNELS
 from vad_toolkit.core.device import pick_devices
 from vad_toolkit.errors import InputError
-from vad_toolkit.extraction.extractor import Extractor
+from vad_toolkit.extraction.extractor import Extractor, ExtractorOptions
 from vad_toolkit.extraction.plan import Shard, VideoSize, measure_videos, share_videos
 from vad_toolkit.extraction.sources import VideoSource
 from vad_toolkit.packs.parts import finished_ids
@@ -68,7 +69,7 @@ class CostEstimate(Cost):
         frames_per_second: Measured on one device, from file to features. None if there was nothing
             to measure.
         seconds: The time until all devices are done, or None.
-        shares: Videos and frames of each share, with a shard.
+        shares: Videos and frames of each share; a single one without a shard.
     """
 
     pack: Path
@@ -78,7 +79,7 @@ class CostEstimate(Cost):
     devices: int
     frames_per_second: float | None
     seconds: float | None
-    shares: tuple[tuple[int, int], ...] = ()
+    shares: tuple[tuple[int, int], ...]
 
 
 def estimate_cost(
@@ -87,13 +88,9 @@ def estimate_cost(
     out: str | os.PathLike[str],
     *,
     device: str = "auto",
-    decode_jobs: int | None = None,
-    batch_size: int | None = None,
-    decoder: str = "auto",
-    allow_damaged: int = 0,
-    timeout_seconds: float = 60.0,
     shard: Shard | str | None = None,
     engine: str = "local",
+    **options: Unpack[ExtractorOptions],
 ) -> CostEstimate:
     """Estimate the cost of `extract_pack` with the same arguments, without writing anything.
 
@@ -103,23 +100,14 @@ def estimate_cost(
         InputError: If `extract_pack` would refuse: another recipe at `out`, or a wrong option.
         WeightsError: If the recipe's weights are not in the cache.
     """
-    share, out = Shard.parse(shard) if isinstance(shard, str) else shard, Path(out)
-    shares = share_videos(
-        measure_videos(sources, look_at_all=True), 1 if share is None else share.count
-    )
-    own, pack = (shares[0], out) if share is None else (shares[share.number - 1], share.pack(out))
+    share = Shard.parse(shard or "1/1") if not isinstance(shard, Shard) else shard
+    shares = share_videos(measure_videos(sources, look_at_all=True), share.count)
+    own = shares[share.number - 1]
+    pack = share.pack(Path(out)) if shard else Path(out)
     finished = finished_ids(pack, recipe)
     left = [size for size in own if size.source.id not in finished]
     devices = sorted(set(pick_devices(device))) if engine == "local" else ["auto"]
-    extractor = Extractor(
-        recipe,
-        devices[0],
-        decoder=decoder,
-        timeout_seconds=timeout_seconds,
-        decode_jobs=decode_jobs,
-        batch_size=batch_size,
-        allow_damaged=allow_damaged,
-    )
+    extractor = Extractor(recipe, devices[0], **options)
     rate = measure_rate(extractor, [size.source for size in left]) if left else None
     return CostEstimate(
         **vars(count_cost(left, recipe)),
@@ -130,9 +118,7 @@ def estimate_cost(
         devices=len(devices),
         frames_per_second=rate,
         seconds=None if rate is None else seconds_to_extract(left, rate, len(devices)),
-        shares=tuple((len(part), sum(size.frames for size in part)) for part in shares)
-        if share is not None
-        else (),
+        shares=tuple((len(part), sum(size.frames for size in part)) for part in shares),
     )
 
 

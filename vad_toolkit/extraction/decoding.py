@@ -1,7 +1,6 @@
-"""Decoding ahead of the device: several decoder processes, one bounded queue.
+"""Decoding ahead of the device: several decoder processes and one queue with a limit in bytes.
 
-Each of a few threads waits for a decoder process of its own, so that none of them costs more than
-the copy of the frames. The queue is bounded by bytes: what lies in it is all that is decoded ahead.
+One thread per decoder process waits for its frames and copies them into the queue.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ CLOSE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Opened:
-    """A video begins, or begins again with another decoder: what came of it before is void."""
+    """A video starts, or starts again with another decoder: discard its earlier frames."""
 
     index: int
     info: VideoInfo
@@ -39,7 +38,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Frames:
-    """The next frames of a video, uint8 (n, height, width, 3), in pinned memory for a GPU."""
+    """The next frames of a video, uint8 (n, height, width, 3); in pinned memory for a GPU."""
 
     index: int
     frames: Tensor
@@ -47,7 +46,7 @@ class Frames:
 
 @dataclass(frozen=True)
 class Ended:
-    """All frames of a video have been given."""
+    """The end of a video, after all its frames."""
 
     index: int
     stats: DecodeStats
@@ -56,7 +55,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Failed:
-    """A video cannot be used; frames that were given of it are void."""
+    """A video that cannot be used: discard its frames."""
 
     index: int
     error: DecodeError | OSError
@@ -66,10 +65,20 @@ Event = Opened | Frames | Ended | Failed
 
 
 class DecodeAhead:
-    """Events of several videos, `jobs` of them decoded at a time, each one's own in order.
+    """Iterator over the events of several videos; those of one video are in order.
 
-    A context manager; iterate once. Videos begin in the order given; each is asked for when a
-    decoder is free for it. Closing early ends the decoder processes, whatever they are doing.
+    A context manager, to be iterated once. Leaving it ends the decoder processes, whatever they are
+    doing.
+
+    Args:
+        paths: The videos, in the order in which they start. The next one is requested when a
+            decoder is free.
+        jobs: The number of decoder processes, and of videos decoded at the same time.
+        decoder: "auto" or the name of a decoder.
+        chunk_frames: The frames of one event.
+        timeout_seconds: Longest wait for a video to open, and for its next chunk.
+        allow_damaged: Lost frames of a video file that copies may replace.
+        pinned: Put the frames in pinned memory.
     """
 
     def __init__(
@@ -109,7 +118,7 @@ class DecodeAhead:
     ) -> None:
         self._queue.close()
         for worker in self._workers:
-            # The thread may be waiting for its decoder: without one it stops waiting.
+            # The thread may be waiting for its decoder; it stops when the decoder ends.
             if (pid := worker.pid) is not None:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -132,11 +141,12 @@ class DecodeAhead:
             with worker:
                 while not self._queue.closed and (video := self._pull()) is not None:
                     self._decode(worker, *video)
-            self._queue.put(_NoMore(), 0)
+            self._queue.put(_NoMore())
         except _Closed:
             return
-        except BaseException as error:  # ours, not a video's: for the thread that reads
-            self._queue.put_error(error)
+        except BaseException as error:  # not a problem of the video: raise it in the reader
+            with suppress(_Closed):
+                self._queue.put(error)
 
     def _pull(self) -> tuple[int, Path] | None:
         with self._pulling:
@@ -156,32 +166,32 @@ class DecodeAhead:
                         f"{second} (before, with another decoder: {first})"
                     ) from first
         except (DecodeError, OSError) as error:
-            self._queue.put(Failed(index, error), 0)
+            self._queue.put(Failed(index, error))
 
     def _stream(self, worker: DecodeWorker, index: int, path: Path, decoder: str) -> None:
         with worker.stream(
             path, decoder, self._chunk_frames, allow_damaged=self._allow_damaged
         ) as stream:
-            self._queue.put(Opened(index, stream.info), 0)
+            self._queue.put(Opened(index, stream.info))
             for chunk in stream:
                 frames = torch.from_numpy(chunk)
                 self._queue.put(
                     Frames(index, frames.pin_memory() if self._pinned else frames), chunk.nbytes
                 )
             stats = stream.stats
-        self._queue.put(Ended(index, stats, source_sha256(path)), 0)
+        self._queue.put(Ended(index, stats, source_sha256(path)))
 
 
 class _NoMore:
-    """A thread found no video left to decode."""
+    """The end of a thread: no video is left."""
 
 
 class _Closed(Exception):
-    """Nobody reads the queue any more."""
+    """The queue is no longer read."""
 
 
 class _ByteQueue:
-    """A queue that holds at most so many bytes, or one item that is larger."""
+    """A queue with a limit in bytes; a single larger item is allowed."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -190,29 +200,22 @@ class _ByteQueue:
         self._changed = threading.Condition()
         self.closed = False
 
-    def put(self, item: Event | _NoMore, size: int) -> None:
-        """Wait for room, then append. Raises _Closed."""
+    def put(self, item: Event | _NoMore | BaseException, size: int = 0) -> None:
+        """Append an item when there is room. Raises _Closed if the queue is closed."""
         with self._changed:
-            while self._bytes and self._bytes + size > self._limit and not self.closed:
+            while self._bytes and size and self._bytes + size > self._limit and not self.closed:
                 self._changed.wait()
             if self.closed:
                 raise _Closed
-            self._append(item, size)
-
-    def put_error(self, error: BaseException) -> None:
-        with self._changed:
-            self._append(error, 0)
-
-    def _append(self, item: Event | _NoMore | BaseException, size: int) -> None:
-        self._items.append((item, size))
-        self._bytes += size
-        self._changed.notify_all()
+            self._items.append((item, size))
+            self._bytes += size
+            self._changed.notify_all()
 
     def get(self) -> Event | _NoMore | BaseException:
-        """Wait for an item."""
+        """Wait for the next item."""
         with self._changed:
             while not self._items:
-                self._changed.wait(1.0)  # so that a signal is seen in time
+                self._changed.wait(1.0)  # Python handles signals between two waits
             item, size = self._items.popleft()
             self._bytes -= size
             self._changed.notify_all()

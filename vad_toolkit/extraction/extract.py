@@ -9,13 +9,20 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Unpack
 
 from vad_toolkit.core.device import pick_devices
 from vad_toolkit.core.ids import check_ids
 from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.errors import InputError
 from vad_toolkit.extraction.device_workers import extract_in_processes
-from vad_toolkit.extraction.extractor import Engine, Extractor, MakeExtractor, OnFrames
+from vad_toolkit.extraction.extractor import (
+    Engine,
+    Extractor,
+    ExtractorOptions,
+    MakeExtractor,
+    OnFrames,
+)
 from vad_toolkit.extraction.failures import FAILURES, Failure, write_failures
 from vad_toolkit.extraction.in_progress import Extracted
 from vad_toolkit.extraction.meter import Meter
@@ -68,15 +75,11 @@ def extract_pack(
     dataset: str | None = None,
     license: str = "not stated",
     device: str = "auto",
-    decode_jobs: int | None = None,
-    batch_size: int | None = None,
-    decoder: str = "auto",
-    allow_damaged: int = 0,
-    timeout_seconds: float = 60.0,
     shard: Shard | str | None = None,
     engine: str | Engine = "local",
     address: str | None = None,
     progress: ProgressCallback = silent,
+    **options: Unpack[ExtractorOptions],
 ) -> ExtractSummary:
     """Extract videos into the pack `out`, except those that it already holds.
 
@@ -91,15 +94,12 @@ def extract_pack(
         dataset: Name of the dataset, stored in the pack. If None, "videos".
         license: License of the features, stored in the pack.
         device: A device as for `Extractor`, or several as for `pick_devices`: one process each.
-        decode_jobs: Decoder processes. If None, one on a CPU, one per core (up to 16) on a GPU.
-        batch_size: Clips per forward pass. If None, a size that suits the device.
-        decoder: "auto" or the name of a decoder.
-        allow_damaged: Lost frames of a video file that copies may replace.
-        timeout_seconds: Longest wait for a video to open, and for its next frames.
         shard: "I/N" extracts only share I of N, into a pack of its own next to `out`.
         engine: "local", or "ray" for a running Ray cluster. Tests may pass a function.
         address: HOST:PORT of the Ray cluster. If None, the environment variable RAY_ADDRESS.
         progress: Counts the frames of all videos.
+        options: decoder, timeout_seconds, decode_jobs, batch_size and allow_damaged as for
+            `Extractor`.
 
     Raises:
         InputError: If there are no videos, `out` has another recipe, or an option is wrong.
@@ -114,16 +114,8 @@ def extract_pack(
     if not sources:
         raise InputError("no videos to extract")
     check_ids(video.id for video in sources)
-    make = partial(
-        Extractor,
-        recipe,
-        decoder=decoder,
-        timeout_seconds=timeout_seconds,
-        decode_jobs=decode_jobs,
-        batch_size=batch_size,
-        allow_damaged=allow_damaged,
-    )
-    run_engine = engine if callable(engine) else _make_engine(engine, make, device, address)
+    if not callable(engine):
+        engine = _make_engine(engine, partial(Extractor, recipe, **options), device, address)
     started, out = time.monotonic(), Path(out)
     share = Shard.parse(shard) if isinstance(shard, str) else shard
     own, pack = (sources, out) if share is None else (share.take(sources), share.pack(out))
@@ -136,7 +128,7 @@ def extract_pack(
         reused = tuple(video.id for video in own if video.id in store.completed)
         if wanted:
             meter = Meter(wanted, progress)
-            with closing(run_engine(wanted, meter.frames)) as results:
+            with closing(engine(wanted, meter.frames)) as results:
                 for result in results:
                     source, features = result.source, result.features
                     if features is None:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -49,6 +50,16 @@ DTYPES = {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfl
 OnFrames = Callable[[VideoSource, int, int], None]  # video, frames decoded, frames reported
 # Yields the features of videos as they are finished, in any order, each video once.
 Engine = Callable[[Sequence[VideoSource], OnFrames], Generator[Extracted, None, None]]
+
+
+class ExtractorOptions(TypedDict, total=False):
+    """Keyword arguments of `Extractor` that other functions pass on to it."""
+
+    decoder: str
+    timeout_seconds: float
+    decode_jobs: int | None
+    batch_size: int | None
+    allow_damaged: int
 
 
 class Extractor:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from vad_toolkit.core.files import home
 from vad_toolkit.core.registry import PLUGIN_VARIABLE
 from vad_toolkit.errors import InputError, VadError
-from vad_toolkit.extraction.extractor import Extractor, OnFrames
+from vad_toolkit.extraction.extractor import Engine, Extractor, MakeExtractor, OnFrames
 from vad_toolkit.extraction.in_progress import Extracted
 from vad_toolkit.extraction.plan import longest_first
 from vad_toolkit.extraction.sources import VideoSource
@@ -27,9 +30,7 @@ RETRIES = 1  # of a task whose process died
 POLL_SECONDS = 1.0  # Python handles signals between two polls
 
 
-def ray_engine(
-    make: Callable[[str], Extractor], device: str, address: str | None
-) -> Callable[[Sequence[VideoSource], OnFrames], Generator[Extracted, None, None]]:
+def ray_engine(make: MakeExtractor, device: str, address: str | None) -> Engine:
     """Return the extraction engine for a Ray cluster.
 
     All machines of the cluster must have this toolkit and see the videos under the same paths.
@@ -41,7 +42,7 @@ def ray_engine(
         address: HOST:PORT of the cluster. If None, the environment variable RAY_ADDRESS.
 
     Raises:
-        InputError: If there is no address, Ray is not installed, or the device is another one.
+        InputError: If no address is known, Ray is not installed, or the device is another one.
     """
     if device not in DEVICES:
         raise InputError(
@@ -54,24 +55,21 @@ def ray_engine(
             f"the engine ray needs the address of a running cluster as HOST:PORT, got {address!r}; "
             "start one with `ray start --head` and give --address or set RAY_ADDRESS"
         )
-    try:
-        import ray  # noqa: F401
-    except ImportError:
+    if find_spec("ray") is None:
         raise InputError(
             "the engine ray needs Ray on all machines: run `pip install 'vad-toolkit[ray]'`"
-        ) from None
+        )
     return partial(_extract_on_cluster, make, device, address)
 
 
 def _extract_on_cluster(
-    make: Callable[[str], Extractor],
+    make: MakeExtractor,
     device: str,
     address: str,
     videos: Sequence[VideoSource],
     on_frames: OnFrames,  # not called: a task reports nothing before its end
 ) -> Generator[Extracted, None, None]:
-    import ray
-
+    ray: Any = import_module("ray")
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:

@@ -1,7 +1,7 @@
-"""Frames to the size that crops are cut from, on the frames' own device.
+"""Resizing of frames on their device, before crops are cut.
 
-Two of the methods are Pillow's, bit for bit, on any device: its filters are fixed-point sums, which
-float64 products of matrices hold exactly, since no sum comes near 2**53.
+Two methods equal Pillow's bit for bit on any device: Pillow's filters are fixed-point sums, which
+float64 matrix products represent exactly, because no sum comes near 2**53.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _lanczos(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return windowed
 
 
-PILLOW: dict[str, tuple[Kernel, float]] = {  # method -> kernel, and how far it reaches
+PILLOW: dict[str, tuple[Kernel, float]] = {  # method -> kernel, and its radius
     "bilinear-pillow": (_triangle, 1.0),
     "lanczos-pillow": (_lanczos, 3.0),
 }
@@ -46,10 +46,10 @@ def resize_frames(
     """Resize frames.
 
     Args:
-        frames: uint8 (n, height, width, 3), as decoders give them.
-        resize: pixels of the short side, the aspect being kept and the long side rounded down; or
+        frames: uint8 (n, height, width, 3), as decoders return them.
+        resize: Pixels of the short side, keeping the aspect and rounding the long side down; or
             (width, height).
-        method: torchvision's bilinear, with and without antialiasing, or one of Pillow's.
+        method: torchvision's bilinear with or without antialiasing, or one of Pillow's.
 
     Returns:
         uint8 (n, 3, height, width).
@@ -64,7 +64,7 @@ def resize_frames(
             antialias=method == "bilinear-antialias-uint8",
         )
         return resized
-    # Pillow, too, goes along rows first and rounds between; a side that stays is not touched.
+    # Like Pillow: rows first, rounded in between; a side that keeps its length is left alone.
     if width != planes.shape[3]:
         planes = _fixed_point(planes.double() @ _weights(planes.shape[3], width, method, planes))
     if height != planes.shape[2]:
@@ -74,7 +74,7 @@ def resize_frames(
 
 
 def target_size(height: int, width: int, resize: int | tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of a resized frame."""
+    """Return (height, width) of a resized frame."""
     if isinstance(resize, tuple):
         return resize[1], resize[0]
     if width < height:
@@ -83,7 +83,7 @@ def target_size(height: int, width: int, resize: int | tuple[int, int]) -> tuple
 
 
 def _fixed_point(sums: Tensor) -> Tensor:
-    """Sums of pixels times whole coefficients to pixels, as Pillow rounds them."""
+    """Return pixels from sums of pixels times integer coefficients, rounded as in Pillow."""
     return sums.add_(2 ** (FRACTION_BITS - 1)).div_(2**FRACTION_BITS).floor_().clamp_(0, 255).byte()
 
 
@@ -93,10 +93,10 @@ def _weights(before: int, after: int, method: str, like: Tensor) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _coefficients(before: int, after: int, method: str) -> NDArray[np.float64]:
-    """Pillow's whole coefficients for one axis, (before, after): column i makes output pixel i."""
+    """Return Pillow's integer coefficients of one axis, (before, after): column i gives pixel i."""
     kernel, reach = PILLOW[method]
     scale = before / after
-    widen = max(scale, 1.0)  # the antialiasing: a kernel as wide as what a pixel shrinks to
+    widen = max(scale, 1.0)  # antialiasing: the kernel covers all pixels that become one
     table = np.zeros((before, after))
     for index in range(after):
         center = (index + 0.5) * scale

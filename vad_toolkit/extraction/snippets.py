@@ -1,8 +1,4 @@
-"""Snippets and their crops: which frames, which pixels, in which order, on the frames' device.
-
-Crops are named by their place, as torchvision cuts them (`five_crop`): a mirrored crop is that
-place in the mirrored frame.
-"""
+"""Snippets of a stream of frames, their crops, and resampling to a recipe's frame rate."""
 
 from __future__ import annotations
 
@@ -17,10 +13,10 @@ from vad_toolkit.recipes.recipe import Recipe
 
 
 class SnippetCutter:
-    """Cuts a stream of frames into snippets, holding no more than a snippet and a chunk.
+    """Cutter of a stream of frames (n, ...) into snippets (snippet_frames, ...).
 
-    Frames are tensors (n, ...), of any n; snippets are (snippet_frames, ...), and there are
-    `recipe.snippet_count(frames)` of them in all.
+    It yields `recipe.snippet_count(frames)` snippets in all, and holds at most one snippet and one
+    chunk of frames.
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -29,7 +25,7 @@ class SnippetCutter:
         self._count = 0
 
     def push(self, frames: Tensor) -> Iterator[Tensor]:
-        """Take the next frames; the snippets that are complete with them."""
+        """Take the next frames, of any number, and yield the snippets that they complete."""
         length, step = self.recipe.snippet_frames, self.recipe.step
         needed = length + (self.recipe.tail == "drop-next")
         self._held.append(frames)
@@ -37,11 +33,11 @@ class SnippetCutter:
         while self._count >= needed:
             held = torch.cat(self._held) if len(self._held) > 1 else self._held[0]
             yield held[:length]
-            self._held = [held[step:]] if len(held) > step else []  # no copy for no frames
+            self._held = [held[step:]] if len(held) > step else []  # an empty view keeps all
             self._count -= step
 
     def finish(self) -> Iterator[Tensor]:
-        """What the tail rule makes of the frames that are left: `loop` repeats them."""
+        """Yield the snippets of the remaining frames by the tail rule; `loop` repeats them."""
         length, step = self.recipe.snippet_frames, self.recipe.step
         if self.recipe.tail != "loop" or not self._count:
             return
@@ -55,13 +51,13 @@ class SnippetCutter:
 def crop_views(
     snippet: Tensor, mirrored: Tensor | None, crop_order: Sequence[str], size: int
 ) -> list[Tensor]:
-    """The crops of a snippet, each a view (frames, size, size, channels).
+    """Return the crops of a snippet as views (frames, size, size, channels).
 
     Args:
         snippet: (frames, height, width, channels), at least `size` pixels high and wide.
-        mirrored: the same, mirrored; None where no crop is.
-        crop_order: the crops by name, as `crops.CORNERS` and `MIRRORED` have them.
-        size: pixels of a crop's side.
+        mirrored: The mirrored snippet, or None if no crop is mirrored.
+        crop_order: Names of crops, as in `crops.CORNERS` and `crops.MIRRORED`.
+        size: The side of a crop in pixels.
     """
     places = crop_places(snippet.shape[1], snippet.shape[2], size)
     views = []
@@ -73,18 +69,15 @@ def crop_views(
     return views
 
 
-# Which of a video's frames a recipe takes, as they come.
-
-
 class FrameTaker:
-    """Takes the frames of one video that `Recipe.taken_frames` names; some may be taken twice.
+    """Selector of the frames of one video by `Recipe.taken_frames`; a frame may be taken twice.
 
     Args:
-        recipe: whose `frame_rate` is wanted.
-        fps: frames a second of the video; 0 where it states none.
+        recipe: The recipe with the wanted `frame_rate`.
+        fps: Frames per second of the video, or 0 if it has no frame rate.
 
     Raises:
-        DecodeError: the recipe resamples, and the video states no frame rate.
+        DecodeError: If the recipe resamples and the video has no frame rate.
     """
 
     def __init__(self, recipe: Recipe, fps: float) -> None:
@@ -98,7 +91,7 @@ class FrameTaker:
             raise DecodeError(str(error)) from error
 
     def take(self, frames: Tensor) -> Tensor:
-        """The next frames (n, ...) of the video; those that are taken, (m, ...)."""
+        """Return those of the next frames (n, ...) that are taken, (m, ...)."""
         if self._recipe.frame_rate is None:
             return frames
         first, self._seen = self._seen, self._seen + len(frames)
