@@ -1,4 +1,4 @@
-"""`vad pack info` and `vad pack verify`: what is printed, and how they end."""
+"""`vad pack info` and `vad pack verify`: output and exit codes."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""The array cache: hits, damage, failed fills, limits, and folders that cannot be used."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,4 @@
-"""Orders of crops: names, conversion by name, and what is no order."""
+"""Orders of crops: names, conversion by name, and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which ids are video ids, and which can stand in one pack together."""
+"""Video ids: valid ones, and ids that can be in one pack together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Relative paths: the quick way and the thorough one agree on what may be one."""
+"""Relative paths: the fast check and the thorough one agree."""
 
 from __future__ import annotations
 

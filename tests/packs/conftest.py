@@ -1,4 +1,4 @@
-"""Packs that hold what a pack must not hold."""
+"""Fixtures: packs with one thing in them that must be refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from h5py import h5d, h5p, h5s, h5t
 
 @pytest.fixture
 def trap(tmp_path: Path) -> Path:
-    """A FIFO that nobody writes to: whoever opens it hangs, and the test's time limit tells."""
+    """A FIFO that nobody writes to: opening it hangs until the time limit of the test."""
     path = tmp_path / "trap.h5"
     os.mkfifo(path)
     return path
@@ -83,7 +83,7 @@ def shape_bombs_in_a_crowd(file: h5py.File, trap: Path) -> None:
     group = replace_rgb(file)
     properties = h5p.create(h5p.DATASET_CREATE)
     properties.set_chunk((16, 1, 1024))
-    properties.set_deflate(9)  # of filtered data nobody can say how much has to be stored
+    properties.set_deflate(9)  # the stored size of filtered data cannot be predicted
     for index in range(9):  # each below the limit of one
         space = h5s.create_simple((240_000, 1, 1024))
         h5d.create(group.id, f"s{index}".encode(), h5t.IEEE_F16LE, space, properties)
@@ -216,7 +216,7 @@ HOSTILE: dict[str, tuple[Callable[[h5py.File, Path], None], str]] = {
 
 @pytest.fixture(params=HOSTILE)
 def hostile_pack(request: pytest.FixtureRequest, good_pack: Path, trap: Path) -> tuple[Path, str]:
-    """A pack with one thing in it that is refused, and the pattern of what is said of it."""
+    """A pack with one thing in it that is refused, and the pattern of the error message."""
     make, match = HOSTILE[request.param]
     path = good_pack.rename(good_pack.with_name("hostile.h5"))
     with h5py.File(path, "r+", libver=("v108", "v114")) as file:

@@ -1,4 +1,4 @@
-"""A run that makes a pack of made-up features, killed again and again: a script for test_parts.py.
+"""A script for test_parts.py: a run that writes a pack of random features, killed repeatedly.
 
     killed_run.py PACK steps     kill one run at its first file operation, the next at its second...
     killed_run.py PACK moments   kill runs at ten random moments

@@ -1,4 +1,4 @@
-"""What is opened, what is refused, and that nothing else is touched on the way."""
+"""Opening HDF5 files: good ones, refused ones, and no access to any other file."""
 
 from __future__ import annotations
 

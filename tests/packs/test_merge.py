@@ -1,4 +1,4 @@
-"""Merging packs: the union, whatever the order; and everything that keeps packs apart."""
+"""Merging packs: the union in any order, and the reasons to refuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packs: what is written comes back, and what does not fit is refused with the video's name."""
+"""Packs: round trips, the mapping and the table, and errors that name the video."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packs in the making: what is kept, what is refused, and runs killed at any moment."""
+"""Packs in progress: kept and refused parts, locks, and runs killed at any moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Splitting a pack: whole parts within the limit, all or none, that merge to the same content."""
+"""Splitting a pack: parts within the limit, all or none, that merge to the same content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Videos that pass into a pack in blocks: equal to whole ones, refused where they do not fit."""
+"""Videos written in blocks: equal to whole ones, and refused when they do not fit."""
 
 from __future__ import annotations
 
