@@ -15,7 +15,7 @@ from vad_toolkit.datasets.building.build import BuiltDataset, write_dataset
 from vad_toolkit.datasets.dataset_info import DatasetInfo, read_dataset_info
 from vad_toolkit.datasets.manifest import Entry, read_manifest, write_manifest
 from vad_toolkit.datasets.registry import load_dataset
-from vad_toolkit.datasets.truth.labels import frame_labels
+from vad_toolkit.datasets.truth.rules import frame_labels
 from vad_toolkit.errors import InputError, ManifestError
 from vad_toolkit.fit import pack_problems
 from vad_toolkit.packs.pack import FeaturePack

@@ -14,7 +14,7 @@ from vad_toolkit.compose.compose_plan import Clip, ComposedVideo, SidePlan, plan
 from vad_toolkit.datasets.manifest import UNLISTED, Entry
 from vad_toolkit.datasets.registry import load_dataset
 from vad_toolkit.datasets.source_split import group_key
-from vad_toolkit.datasets.truth.labels import frame_labels
+from vad_toolkit.datasets.truth.rules import frame_labels
 from vad_toolkit.errors import InputError, ManifestError
 
 

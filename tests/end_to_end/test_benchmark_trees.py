@@ -22,7 +22,7 @@ from vad_cli.main import vad
 from vad_toolkit.datasets.dataset_info import DatasetInfo, write_dataset_info
 from vad_toolkit.datasets.manifest import Entry, read_manifest, write_manifest
 from vad_toolkit.datasets.registry import load_dataset
-from vad_toolkit.datasets.truth.labels import frame_labels
+from vad_toolkit.datasets.truth.rules import frame_labels
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.video.encode import write_video
 from vad_toolkit.weights.store import get_weights
@@ -150,7 +150,7 @@ def test_a_benchmark(name: str, tmp_path: Path) -> None:
     train_manifest = built / "train.jsonl"
     if name == "avenue":  # its training side has nothing abnormal to learn from
         refused = train(pack, train_manifest, tmp_path / "run")
-        assert "holds no abnormal videos: training needs both kinds" in str(refused.exception)
+        assert "has no abnormal videos; training needs both labels" in str(refused.exception)
         train_manifest = both_sides(tmp_path)
     succeeded(train(pack, train_manifest, tmp_path / "run"))
     evaluate(tmp_path / "run", pack, built / "test.jsonl")

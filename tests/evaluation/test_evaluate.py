@@ -21,7 +21,7 @@ from vad_toolkit.core.files import sha256_file
 from vad_toolkit.core.progress import ProgressEvent
 from vad_toolkit.datasets import registry
 from vad_toolkit.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
-from vad_toolkit.datasets.truth.labels import frame_labels
+from vad_toolkit.datasets.truth.rules import frame_labels
 from vad_toolkit.errors import InputError, ManifestError, PackCorrupt, PackError, VadError
 from vad_toolkit.evaluation import score
 from vad_toolkit.evaluation.evaluate import evaluate
@@ -222,7 +222,7 @@ def test_what_is_not_there_is_refused(
         evaluate(tmp_path / "none", pack, manifest)
     with pytest.raises(PackError):
         evaluate(run, manifest, manifest)
-    with pytest.raises(InputError, match=r"no manifest .*none\.jsonl': give a file .* ucf-crime"):
+    with pytest.raises(InputError, match=r"no manifest .*none\.jsonl'; give a file .* ucf-crime"):
         evaluate(run, pack, tmp_path / "none.jsonl")
     with pytest.raises(InputError, match="device 'tpu'"):
         evaluate(run, pack, manifest, device="tpu")

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from vad_toolkit.core.files import sha256_file
 from vad_toolkit.datasets.manifest import read_manifest
-from vad_toolkit.datasets.truth.labels import frame_labels
+from vad_toolkit.datasets.truth.rules import frame_labels
 from vad_toolkit.errors import InputError, ManifestError, PackError
 from vad_toolkit.evaluation.evaluate import evaluate
 from vad_toolkit.evaluation.fusion import check_same_truth, normalise_weights

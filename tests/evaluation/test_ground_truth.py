@@ -13,7 +13,7 @@ import pytest
 from vad_toolkit.core.crops import CENTER
 from vad_toolkit.datasets.manifest import Entry, Manifest, write_manifest
 from vad_toolkit.datasets.truth.global_labels import global_labels, write_global_labels
-from vad_toolkit.datasets.truth.labels import frame_labels
+from vad_toolkit.datasets.truth.rules import frame_labels
 from vad_toolkit.errors import InputError, ManifestError, PackError
 from vad_toolkit.evaluation.evaluate import evaluate
 from vad_toolkit.evaluation.ground_truth import (

@@ -31,7 +31,7 @@ from vad_toolkit.datasets.dataset_info import DatasetInfo
 from vad_toolkit.datasets.manifest import Manifest, info_beside
 from vad_toolkit.datasets.registry import DATASETS, find_manifest, load_dataset
 from vad_toolkit.datasets.source_split import check_sides
-from vad_toolkit.datasets.truth.labels import frame_labels
+from vad_toolkit.datasets.truth.rules import frame_labels
 from vad_toolkit.errors import InputError, ManifestError
 from vad_toolkit.fit import pack_problems
 from vad_toolkit.packs.pack import FeaturePack

@@ -25,8 +25,7 @@ from vad_toolkit.datasets.truth.global_labels import (
     split_labels,
     write_global_labels,
 )
-from vad_toolkit.datasets.truth.labels import frame_labels
-from vad_toolkit.datasets.truth.rules import label_count, load_rule, rule_labels
+from vad_toolkit.datasets.truth.rules import frame_labels, label_count, load_rule, rule_labels
 from vad_toolkit.errors import InputError, ManifestError
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.recipes.imported import ImportedRecipe

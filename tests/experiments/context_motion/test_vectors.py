@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vad_toolkit.datasets.manifest import read_manifest
-from vad_toolkit.datasets.truth.labels import frame_labels
+from vad_toolkit.datasets.truth.rules import frame_labels
 from vad_toolkit.errors import InputError
 from vad_toolkit.experiments.context_motion.courses import (
     SNIPPET_FRAMES,

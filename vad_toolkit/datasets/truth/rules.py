@@ -1,4 +1,4 @@
-"""Ground-truth rules: the ways in which published code labels the frames of a test set.
+"""Frame-level ground truth from events, as it is and by the rules of published code.
 
 A rule is data with four parts: the number of frames of a video, its rounding to whole snippets, the
 interpretation of an event's end, and the labels after the video's last frame. docs/ground-truth.md
@@ -17,7 +17,6 @@ from pydantic import Field, ValidationError
 
 from vad_toolkit.core.settings import Settings, describe_error, read_settings
 from vad_toolkit.datasets.manifest import Entry
-from vad_toolkit.datasets.truth.labels import frame_labels
 from vad_toolkit.errors import InputError, ManifestError
 
 
@@ -142,6 +141,40 @@ def rule_labels(entry: Entry, name: str, rule: Rule) -> NDArray[np.uint8]:
         return frame_labels(entry, count)
     last = min(count, _counted_frames(entry, name, rule))
     return np.pad(frame_labels(entry, last), (0, count - last), mode="edge")
+
+
+def frame_labels(entry: Entry, frames: int) -> NDArray[np.uint8]:
+    """Return the labels of a video's frames: 1 inside an event [start, stop), else 0.
+
+    Args:
+        entry: The video; a normal video has only zeros.
+        frames: Number of frames to label, >= 0. Events are cut at this frame.
+
+    Returns:
+        labels : np.ndarray [shape=(frames,), uint8].
+
+    Raises:
+        ManifestError: If the video is abnormal and its events are not known.
+        InputError: If `frames` is negative.
+
+    Example:
+        >>> entry = Entry(id="a", path="a.mp4", label=1, events=((1, 3),))
+        >>> frame_labels(entry, 4)
+        array([0, 1, 1, 0], dtype=uint8)
+    """
+    if frames < 0:
+        raise InputError(f"video {entry.id!r}: frames must be 0 or more, got {frames}")
+    labels = np.zeros(frames, dtype=np.uint8)
+    if entry.label == 0:
+        return labels
+    if entry.events is None:
+        raise ManifestError(
+            f"video {entry.id!r} is abnormal, but its events are not known, so its frames have no "
+            "ground truth; add events to its line in the manifest"
+        )
+    for start, stop in entry.events:
+        labels[start:stop] = 1
+    return labels
 
 
 def _counted_frames(entry: Entry, name: str, rule: Rule) -> int:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vad_toolkit.datasets.manifest import Entry
-from vad_toolkit.datasets.truth.labels import frame_labels
+from vad_toolkit.datasets.truth.rules import frame_labels
 from vad_toolkit.errors import InputError, ManifestError
 
 MakeEntry = Callable[..., Entry]
