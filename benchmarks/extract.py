@@ -173,7 +173,9 @@ def measure(device: torch.device, options: argparse.Namespace, folder: Path) -> 
 
     def extractor(recipe: str, precision: str, **weights: str) -> Extractor:
         fields = {"weights": weights or "i3d-rgb-random", "precision": precision}
-        return Extractor(load_recipe(f"{recipe}-{crops}", fields), str(device), decode_jobs=options.jobs)
+        return Extractor(
+            load_recipe(f"{recipe}-{crops}", fields), str(device), decode_jobs=options.jobs
+        )
 
     generator = torch.Generator().manual_seed(0)
     size = MATRIX[device.type]

@@ -107,8 +107,9 @@ def extract_pack(
         WeightsError: If the recipe's weights are not in the cache.
 
     Example:
-        >>> summary = extract_pack(list_sources("videos"), recipe, "features.h5")
-        >>> summary.failures
+        >>> from vad_toolkit.extraction.sources import list_sources, recipe_of_pack
+        >>> recipe = recipe_of_pack("features.h5")
+        >>> extract_pack(list_sources("videos"), recipe, "features.h5").failures
         ()
     """
     if not sources:
