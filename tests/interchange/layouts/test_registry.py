@@ -37,6 +37,13 @@ def test_a_file_that_is_not_an_array(tmp_path: Path) -> None:
         guess_layout([tmp_path / "a.npy"])
 
 
+@pytest.mark.parametrize(("last", "layout"), [(32, "sultani"), (33, "per-crop")])
+def test_segments_are_recognized_by_all_files(last: int, layout: str, tmp_path: Path) -> None:
+    for name, rows in (("a.npy", 32), ("b.npy", 32), ("c.npy", last)):
+        np.save(tmp_path / name, np.zeros((rows, 8), np.float32))
+    assert guess_layout(sorted(tmp_path.iterdir())).name == layout
+
+
 def test_a_shape_that_no_layout_has(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((40, 9, 8), np.float32))
     with pytest.raises(

@@ -56,13 +56,13 @@ def feature_suffixes() -> tuple[str, ...]:
 
 
 def guess_layout(paths: Sequence[Path]) -> Layout:
-    """Return the layout of feature files, recognized by their names, else by the first's shape.
+    """Return the layout of feature files, recognized by their names, else by their shapes.
 
     Args:
         paths: At least one file.
 
     Raises:
-        InputError: If the first file cannot be read, or no layout has arrays of its shape.
+        InputError: If a file cannot be read, or no layout has arrays of the first file's shape.
     """
     from vad_toolkit.interchange.layouts.array_file import ArrayFile
 
@@ -72,9 +72,15 @@ def guess_layout(paths: Sequence[Path]) -> Layout:
         if layout.has_names(names):
             return layout
     shape = ArrayFile(paths[0]).shape
-    for layout in layouts:
-        if layout.has_shape(shape):
+    fitting = [layout for layout in layouts if layout.has_shape(shape)]
+    if not fitting:
+        raise InputError(
+            f"{paths[0]} has shape {shape}, which no layout has; available: {', '.join(LAYOUTS)}"
+        )
+    for (
+        layout
+    ) in fitting:  # a video may have as many snippets as a layout segments; not all of them
+        some = paths[:20] if layout.spans == "segments" else []
+        if len(some) > 1 and all(layout.has_shape(ArrayFile(path).shape) for path in some):
             return layout
-    raise InputError(
-        f"{paths[0]} has shape {shape}, which no layout has; available: {', '.join(LAYOUTS)}"
-    )
+    return fitting[0]
