@@ -162,7 +162,10 @@ def test_overrides() -> None:
         ({"streams": ["flow", "rgb"]}, r'must be \["rgb"\], \["flow"\] or \["rgb", "flow"\]'),
         ({"streams": ["rgb", "flow"], "weights": BOTH}, "flow must be set when streams has flow"),
         ({"flow": TVL1}, "flow must be set when streams has flow"),
-        ({"flow": {"algorithm": "guess"}}, r"flow.algorithm: .*'tvl1', 'tvl1-opencv'"),
+        (
+            {"flow": {"algorithm": "guess"}},
+            r"flow.algorithm: unknown .*; available: tvl1, tvl1-opencv",
+        ),
         ({"streams": ["rgb", "flow"], "flow": TVL1}, "one sha256 for each of rgb"),
         ({"normalisation": "none"}, "normalisation"),
         ({"backbone": "c3d"}, "unknown backbone 'c3d'; available: inception-i3d, i3d-resnet50"),
