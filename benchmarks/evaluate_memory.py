@@ -1,18 +1,19 @@
-"""How much memory it takes to score a long video, in blocks and in one piece, and what differs.
+"""Memory that scoring a long video needs, in blocks and in one piece, and the difference of scores.
 
     python benchmarks/evaluate_memory.py [--rows ROW ...] [--threads 2] [--folder DIR] [--out DIR]
 
 Random features are written into packs, block by block: 6,750 snippets of ten crops and 2,048
-numbers, for every method with its default widths, and 70,000 snippets of one crop and 1,024 numbers
-for CLAV + CoMo. Weights are random, moved away from where they begin, so that no part of a network
-is idle. Each row is measured in two processes:
+dimensions, for every method with its default widths, and 70,000 snippets of one crop and 1,024
+dimensions for CLAV + CoMo. Weights are random and moved away from their initial values, so that
+every part of a network has an effect. Each row is measured in two processes:
 
-- `blocks`: what `vad eval` does: the digest is compared, and features are read as they are needed;
+- `blocks`: as `vad eval` reads a video of more than 256 MB: the digest is verified in blocks, and
+  features are read as they are needed;
 - `whole`: the features are read into memory, and all crops pass through the network at once.
 
-`peak_mb` is the most memory that the process used above what it had with libraries, network and an
-open pack; `largest_difference` is that between the scores of the two ways, `score_std` how much
-scores differ from snippet to snippet. Rows that are not asked for stay as they are in the file.
+`peak_mb` is the peak memory of the process above that with libraries, network and an open pack;
+`largest_difference` is that between the scores of the two ways, `score_std` the standard deviation
+of the scores over snippets. Rows that are not selected keep their values in the file.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""How fast all metrics of a test set are taken, against scikit-learn's AUC and AP alone.
+"""Time to compute all metrics of a test set, compared with scikit-learn's AUC and AP alone.
 
     python benchmarks/metrics.py [--rounds 5] [--out benchmarks/results]
 
-Every row is measured in one run, our metrics and scikit-learn's taking turns, so that the ratio
-means something on a busy machine. `compute` is everything that `video_metrics` gives, with 13
-classes; `scikit-learn` is `roc_auc_score` and `average_precision_score` over all frames, two of the
+Every row is measured in one run, our metrics and scikit-learn's alternating, so that the ratio is
+meaningful on a busy machine. `compute` is everything that `video_metrics` computes, with 13
+classes; `scikit-learn` is `roc_auc_score` and `average_precision_score` over all frames: two of the
 eight metrics and no class. Sets:
 
-- ten-million: 10 million frames in 800 videos, a score a snippet of 16 frames, as evaluations have;
-- ten-million-distinct: the same with a score of its own for each frame, the worst that can come;
-- ucf-crime: as many frames and videos as UCF-Crime's test set, a score a snippet; the row
+- ten-million: 10 million frames in 800 videos, one score per snippet of 16 frames, as usual;
+- ten-million-distinct: the same with a distinct score per frame, the worst case;
+- ucf-crime: as many frames and videos as the test set of UCF-Crime, one score per snippet; the row
   `bootstrap` adds the intervals of 1,000 resamples.
 """
 
@@ -32,7 +32,7 @@ from vad_toolkit.evaluation.pools import ScoredVideo
 CLASSES = 13
 SNIPPET = 16
 RESAMPLES = 1000
-SETS = {  # frames, videos, frames of a score
+SETS = {  # frames, videos, frames per score
     "ten-million": (10_000_000, 800, SNIPPET),
     "ten-million-distinct": (10_000_000, 290, 1),
     "ucf-crime": (1_111_808, 290, SNIPPET),
@@ -40,7 +40,7 @@ SETS = {  # frames, videos, frames of a score
 
 
 def scored_videos(frames: int, videos: int, step: int) -> list[ScoredVideo]:
-    """Videos of lengths that differ as those of benchmarks do; every second one is abnormal."""
+    """Return videos with lengths that vary as in benchmarks; every second one is abnormal."""
     rng = np.random.default_rng(0)
     shares = rng.lognormal(sigma=1.0, size=videos)
     lengths = np.maximum(SNIPPET, np.floor(shares / shares.sum() * frames)).astype(int)
@@ -60,14 +60,14 @@ def scored_videos(frames: int, videos: int, step: int) -> list[ScoredVideo]:
 
 
 def timed(function: Callable[[], object]) -> float:
-    """Seconds of one call."""
+    """Return the seconds of one call."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
 
 
 def measure(name: str, rounds: int) -> dict[str, dict[str, float]]:
-    """Medians and quartiles of seconds of one set, a row a way."""
+    """Return medians and quartiles of the seconds for one set, one row per way."""
     videos = scored_videos(*SETS[name])
     labels = np.concatenate([video.labels for video in videos])
     scores = np.concatenate([video.scores for video in videos])

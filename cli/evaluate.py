@@ -191,16 +191,8 @@ def _json(result: EvaluationResult) -> dict[str, Any]:
 def _print_one(result: CheckpointResult) -> None:
     from vad_toolkit.evaluation.metrics import CLASS_METRICS
 
-    counts = result.metrics.counts
-    print_pairs(
-        {
-            **_members(result),
-            "videos": f"{counts.normal_videos} normal, {counts.abnormal_videos} abnormal",
-            "frames": f"{counts.frames}, {counts.abnormal_frames} abnormal",
-            "ground truth": _source(result.inputs.ground_truth),
-            **{name: _measured(result, name) for name in result.metrics.values},
-        }
-    )
+    metrics = {name: _measured(result, name) for name in result.metrics.values}
+    print_pairs({**_members(result), **_test_set(result), **metrics})
     _explain_bootstrap(result)
     if result.metrics.classes:
         click.echo()
@@ -211,6 +203,15 @@ def _print_one(result: CheckpointResult) -> None:
                 for name, values in result.metrics.classes.items()
             ]
         )
+
+
+def _test_set(result: CheckpointResult) -> dict[str, str]:
+    counts = result.metrics.counts
+    return {
+        "videos": f"{counts.normal_videos} normal, {counts.abnormal_videos} abnormal",
+        "frames": f"{counts.frames}, {counts.abnormal_frames} abnormal",
+        "ground truth": _source(result.inputs.ground_truth),
+    }
 
 
 def _members(result: CheckpointResult) -> dict[str, str]:
@@ -281,4 +282,6 @@ def _print_seeds(summary: EvaluationResult) -> None:
             ]
         )
         _explain_bootstrap(summary.results[0])
+    for name, value in _test_set(summary.results[0]).items():
+        click.echo(f"{name}: {value}", err=True)
     click.echo("std: sample standard deviation (n - 1)", err=True)

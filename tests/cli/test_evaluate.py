@@ -183,6 +183,8 @@ def test_seeds_are_rows_with_mean_and_deviation(
     assert [line[0] for line in lines[1:]] == ["0", "1", "mean", "std"]
     assert lines[-1][1:3] == ["-", "0.0000"]
     assert "std: sample standard deviation (n - 1)" in done.stderr
+    assert "videos: 1 normal, 1 abnormal\nframes: 4, 1 abnormal\n" in done.stderr
+    assert "ground truth: events over decoded frames" in done.stderr
 
 
 def test_json(answer: Callable[..., dict[str, Any]], arguments: list[str]) -> None:

@@ -224,7 +224,7 @@ def test_what_is_not_there_is_refused(
         evaluate(run, manifest, manifest)
     with pytest.raises(InputError, match=r"no manifest .*none\.jsonl'; give a file .* ucf-crime"):
         evaluate(run, pack, tmp_path / "none.jsonl")
-    with pytest.raises(InputError, match="device 'tpu'"):
+    with pytest.raises(InputError, match=r"device must be .*, got 'tpu'"):
         evaluate(run, pack, manifest, device="tpu")
 
 

@@ -116,7 +116,7 @@ def test_margins_matter(make_model, stir, monkeypatch, method) -> None:
 
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize(
-    ("method", "name"), [("clav-como", "como"), ("rtfm", "rtfm"), ("mgfn", "temporal")]
+    ("method", "name"), [("clav-como", "clav_como.como"), ("rtfm", "rtfm"), ("mgfn", "temporal")]
 )
 def test_what_is_taken_over_the_whole_video_matters(
     make_model, stir, monkeypatch, method, name
@@ -125,7 +125,10 @@ def test_what_is_taken_over_the_whole_video_matters(
     stir(model)
     module = f"vad_toolkit.models.{name}"
     name, of_a_block = {
-        "como": ("attended_mean", lambda a, b, mask: a.softmax(dim=2) @ b.transpose(1, 2)),
+        "clav_como.como": (
+            "attended_mean",
+            lambda a, b, mask: a.softmax(dim=2) @ b.transpose(1, 2),
+        ),
         "rtfm": ("mean_product", lambda a, b, mask: a @ b.transpose(1, 2) / a.shape[2]),
         "temporal": ("every_snippet", lambda *rows: rows),
     }[name]

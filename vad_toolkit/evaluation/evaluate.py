@@ -79,8 +79,9 @@ def evaluate(
         ManifestError: If the manifest cannot be used, or does not fit a pack; names the videos.
 
     Example:
-        result = evaluate("run", "test.h5", "ucf-crime")
-        print(result.metrics.auc, result.to_dict())
+        >>> result = evaluate("run", "features.h5", "manifests/test.jsonl", plots=False)
+        >>> [one.checkpoint.seed for one in result.results], result.out.name
+        ([0, 1], 'eval-001')
     """
     runs, packs = _paths(run), _paths(pack)
     array, listing = (None if path is None else Path(path) for path in (gt, order))
@@ -95,7 +96,7 @@ def evaluate(
         name: [path / LAST if which == "last" and path.is_dir() else path for path in paths]
         for name, paths in pair_by_seed(runs).items()
     }
-    listed = find_manifest(manifest)
+    listed = find_manifest(manifest if isinstance(manifest, Manifest) else str(manifest))
     scored = score_test_set(
         files,
         packs if len(packs) == len(runs) else packs * len(runs),

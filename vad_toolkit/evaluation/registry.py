@@ -1,16 +1,4 @@
-"""Registry of metrics, and the interface of one.
-
-A metric is one function and one registration. This plugin adds the share of correct frames to every
-table, JSON file and spread of `vad eval`:
-
-    from vad_toolkit.evaluation.registry import METRICS, Metric, Sample, Undefined
-
-    def accuracy(sample: Sample) -> float:
-        correct = [(video.scores >= 0.5) == video.labels for video in sample.videos]
-        return float(np.concatenate(correct).mean())
-
-    METRICS.register("accuracy", Metric(accuracy, "share of frames on the right side of 0.5"))
-"""
+"""Registry of metrics, and the interface of one."""
 
 from __future__ import annotations
 
@@ -22,9 +10,16 @@ from vad_toolkit.core.registry import Registry
 from vad_toolkit.errors import VadError
 from vad_toolkit.evaluation.samples import Sample
 
-__all__ = ["METRICS", "Metric", "Sample", "Undefined", "measure"]
-
-MODULE = "vad_toolkit.evaluation.builtin_metrics"
+BUILTIN = (
+    "auc",
+    "ap",
+    "pr_auc_trapezoid",
+    "auc_abnormal",
+    "ap_abnormal",
+    "far_normal",
+    "far_all",
+    "video_auc",
+)  # in the order of tables
 
 
 class Undefined(Exception):
@@ -41,6 +36,11 @@ class Metric:
         labels: The labels (0 normal, 1 abnormal) of the videos that it is computed over. There is
             no confidence interval if one of them has fewer than two videos.
         bootstrap: Whether it has a confidence interval, which takes one call per resample.
+
+    Example:
+        >>> def highest_score(sample: Sample) -> float:
+        ...     return max(float(video.scores.max()) for video in sample.videos)
+        >>> metric = Metric(highest_score, "highest score of all frames")
     """
 
     compute: Callable[[Sample], float]
@@ -50,18 +50,25 @@ class Metric:
 
 
 METRICS: Registry[Metric] = Registry(
-    "metric",
-    {
-        "auc": f"{MODULE}:AUC",
-        "ap": f"{MODULE}:AP",
-        "pr_auc_trapezoid": f"{MODULE}:PR_AUC_TRAPEZOID",
-        "auc_abnormal": f"{MODULE}:AUC_ABNORMAL",
-        "ap_abnormal": f"{MODULE}:AP_ABNORMAL",
-        "far_normal": f"{MODULE}:FAR_NORMAL",
-        "far_all": f"{MODULE}:FAR_ALL",
-        "video_auc": f"{MODULE}:VIDEO_AUC",
-    },
+    "metric", {name: f"vad_toolkit.evaluation.builtin_metrics:{name.upper()}" for name in BUILTIN}
 )
+
+
+def register_metric(name: str, metric: Metric) -> None:
+    """Add a metric, which then appears in all tables, files and means of `vad eval`.
+
+    Args:
+        name: Name in tables and JSON.
+        metric: How it is computed, and its definition in words.
+
+    Raises:
+        InputError: If another module has registered the name.
+
+    Example:
+        >>> metric = Metric(lambda sample: len(sample.videos), "number of videos")
+        >>> register_metric("videos", metric)  # doctest: +SKIP
+    """
+    METRICS.register(name, metric)
 
 
 def measure(

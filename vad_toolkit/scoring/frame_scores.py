@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,21 +12,13 @@ from vad_toolkit.scoring.snippet_scores import Features, score_snippets
 from vad_toolkit.training.checkpoint import Checkpoint
 
 
-@dataclass(frozen=True, eq=False)
-class VideoScores:
-    """Scores of one video: (N,) float32 per snippet, and (F,) float32 per frame."""
-
-    snippets: NDArray[np.float32]
-    frames: NDArray[np.float32]
-
-
 def score_video(
     checkpoint: Checkpoint,
     features: Features,
     frames: int,
     fps: float,
     device: torch.device | str = "cpu",
-) -> VideoScores:
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Score the snippets of a video and give each frame the score of its snippet.
 
     Args:
@@ -38,12 +28,15 @@ def score_video(
         fps: Frames per second; only for recipes that resample.
         device: Device of the forward pass.
 
+    Returns:
+        Scores per snippet, (N,) float32, and per frame, (frames,) float32.
+
     Raises:
         InputError: If the features do not fit the model, or are not finite.
         VadError: If a score is NaN or infinite.
     """
     scores = score_snippets(checkpoint.model, features, device)
-    return VideoScores(scores, frame_scores(scores, checkpoint.recipe, frames, fps))
+    return scores, frame_scores(scores, checkpoint.recipe, frames, fps)
 
 
 def frame_scores(

@@ -212,8 +212,8 @@ class Inspector:
         compared = self.compared and {
             "file": str(self.compared.path),
             "sha256": sha256_file(self.compared.path),
-            "step": self.compared.step,
-            "seed": self.compared.seed,
+            "step": self.compared.info.step,
+            "seed": self.compared.info.seed,
         }
         return {
             "compared_run": compared,
