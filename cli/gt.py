@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
+from typing import Any
 
 import click
 
-from .common import (
-    ANY_PATH,
-    EXISTING_FILE,
-    json_option,
-    print_json,
-    print_pairs,
-    print_table,
-)
+from .common import ANY_PATH, EXISTING_FILE, json_option, print_json, print_pairs, print_table
 
 
 @click.group()
@@ -42,15 +35,7 @@ def gt() -> None:
     help="Side of a DATASET.",
 )
 @json_option
-def export(
-    manifest: str,
-    rule: str,
-    out: Path,
-    order: Path | None,
-    pack: Path | None,
-    side: str,
-    as_json: bool,
-) -> None:
+def export(manifest: str, rule: str, as_json: bool, **options: Any) -> None:
     """Write the frame labels of all videos as one array, in the manifest's order.
 
     For benchmark datasets this is the order of the published lists. docs/ground-truth.md describes
@@ -63,11 +48,10 @@ def export(
     """
     from vad_toolkit.evaluation.ground_truth import export_ground_truth
 
-    done = export_ground_truth(manifest, rule, out, order=order, pack=pack, side=side)
-    values = dataclasses.asdict(done)
-    files = {"out": str(values.pop("out")), "list": (order := values.pop("order")) and str(order)}
+    values = dataclasses.asdict(export_ground_truth(manifest, rule, **options))
+    out, order = values.pop("out"), values.pop("order")
     if as_json:
-        print_json(values | files)
+        print_json(values | {"out": str(out), "list": order and str(order)})
     else:
         print_pairs(values)
 

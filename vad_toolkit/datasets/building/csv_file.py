@@ -233,16 +233,18 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()
 def _check_header(
     path: Path, header: Sequence[str], required: Sequence[str], allowed: Sequence[str]
 ) -> None:
-    for column in header:
-        if column not in allowed:
-            raise ManifestError(
-                f"{path}:1: unknown column {column!r}; allowed, separated by commas: "
-                f"{', '.join(allowed)}"
-            )
-        if header.count(column) > 1:
-            raise ManifestError(f"{path}:1: column {column!r} appears twice")
-    for column in required:
-        if column not in header:
-            raise ManifestError(
-                f"{path}:1: column {column} is missing; required: {', '.join(required)}"
-            )
+    problems = [
+        *(
+            f"unknown column {column!r}; allowed, separated by commas: {', '.join(allowed)}"
+            for column in header
+            if column not in allowed
+        ),
+        *(f"column {column!r} appears twice" for column in header if header.count(column) > 1),
+        *(
+            f"column {column} is missing; required: {', '.join(required)}"
+            for column in required
+            if column not in header
+        ),
+    ]
+    if problems:
+        raise ManifestError(f"{path}:1: {problems[0]}")

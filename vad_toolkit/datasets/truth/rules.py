@@ -24,8 +24,7 @@ class Rule(Settings):
     """A ground-truth rule. Immutable and strict."""
 
     count: Literal["decoded", "container"] = Field(
-        default="decoded",
-        description="The frame count to use: `frames` or `container_frames`.",
+        default="decoded", description="The frame count to use: `frames` or `container_frames`."
     )
     offset: int = Field(default=0, ge=-16, le=16, description="Added to that count.")
     rounding: Literal["none", "floor", "ceil"] = Field(
