@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from vad_toolkit import __version__
 from vad_toolkit.core.settings import Settings, describe_error, read_settings
@@ -63,6 +63,23 @@ def test_errors_are_one_line(fields: dict[str, object], problem: str) -> None:
     described = describe_error(error_of(**fields), Outer, "config key")
     assert described.startswith(f"config key {problem}")
     assert "\n" not in described
+
+
+@pytest.mark.parametrize(
+    ("what", "named"), [("config key", "config"), ("field", "field"), ("a b.toml:", "a b.toml:")]
+)
+def test_errors_of_several_fields_name_no_field(what: str, named: str) -> None:
+    class Range(Settings):
+        low: int
+        high: int
+
+        @model_validator(mode="after")
+        def _check(self) -> Range:
+            raise ValueError("low must be <= high")
+
+    with pytest.raises(ValidationError) as caught:
+        Range(low=2, high=1)
+    assert describe_error(caught.value, Range, what) == f"{named}: low must be <= high"
 
 
 @pytest.mark.parametrize("version", ["99.0", "99.0.0.dev1"])

@@ -169,8 +169,8 @@ def test_overrides() -> None:
         ({"streams": ["rgb", "flow"], "flow": TVL1}, "one sha256 for each of rgb"),
         ({"normalisation": "none"}, "normalisation"),
         ({"backbone": "c3d"}, "unknown backbone 'c3d'; available: inception-i3d, i3d-resnet50"),
-        ({"snippet_frames": 8, "step": 8}, "inception-i3d takes no snippets of 8 frames"),
-        ({"backbone": "mvit_v2_s", "crop_size": 112}, "mvit_v2_s takes no crops of size 112"),
+        ({"snippet_frames": 8, "step": 8}, "recipe: snippet_frames must be >= 9 for the backbone inception"),
+        ({"backbone": "mvit_v2_s", "crop_size": 112}, "crop_size must be 224 for the backbone mvit_v2_s, got 112"),
         (
             {"backbone": "i3d-resnet50", "streams": ["flow"], "flow": TVL1},
             "i3d-resnet50 has no weights for flow",

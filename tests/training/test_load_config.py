@@ -67,7 +67,7 @@ def test_a_toml_file_and_settings_are_laid_over_the_defaults(tmp_path: Path) -> 
         ({"optimiser.name": "sgd"}, "'adam', 'adamw' or 'adagrad' (given: 'sgd')"),
         (
             {"input.components": 8, "data.standardise": False},
-            "config key: input.components = 8 needs data.standardise = true",
+            "config: input.components = 8 needs data.standardise = true",
         ),
         ({"input.noise": -1.0}, "config key input.noise: Input should be greater than or equal"),
     ],

@@ -91,7 +91,9 @@ def describe_error(
         problem += (
             f"; the file was written by version {written_by}: install vad-toolkit>={written_by}"
         )
-    return f"{' '.join([what, '.'.join(path)]).strip()}: {problem}"
+    # A check of several fields together has no path: "recipe field" becomes "recipe".
+    where = f"{what} {'.'.join(path)}" if path else re.sub(" (field|key)$", "", what)
+    return f"{where}: {problem}"
 
 
 def _numbers(version: str) -> list[int]:
