@@ -36,8 +36,8 @@ lint: setup
 
 # The pages that are made from the code.
 docs: setup
-	$(BIN)/python -m vad_cli.reference commands > docs/commands.md
-	$(BIN)/python -m vad_cli.reference api > docs/api.md
+	$(BIN)/python .ci/reference_pages.py commands > docs/commands.md
+	$(BIN)/python .ci/reference_pages.py api > docs/api.md
 
 wheel: setup
 	rm -rf build dist

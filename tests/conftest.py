@@ -19,7 +19,7 @@ import torch
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
 
-pytest_plugins = ["fixtures.models", "fixtures.packs", "fixtures.weights"]
+pytest_plugins = ["fixtures.models", "fixtures.packs", "fixtures.session", "fixtures.weights"]
 
 REFERENCE = Path(
     os.environ.get("VAD_REFERENCE", Path(__file__).resolve().parents[2] / "shared" / "reference")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from vad_cli.reference import render_api, render_commands
+from reference_pages import render_api, render_commands
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

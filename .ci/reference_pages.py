@@ -1,4 +1,4 @@
-"""The reference pages that are made from the code: docs/commands.md and docs/api.md (`make docs`)."""
+"""Reference pages that are generated from the code: docs/commands.md and docs/api.md."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+from vad_cli.main import vad
 
 import vad_toolkit
-
-from .main import vad
 
 WIDTH = 90
 SIGNATURE_WIDTH = 88
@@ -19,7 +18,7 @@ SIGNATURE_WIDTH = 88
 
 def render_commands() -> str:
     """Return the help of all commands as one Markdown page."""
-    parts = ["# Commands", "", "Made from the commands by `make docs`.", ""]
+    parts = ["# Commands", "", "Generated from the commands by `make docs`.", ""]
     top = click.Context(vad, info_name="vad", terminal_width=WIDTH, **vad.context_settings)
     for context in _contexts(top):
         parts += [f"## {context.command_path}", "", "```", context.get_help(), "```", ""]
@@ -31,9 +30,9 @@ def render_api() -> str:
     parts = [
         "# Python API",
         "",
-        "Made from the docstrings by `make docs`. `import vad_toolkit as vad`; paths may be strings,",
-        "and a manifest may be a file, a `Manifest` or the name of a dataset. Examples run in a folder",
-        "that holds `videos/`, `features.h5`, `train.jsonl`, `test.jsonl` and `run/`.",
+        "Generated from the docstrings by `make docs`. `import vad_toolkit as vad`; paths may be",
+        "strings, and a manifest may be a file, a `Manifest` or the name of a dataset. Examples run in",
+        "a folder with `videos/`, `features.h5`, `train.jsonl`, `test.jsonl` and `run/`.",
         "",
     ]
     for name in vad_toolkit.__all__:
@@ -74,8 +73,11 @@ def _signature(name: str, thing: Any) -> str:
 
 
 def _parameter(parameter: inspect.Parameter) -> str:
-    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
-    text = stars.get(parameter.kind, "") + parameter.name
+    text = parameter.name
+    if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+        text = f"*{text}"
+    elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
+        text = f"**{text}"
     if parameter.annotation is not inspect.Parameter.empty:
         text += f": {_type(parameter.annotation)}"
     if parameter.default is not inspect.Parameter.empty:
@@ -87,7 +89,7 @@ def _parameter(parameter: inspect.Parameter) -> str:
 
 def _type(annotation: Any) -> str:
     """Return an annotation as it is written in the source."""
-    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    return annotation if isinstance(annotation, str) else str(inspect.formatannotation(annotation))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,79 @@
+"""Each program in examples/ runs, in a folder like that of README's session."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vad_toolkit import open_pack, read_manifest
+
+pytestmark = pytest.mark.timeout(900)
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+@pytest.fixture
+def folder(session_folder: Path, tmp_path: Path) -> Path:
+    shutil.copytree(session_folder, tmp_path / "session")
+    return tmp_path / "session"
+
+
+def run(name: str, *arguments: str, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_raw_videos_to_auc(folder: Path) -> None:
+    out = run("raw_videos_to_auc.py", "videos", "--steps", "20", "--seeds", "2", folder=folder)
+    assert re.search(r"^frame-level AUC \d\.\d{4}, mean of 2 seeds$", out, re.MULTILINE)
+
+
+def test_published_features_to_auc(folder: Path) -> None:
+    with open_pack(folder / "features.h5") as pack:
+        for side in ("train", "test"):
+            for entry in read_manifest(folder / f"{side}.jsonl"):
+                path = folder / "files" / side / f"{entry.id}.npy"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                np.save(path, pack[entry.id].astype(np.float32))
+    out = run(
+        "published_features_to_auc.py", "manifests", "files/train", "files/test",
+        "--layout", "rtfm", "--steps", "20", folder=folder,
+    )  # fmt: skip
+    assert re.search(r"^frame-level AUC \d\.\d{4}$", out, re.MULTILINE)
+
+
+def test_custom_method(folder: Path) -> None:
+    out = run("custom_method.py", "features.h5", "train.jsonl", "test.jsonl", folder=folder)
+    assert re.search(r"^frame-level AUC \d\.\d{4}$", out, re.MULTILINE)
+
+
+def test_custom_backbone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAD_HOME", str(folder / "home"))
+    out = run("custom_backbone.py", "videos", "--out", "own.h5", folder=folder)
+    assert "normal/normal_0: 3 snippets, 64 dimensions\n" in out
+
+
+def test_scoring_loop(folder: Path) -> None:
+    (folder / "incoming").mkdir()
+    shutil.copy(folder / "new-video.mp4", folder / "incoming" / "a.mp4")
+    (folder / "incoming" / "b.mp4").write_text("not a video")
+    out = run("scoring_loop.py", "run/seed-0", "incoming", "--seconds", "2", folder=folder)
+    assert re.search(r"^a\.mp4: highest score \d\.\d{3}$", out, re.MULTILINE)
+    assert "b.mp4: not scored: " in out
+    assert (folder / "scores" / "a.mp4" / "a.csv").is_file()
