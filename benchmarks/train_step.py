@@ -1,14 +1,17 @@
-"""How long a training step of each method takes, how much memory, and what the loader adds.
+"""Time and memory of a training step of each method, and the share of the loader.
 
     python benchmarks/train_step.py [--device cpu] [--threads 2] [--rounds 7] [--out FOLDER]
 
-Every row is measured in one run, the methods taking turns, so that ratios mean something on a busy
-machine. A step is the toolkit's own (`training.step.TrainingStep`), each method with its default
-config but the same batch: 16 + 16 videos, T = 32, ten crops, 2048 numbers, random. Rows:
+All rows are measured in one run in which the methods take turns, so that ratios are meaningful on a
+busy machine. A step is the toolkit's own (`training.step.TrainingStep`), each method with its
+default config but the same batch: 16 + 16 videos, T = 32, ten crops, 2048 features, random. Rows:
 
-- a method: seconds of a step without the loader; `processor_seconds` is what all threads spent;
-  `peak_mb` is the memory that building the model and three steps added to a process of its own
-  (on a GPU: the most that torch allocated);
+- a method: seconds of a step without the loader; `processor_seconds` is the CPU time of all
+  threads; `peak_mb` is the memory that building the model and three steps added to a new process
+  (on a GPU: the peak of torch's allocations);
+- forms: the step of a config in REFORMED without one optimization, divided by the step with all of
+  them; more than 1 is a gain. `winograd` is minimal filtering of convolutions over time, on a CPU.
+  --forms prints only this row;
 - loader: gathering a batch of a training set in memory, and of one in a mapped file (on a GPU: on
   the device); its share of each method's step.
 """
@@ -16,19 +19,23 @@ config but the same batch: 16 + 16 videos, T = 32, ten crops, 2048 numbers, rand
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
 from machine import RESULTS, memory_mb, processor, slug, write_result
 
 from vad_toolkit.core.device import pick_device
+from vad_toolkit.models import time_conv
 from vad_toolkit.models.registry import METHODS, build_model
 from vad_toolkit.training.data import VideoTensors
 from vad_toolkit.training.load_config import load_config
@@ -39,13 +46,46 @@ VIDEOS = 160  # in the loader's training set
 REFERENCE = "ur-dmu"  # whose step the others are set against
 
 
+REFORMED = ("clav-como", "clav-como-small")
+
+
+# What switches an optimization off.
+FORMS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "winograd": lambda: mock.patch.object(time_conv, "LEAST_INPUTS", 1 << 30),
+}
+
+
+def measure_forms(device: torch.device, rounds: int) -> dict[str, dict[str, float]]:
+    """Return seconds of a step of each REFORMED config, and without each optimization."""
+    x = make_batch(device)
+    rows: dict[str, dict[str, float]] = {}
+    for config in REFORMED:
+        step = make_step(config, device)
+        seconds: dict[str | None, list[float]] = {None: [], **{name: [] for name in FORMS}}
+        for round in range(rounds + 1):
+            for name, times in seconds.items():
+                with nullcontext() if name is None else FORMS[name]():
+                    wall, _ = timed(lambda step=step: step(x, None), device)
+                if round:  # the first one warms up
+                    times.append(wall)
+        whole = statistics.median(seconds.pop(None))
+        rows[config] = {"seconds_median": round_to(whole)}
+        for name, times in seconds.items():
+            rows[config][f"without_{name}_ratio"] = round_to(statistics.median(times) / whole)
+    return rows
+
+
+def round_to(value: float) -> float:
+    return round(value, 4)
+
+
 def make_step(method: str, device: torch.device) -> TrainingStep:
     """A step of a method, half-way through its training."""
     torch.manual_seed(0)
     config = load_config(method)
-    model = build_model(config, WIDTH).to(device).train()
-    model.begin_step(0.5)
-    return TrainingStep(model, config)
+    network = build_model(config, WIDTH).to(device).train()
+    network.begin_step(0.5)
+    return TrainingStep(network, config)
 
 
 def make_batch(device: torch.device) -> torch.Tensor:
@@ -152,15 +192,21 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7, help="2 or more, for quartiles")
+    parser.add_argument("--forms", action="store_true", help="print only the row `forms`")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     if options.rounds < 2:
-        parser.error(f"--rounds {options.rounds}: has to be at least 2")
+        parser.error(f"--rounds {options.rounds}: must be at least 2")
     torch.set_num_threads(options.threads)
     device = pick_device(options.device)
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    forms = measure_forms(device, options.rounds)
+    print(json.dumps(forms, indent=2))
+    if options.forms:
+        return
     with tempfile.TemporaryDirectory() as folder:
-        rows = measure(device, options.rounds, Path(folder))
+        rows: dict[str, Any] = measure(device, options.rounds, Path(folder))
+    rows["forms"] = forms
     for method, peak in measure_peaks(str(device), options.threads).items():
         rows[method]["peak_mb"] = round(peak)
     threads = f"{options.threads}threads" if device.type == "cpu" else "gpu"

@@ -16,7 +16,13 @@ from vad_toolkit.models.config import TrainConfig
 
 @dataclass(frozen=True)
 class Output:
-    """Result of a forward pass; values where `mask` is False are 0."""
+    """Result of a forward pass; values where `mask` is False are 0.
+
+    Example:
+        >>> output = Output(torch.zeros(1, 32), torch.zeros(1, 10, 32, 512), mask=None)
+        >>> output.scores.shape
+        torch.Size([1, 32])
+    """
 
     scores: Tensor  # (B, T) in [0, 1], the mean over crops
     features: Tensor  # (B, C, T, d), the features that losses compare
@@ -32,6 +38,12 @@ class MilModel(nn.Module, ABC):
 
     A method defines `forward`, `losses` and `weighted_terms`. Its `forward` calls `prepare` first
     and `output` last.
+
+    Example:
+        >>> from vad_toolkit.models.sultani import Sultani, SultaniConfig
+        >>> model = Sultani(1024, SultaniConfig()).eval()
+        >>> model(torch.zeros(1, 10, 32, 1024)).scores.shape
+        torch.Size([1, 32])
     """
 
     main_term: ClassVar[str] = "mil"  # the loss term of weight 1

@@ -46,7 +46,12 @@ Pairs = Annotated[int, Field(ge=1, le=65_536)]
 
 
 class MethodLosses(Settings):
-    """Loss settings that every method has; a method adds its weights."""
+    """Loss settings that every method has; a method adds its weights.
+
+    Example:
+        >>> MethodLosses(top_divisor=16).top_divisor
+        16
+    """
 
     VERSION_1 = frozenset({"top_divisor"})
 
@@ -101,7 +106,13 @@ class ValidationConfig(Settings):
 
 
 class TrainConfig(Settings):
-    """Base of the methods' configs: all settings of a training run."""
+    """Base of the methods' configs: all settings of a training run.
+
+    Example:
+        >>> from vad_toolkit.models.sultani import SultaniConfig
+        >>> SultaniConfig(steps=500).optimiser.name
+        'adagrad'
+    """
 
     VERSION_1 = frozenset(
         {"method", "input", "head", "losses", "steps", "pairs", "log_every", "checkpoint_every"}

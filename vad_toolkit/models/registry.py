@@ -46,6 +46,9 @@ def register_method(
 
     Raises:
         InputError: If another module has registered the name, or `config` is of another method.
+
+    Example:
+        >>> register_method("logistic", config=LogisticConfig, build=Logistic)  # doctest: +SKIP
     """
     from vad_toolkit.models.base import Method
 

@@ -22,16 +22,14 @@ def time_conv(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return the convolution of x with "same" padding, like `torch.nn.functional.conv1d`.
 
     Args:
-        x: (N, d, T), ideally a view of (N, T, d).
+        x: (N, d, T).
         weight: (o, d, k) with odd k.
         bias: (o,) or None.
 
     Returns:
-        (N, o, T), a view of (N, T, o).
+        (N, o, T).
     """
     outputs, inputs, taps = weight.shape
-    if taps == 1:
-        return F.linear(x.transpose(1, 2), weight[:, :, 0], bias).transpose(1, 2)
     if (
         taps == 3
         and inputs >= LEAST_INPUTS

@@ -103,8 +103,11 @@ def train(
             checkpoints are kept.
 
     Example:
-        result = train("train.h5", "train.jsonl", "runs/first", config="clav-como-small", seeds=5)
-        print([run.best_auc for run in result.runs])
+        >>> quick = {"steps": 2, "pairs": 2, "tensorboard": False}
+        >>> files = ("features.h5", "manifests/train.jsonl", "runs")
+        >>> result = train(*files, config="sultani", overrides=quick, seeds=2)
+        >>> [run.run.name for run in result.runs]
+        ['seed-0', 'seed-1']
     """
     pack, out, config = Path(pack), Path(out), load_config(config, overrides)
     if not isinstance(manifest, Manifest):
