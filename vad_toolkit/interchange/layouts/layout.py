@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from vad_toolkit.errors import InputError
 from vad_toolkit.interchange.layouts.array_file import ArrayFile
 from vad_toolkit.interchange.layouts.feature_reader import Reader
-from vad_toolkit.interchange.layouts.registry import LAYOUTS
 from vad_toolkit.packs.video import SnippetBlocks
 
 CROP_COUNTS = (10, 5, 1)
+Shape = tuple[int, ...]
 STREAMS: tuple[Literal["rgb", "flow"], ...] = ("rgb", "flow")
 
 
@@ -56,8 +56,9 @@ class Layout(ABC):
     spans: ClassVar[Literal["step", "segments"]] = "step"
     names_stream: ClassVar[bool] = False
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, with_shape: Callable[[Shape], list[str]] = lambda shape: []):
         self.name = name
+        self._with_shape = with_shape  # names of the layouts that have arrays of a shape
 
     def rule_for(self, dataset: str) -> str:
         """Return the rule that features of a dataset usually follow in this layout."""
@@ -83,7 +84,7 @@ class Layout(ABC):
         """
         file = ArrayFile(path)
         if not self.has_shape(file.shape) or 0 in file.shape:
-            others = [name for name, kind in LAYOUTS.items() if kind(name).has_shape(file.shape)]
+            others = self._with_shape(file.shape)
             hint = f"it looks like --layout {' or '.join(others)}" if others else "check --layout"
             raise InputError(
                 f"{path} has shape {file.shape}; layout {self.name} has {self.axes}: "

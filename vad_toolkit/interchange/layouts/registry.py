@@ -47,7 +47,12 @@ def register_layout(name: str, layout: type[Layout]) -> None:
 
 def find_layout(name: str) -> Layout:
     """Return the layout called `name`. Raises InputError if there is none."""
-    return LAYOUTS[name](name)
+    return LAYOUTS[name](name, layouts_with_shape)
+
+
+def layouts_with_shape(shape: tuple[int, ...]) -> list[str]:
+    """Return the names of the layouts that have arrays of a shape."""
+    return [name for name, layout in LAYOUTS.items() if layout(name).has_shape(shape)]
 
 
 def feature_suffixes() -> tuple[str, ...]:
@@ -66,7 +71,7 @@ def guess_layout(paths: Sequence[Path]) -> Layout:
     """
     from vad_toolkit.interchange.layouts.array_file import ArrayFile
 
-    layouts = [layout(name) for name, layout in LAYOUTS.items()]
+    layouts = [find_layout(name) for name in LAYOUTS]
     names = [path.name for path in paths]
     for layout in layouts:
         if layout.has_names(names):
