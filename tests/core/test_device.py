@@ -14,7 +14,7 @@ from vad_toolkit.core.device import tensor_float32, why_no_kernels
 FAULTS = """
 import resource, sys
 import numpy as np
-from vad_toolkit.device import keep_freed_memory
+from vad_toolkit.core.device import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 def faults():
@@ -67,7 +67,7 @@ class _Gpu:
         ((9, 0), {}, None),
         ((7, 5), {}, "7.5, below 8.0"),
         ((9, 0), {"module": "triton"}, "Triton is not installed"),
-        ((9, 0), {"program": "gcc"}, "no gcc or clang"),
+        ((9, 0), {"program": "gcc"}, "neither gcc nor clang"),
     ],
 )
 def test_where_kernels_run(

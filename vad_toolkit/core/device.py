@@ -44,7 +44,7 @@ def pick_devices(names: str) -> list[str]:
     The CPU may be listed several times, for workers that divide its cores.
 
     Raises:
-        InputError: As for `pick_device`; if there is no CUDA device for "all", one is listed twice,
+        InputError: As for `pick_device`; if "all" finds no CUDA device, a device is listed twice,
             or CPU and CUDA devices are mixed.
     """
     if names == "all":
