@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -31,16 +33,23 @@ def render_api() -> str:
         "# Python API",
         "",
         "Generated from the docstrings by `make docs`. `import vad_toolkit as vad`; paths may be",
-        "strings, and a manifest may be a file, a `Manifest` or the name of a dataset. Examples run in",
-        "a folder with `videos/`, `features.h5`, `train.jsonl`, `test.jsonl` and `run/`.",
+        "strings, and a manifest may be a file, a `Manifest` or the name of a dataset. Examples run",
+        "in a folder with `videos/`, `features.h5`, `train.jsonl`, `test.jsonl` and `run/`.",
         "",
     ]
-    for name in vad_toolkit.__all__:
+    for name in _in_order():
         thing = getattr(vad_toolkit, name)
         title = name if inspect.ismodule(thing) else _signature(name, thing)
         parts += [f"## {name}", "", "```python", title, "```", "", "```text"]
         parts += [inspect.getdoc(thing) or "", "```", ""]
     return "\n".join(parts)
+
+
+def _in_order() -> list[str]:
+    """Return the public names in the order of `__init__.pyi`, which is that of a pipeline."""
+    stub = Path(vad_toolkit.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+    imports = [node for node in ast.parse(stub).body if isinstance(node, ast.ImportFrom)]
+    return [alias.name for node in imports for alias in node.names]
 
 
 def _contexts(context: click.Context) -> Iterator[click.Context]:

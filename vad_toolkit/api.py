@@ -160,6 +160,33 @@ def estimate_extraction(
     )
 
 
+def read_manifest(manifest: PathOrText | Manifest, side: str = "test") -> Manifest:
+    """Read a manifest: which videos a split holds, their labels, and what is known of each.
+
+    Args:
+        manifest: A manifest file (.jsonl), the name of a dataset (`list_datasets`), or a manifest,
+            which is returned as it is.
+        side: Of a dataset: "train", "validation", "test" or "all".
+
+    Returns:
+        A sequence of entries with `id`, `path`, `label`, `events` and more.
+
+    Raises:
+        InputError: If there is no such dataset, file or side.
+        ManifestError: If the file is not a valid manifest; names the line.
+
+    Example:
+        >>> import vad_toolkit as vad
+        >>> len(vad.read_manifest("ucf-crime", "train"))
+        1610
+    """
+    from vad_toolkit.datasets.manifest import Manifest
+    from vad_toolkit.datasets.registry import find_manifest
+
+    is_text = not isinstance(manifest, Manifest | Path)
+    return find_manifest(os.fspath(manifest) if is_text else manifest, side)  # type: ignore[arg-type]
+
+
 def _recipe(
     recipe: str | Recipe | None, like: PathOrText | None, overrides: Mapping[str, Any] | None
 ) -> Recipe:
