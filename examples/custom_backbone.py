@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -37,26 +36,11 @@ class ColorChange(vad.Backbone):
         parts = [self.color(clips).relu(), self.change(clips).relu()]
         return torch.cat([part.mean(dim=(2, 3, 4)) for part in parts], dim=1)
 
-    def logits(self, clips: Tensor) -> Tensor:
-        """Return class scores; this network has no classifier, so its features."""
-        features: Tensor = self(clips)
-        return features
 
-
-# The functions that make this module the module of a backbone.
+# With this function, the module is the module of a backbone.
 def build(name: str, channels: int) -> ColorChange:
     """Return the network without weights."""
     return ColorChange(channels)
-
-
-def recognise(published: Mapping[str, Tensor]) -> str | None:
-    """Return the name of the network that a file of weights holds, or None."""
-    return NAME if published.keys() == ColorChange(3).state_dict().keys() else None
-
-
-def convert(name: str, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors of a file as those of `build`: here they are the same."""
-    return dict(published)
 
 
 vad.register_backbone(

@@ -260,15 +260,15 @@ def test_refused(tmp_path: Path) -> None:
     state = dict(make_plain(nl=False).state_dict())
     blobs = {k: v for k, v in blobs_of(state).items() if not k.endswith(("_rm", "_riv"))}
     file.write_bytes(pickle.dumps({"blobs": blobs}))
-    with pytest.raises(WeightsError, match=r"no tensor 'res_conv1_bn_rm': .* frozen batch norm"):
+    with pytest.raises(WeightsError, match=r"'res_conv1_bn_rm' is missing; .* frozen batch norm"):
         read_weights(file)
     torch.save({k: v for k, v in state.items() if k != "layer4.2.bn3.bias"}, file)
-    with pytest.raises(WeightsError, match=r"no tensor 'layer4\.2\.bn3\.bias'"):
+    with pytest.raises(WeightsError, match=r"'layer4\.2\.bn3\.bias' is missing; expected"):
         read_weights(file)
     torch.save(state | {"fc.weight": torch.zeros(101, 2048)}, file)
     with pytest.raises(WeightsError, match=r"has shape \(101, 2048\), expected \(400, 2048\)"):
         read_weights(file)
-    with pytest.raises(WeightsError, match="holds i3d-resnet50, not inception-i3d"):
+    with pytest.raises(WeightsError, match="holds the backbone i3d-resnet50, not inception-i3d"):
         read_weights(file, "inception-i3d")
     torch.save(state, file)
     with pytest.raises(WeightsError, match="which has no stream 'flow'"):

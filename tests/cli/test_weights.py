@@ -64,4 +64,4 @@ def test_raft_without_a_connection() -> None:
 def test_an_unknown_name_is_refused() -> None:
     error = run("get", "nothing").exception
     assert isinstance(error, WeightsError)
-    assert str(error).startswith("no weights 'nothing' in the catalogue: it has i3d-rgb-k400, ")
+    assert str(error).startswith("unknown weights 'nothing'; available: i3d-rgb-k400, ")

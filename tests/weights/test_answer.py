@@ -37,9 +37,9 @@ def test_flow_has_an_array(flow: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((1, 9, 224, 224, 3), "3 channels of 224x224: the clip is 224x224, with 2 channels"),
+        ((1, 9, 224, 224, 3), "has 3 channels of 224x224, expected 2 of 224x224"),
         ((1, 9, 64, 80, 2), "2 channels of 80x64"),
-        ((9, 224, 2), r"is \(9, 224, 2\) float32: expected \(1, T, 224, 224, C\)"),
+        ((9, 224, 2), r"is \(9, 224, 2\) float32, expected \(1, T, 224, 224, channels\)"),
     ],
 )
 def test_another_array_is_no_answer(

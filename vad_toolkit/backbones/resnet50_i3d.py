@@ -1,16 +1,16 @@
-"""I3D-ResNet50 with and without non-local blocks (Wang et al., Non-local Neural Networks, CVPR
-2018, arXiv 1711.07971), written for fast inference.
+"""I3D-ResNet50 with and without non-local blocks, for fast inference.
 
-The architecture is that of facebookresearch/video-nonlocal-net's 32-frame models
-(`resnet_video_org`: `i3d_baseline_32x2`, `i3d_nonlocal_32x2`), which Tushar-N/pytorch-resnet3d and
-GowthamGottimukkala/I3D_Feature_Extraction_resnet carry over to PyTorch: a ResNet-50 whose stem
-halves time, whose bottlenecks have a temporal kernel of 3 in every block of res2, in every other
-one of res3 and res4 and in the middle one of res5, and which pools time by 2 after the stem and
-after res2. Non-local blocks (embedded Gaussian, keys and values pooled 2x2 in space) follow every
-other block of res3 and res4.
+Source: Wang et al., Non-local Neural Networks, CVPR 2018, arXiv 1711.07971. The architecture is
+that of the 32-frame models of facebookresearch/video-nonlocal-net (`resnet_video_org`:
+`i3d_baseline_32x2`, `i3d_nonlocal_32x2`), which Tushar-N/pytorch-resnet3d and
+GowthamGottimukkala/I3D_Feature_Extraction_resnet port to PyTorch. It is a ResNet-50 with these
+changes: the stem halves time; bottlenecks have a temporal kernel of 3 in every block of res2, in
+every second one of res3 and res4 and in the middle one of res5; time is pooled by 2 after the stem
+and after res2. Non-local blocks (embedded Gaussian, keys and values pooled 2x2 in space) follow
+every second block of res3 and res4.
 
-As in `inception_i3d`, batch norm is folded into the convolution before it and everything runs
-channels-last-3d; in a non-local block the keys' and the values' convolutions are one, split after.
+As in `inception_i3d`, batch norm is folded and tensors are channels-last-3d. The convolutions for
+the keys and values of a non-local block are one, whose output is split.
 """
 
 from __future__ import annotations
@@ -26,40 +26,42 @@ from vad_toolkit.errors import WeightsError
 
 FEATURE_DIM = 2048
 CLASSES = 400
-EPSILON = 1e-5  # of the batch norm that was folded
+EPSILON = 1e-5  # of batch norm
 
-# stage -> (inner width; spatial stride of its first block; temporal kernel of each block).
+# stage -> (inner width; spatial stride of the first block; temporal kernel of each block).
 STAGES: Mapping[str, tuple[int, int, tuple[int, ...]]] = {
     "res2": (64, 1, (3, 3, 3)),
     "res3": (128, 2, (3, 1, 3, 1)),
     "res4": (256, 2, (3, 1, 3, 1, 3, 1)),
     "res5": (512, 2, (1, 3, 1)),
 }
-EXPANSION = 4  # of a block's output over its inner width
-NONLOCAL_STAGES = ("res3", "res4")  # behind every block with an odd index
+EXPANSION = 4  # ratio of the output width of a block to its inner width
+NONLOCAL_STAGES = ("res3", "res4")  # after every block with an odd index
 
 
 class NonLocalBlock(nn.Module):
-    """x + W softmax(q k / sqrt(inner)) v over all places in time and space of one clip."""
+    """x + W softmax(q k / sqrt(inner)) v over all positions in time and space of a clip."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.inner = width // 2
         self.query = nn.Conv3d(width, self.inner, 1)  # theta
-        self.key_value = nn.Conv3d(width, 2 * self.inner, 1)  # phi and g side by side
+        self.key_value = nn.Conv3d(width, 2 * self.inner, 1)  # phi and g
         self.out = FoldedConv3d(self.inner, width, 1, own_bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = F.max_pool3d(x, (1, 2, 2))
         key, value = self.key_value(pooled).split(self.inner, dim=1)
         query = self.query(x)
-        attended = F.scaled_dot_product_attention(_places(query), _places(key), _places(value))
+        attended = F.scaled_dot_product_attention(
+            _positions(query), _positions(key), _positions(value)
+        )
         out: Tensor = self.out(attended.transpose(1, 2).reshape(query.shape))
         return out.add_(x)
 
 
 class Bottleneck(nn.Module):
-    """Temporal (or 1x1x1) convolution, 1x3x3, 1x1x1, and the shortcut; a non-local block after."""
+    """Temporal (or 1x1x1), 1x3x3 and 1x1x1 convolution with shortcut; optional non-local block."""
 
     def __init__(
         self, inputs: int, inner: int, temporal: int, stride: int, is_nonlocal: bool
@@ -81,7 +83,7 @@ class Bottleneck(nn.Module):
 
 
 class I3DResNet50(Backbone):
-    """Clips (n, channels, frames, height, width), normalised, to features (n, 2048)."""
+    """Network from normalized clips (n, channels, frames, height, width) to features (n, 2048)."""
 
     def __init__(self, channels: int = 3, nonlocal_blocks: bool = False) -> None:
         super().__init__()
@@ -101,7 +103,7 @@ class I3DResNet50(Backbone):
         self.classifier = nn.Linear(FEATURE_DIM, CLASSES)
 
     def trunk(self, clips: Tensor) -> Tensor:
-        """Clips to res5: (n, 2048, about frames / 8, about height / 32, about width / 32)."""
+        """Return res5 for clips: about (n, 2048, frames / 8, height / 32, width / 32)."""
         x = clips.contiguous(memory_format=torch.channels_last_3d)
         x = F.max_pool3d(F.relu_(self.stem(x)), (2, 3, 3), 2)
         for name, stage in self.stages.items():
@@ -111,22 +113,23 @@ class I3DResNet50(Backbone):
         return x
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Features: res5, averaged over time and space."""
+        """Return res5, averaged over time and space."""
         return self.trunk(clips).mean(dim=(2, 3, 4))
 
     def logits(self, clips: Tensor) -> Tensor:
-        """Kinetics-400 logits (n, 400) of the features."""
+        """Return Kinetics-400 logits (n, 400)."""
         logits: Tensor = self.classifier(self(clips))
         return logits
 
 
-def _places(x: Tensor) -> Tensor:
-    """(n, channels, T, H, W) to the sequence of its places, (n, T * H * W, channels)."""
+def _positions(x: Tensor) -> Tensor:
+    """Return the positions of (n, channels, T, H, W) as a sequence (n, T * H * W, channels)."""
     return x.flatten(2).transpose(1, 2)
 
 
-# A tensor that tells each published layout, and what it calls a convolution's and a norm's tensors.
-BLOBS = "blobs|"  # below which Caffe2's files hold their tensors
+# One tensor by which each layout is recognized, and the suffixes of its tensors: weight and bias of
+# a convolution; gamma, beta, mean and variance of a batch norm.
+BLOBS = "blobs|"  # prefix of tensors in Caffe2's files
 OWN, PYTORCH, CAFFE2 = "stages.res2.0.a.weight", "layer1.0.conv1.weight", "res2_0_branch2a_w"
 SUFFIXES: Mapping[str, tuple[str, str, str, str, str, str]] = {
     "pytorch": (".weight", ".bias", ".weight", ".bias", ".running_mean", ".running_var"),
@@ -135,21 +138,21 @@ SUFFIXES: Mapping[str, tuple[str, str, str, str, str, str]] = {
 
 
 def build(name: str, channels: int) -> I3DResNet50:
-    """`BackboneModule.build`."""
+    """Return the network without weights (see `BackboneModule`)."""
     return I3DResNet50(channels, nonlocal_blocks=name == "i3d-resnet50-nonlocal")
 
 
-def recognise(published: Mapping[str, Tensor]) -> str | None:
-    """`BackboneModule.recognise`: our own layout, the PyTorch ports', or Caffe2's blobs."""
+def recognize(name: str, published: Mapping[str, Tensor]) -> bool:
+    """Recognize the toolkit's own layout, that of the PyTorch ports, and Caffe2's blobs."""
     names = {name.removeprefix(BLOBS) for name in published}
-    if OWN in names or CAFFE2 in names or (PYTORCH in names and "conv1.weight" in names):
-        is_nonlocal = any("nonlocal" in name or ".nl." in name for name in names)
-        return "i3d-resnet50-nonlocal" if is_nonlocal else "i3d-resnet50"
-    return None
+    if not (OWN in names or CAFFE2 in names or names.issuperset((PYTORCH, "conv1.weight"))):
+        return False
+    is_nonlocal = any("nonlocal" in name or ".nl." in name for name in names)
+    return is_nonlocal == (name == "i3d-resnet50-nonlocal")
 
 
 def convert(name: str, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`BackboneModule.convert`."""
+    """Return the tensors of a published file with batch norm folded (see `BackboneModule`)."""
     published = {key.removeprefix(BLOBS): tensor for key, tensor in published.items()}
     if OWN in published:
         return published
@@ -159,10 +162,10 @@ def convert(name: str, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     def lookup(tensor: str) -> Tensor:
         if tensor in published:
             return published[tensor]
-        why = "this is not a whole I3D-ResNet50"
+        hint = "expected a complete I3D-ResNet50"
         if layout == "caffe2" and tensor.endswith(mean):
-            why = "files with frozen batch norm (32x4, 128x1) are of other networks; 32x2 is ours"
-        raise WeightsError(f"no tensor {tensor!r}: {why}")
+            hint = "files with frozen batch norm (32x4, 128x1) hold other networks; use 32x2"
+        raise WeightsError(f"tensor {tensor!r} is missing; {hint}")
 
     tensors: dict[str, Tensor] = {}
     with torch.device("meta"):
@@ -187,14 +190,14 @@ def convert(name: str, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
                         [lookup(f"{prefix}{part}{suffix}") for part in theirs]
                     )
     classifier = "pred" if layout == "caffe2" else "fc"
-    # Fully convolutional tests keep the classifier as a convolution of size 1.
+    # Files for fully convolutional tests have the classifier as a 1x1x1 convolution.
     tensors["classifier.weight"] = lookup(classifier + weight).flatten(1)
     tensors["classifier.bias"] = lookup(classifier + bias)
     return tensors
 
 
 def _published_names(path: str, layout: str) -> tuple[str, str]:
-    """What a layout calls the convolution and the batch norm of `path`, such as stages.res3.1.a."""
+    """Return a layout's names of the convolution and batch norm at `path`: stages.res3.1.a."""
     if path == "stem":
         return ("conv1", "res_conv1_bn") if layout == "caffe2" else ("conv1", "bn1")
     _, stage, block, *_, part = path.split(".")

@@ -1,8 +1,7 @@
-"""torchvision's video networks as backbones: the features before the classifier.
+"""torchvision's video networks as backbones: features are the input of the classifier.
 
-The networks run as torchvision has them; features are what its classifier reads, averaged over time
-and space where the classifier's answers are (S3D), so that the classifier's answer to the features
-is the network's answer to the clip.
+The networks run unchanged. If the classifier's output is averaged over time and space (S3D), so are
+the features: the classifier applied to the features gives the output of the network.
 """
 
 from __future__ import annotations
@@ -14,13 +13,12 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 
 from vad_toolkit.backbones.backbone import Backbone
-from vad_toolkit.backbones.registry import BUILTIN
 
-OWN = "network."  # before torchvision's names in our own layout
+OWN = "network."  # prefix of torchvision's tensor names in the toolkit's own layout
 
 
 class TorchvisionVideo(Backbone):
-    """Clips (n, 3, frames, height, width), normalised, to features (n, feature_dim)."""
+    """Network from normalized clips (n, 3, frames, height, width) to features (n, feature_dim)."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -36,31 +34,27 @@ class TorchvisionVideo(Backbone):
         return features
 
     def logits(self, clips: Tensor) -> Tensor:
-        """Kinetics-400 logits (n, 400) of the features."""
+        """Return Kinetics-400 logits (n, 400)."""
         logits: Tensor = self.classifier(self(clips))
         return logits
 
 
 def build(name: str, channels: int) -> TorchvisionVideo:
-    """`BackboneModule.build`; `channels` is 3."""
+    """Return the network without weights (see `BackboneModule`); `channels` must be 3."""
     return TorchvisionVideo(name)
 
 
-def recognise(published: Mapping[str, Tensor]) -> str | None:
-    """`BackboneModule.recognise`: every tensor of one network, in torchvision's layout or ours."""
-    found = {name: tensor.shape for name, tensor in published.items()}
-    is_own = any(name.startswith(OWN) for name in found)
-    for name, info in BUILTIN.items():
-        if info.module == __name__:
-            with torch.device("meta"):
-                network = TorchvisionVideo(name) if is_own else get_model(name)
-            if found == {key: tensor.shape for key, tensor in network.state_dict().items()}:
-                return name
-    return None
+def recognize(name: str, published: Mapping[str, Tensor]) -> bool:
+    """Recognize a file with exactly the tensors and shapes of torchvision or of `build`."""
+    is_own = any(key.startswith(OWN) for key in published)
+    with torch.device("meta"):
+        network = TorchvisionVideo(name) if is_own else get_model(name)
+    shapes = {key: tensor.shape for key, tensor in network.state_dict().items()}
+    return shapes == {key: tensor.shape for key, tensor in published.items()}
 
 
 def convert(name: str, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`BackboneModule.convert`: the names get a prefix, and S3D's classifier becomes a matrix."""
+    """Return the tensors under the names of `build`, with S3D's classifier as a matrix."""
     if any(key.startswith(OWN) for key in published):
         return dict(published)
     with torch.device("meta"):
@@ -77,6 +71,6 @@ def convert(name: str, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _find_classifier(network: nn.Module) -> tuple[str, nn.Linear | nn.Conv3d]:
-    """Path and module of the last layer, which has a weight (classes, feature_dim, ...)."""
+    """Return the path and module of the last layer, whose weight is (classes, feature_dim, ...)."""
     layers = [(p, m) for p, m in network.named_modules() if isinstance(m, nn.Linear | nn.Conv3d)]
     return layers[-1]

@@ -1,15 +1,14 @@
-"""Winograd's minimal filtering F(2, 3): what a filter of three taps over time is made of.
+"""Winograd's minimal filtering F(2, 3), for kernels of three taps along time.
 
-Two neighbouring outputs of a filter of three taps take four multiplications instead of six
-(Winograd, 1980; for networks Lavin and Gray, CVPR 2016, arXiv 1509.09308). With inputs d0 to d3 and
-taps g0 to g2,
+Two adjacent outputs of a kernel with three taps need four multiplications instead of six (Winograd,
+1980; for networks Lavin and Gray, CVPR 2016, arXiv 1509.09308). With inputs d0 to d3 and taps g0 to
+g2,
 
     y0 = m0 + m1 + m2,  y1 = m1 - m2 - m3,
     m0 = (d0 - d2) g0,  m1 = (d1 + d2) (g0 + g1 + g2) / 2,
-    m3 = (d1 - d3) g2,  m2 = (d2 - d1) (g0 - g1 + g2) / 2,
+    m3 = (d1 - d3) g2,  m2 = (d2 - d1) (g0 - g1 + g2) / 2.
 
-where each product may be one of matrices, or a convolution over other axes. Rounding is that of the
-plain form.
+Each product may also be a matrix product, or a convolution over other axes.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from torch import Tensor
 
 
 def tiles(x: Tensor) -> Tensor:
-    """(N, T, ...) of an even T -> (4, N, T / 2, ...): what the four filters read.
+    """Return the inputs of the four products: (N, T, ...) with an even T -> (4, N, T / 2, ...).
 
-    Tile i of a video holds d0 to d3 = places 2i - 1 to 2i + 2; beyond the ends are zeros.
+    Tile i takes positions 2i - 1 to 2i + 2 as d0 to d3. Positions outside of x are zeros.
     """
     even, odd = x[:, 0::2], x[:, 1::2]
     v = x.new_empty(4, *even.shape)
@@ -37,14 +36,14 @@ def tiles(x: Tensor) -> Tensor:
 
 
 def filters(weight: Tensor) -> Tensor:
-    """(o, i, 3, ...) -> (4, o, i, ...)."""
+    """Return the kernels of the four products: (o, i, 3, ...) -> (4, o, i, ...)."""
     first, middle, last = weight.unbind(2)
     outer, middle = (first + last) / 2, middle / 2
     return torch.stack([first, outer + middle, outer - middle, last])
 
 
 def outputs(products: Sequence[Tensor]) -> Tensor:
-    """Four products (N, T / 2, ...) -> (N, T, ...)."""
+    """Return the outputs of four products: each (N, T / 2, ...) -> (N, T, ...)."""
     first, both, change, last = products
     videos, half = first.shape[:2]
     y = first.new_empty(videos, half, 2, *first.shape[2:])

@@ -1,1 +1,1 @@
-"""Published network weights: catalogue, download, conversion and the local cache."""
+"""Published network weights: catalog, download, conversion and the local cache."""

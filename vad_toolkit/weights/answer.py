@@ -1,4 +1,4 @@
-"""The known answer: what a network says of a clip whose classification its owners published."""
+"""Comparison of a network's output with the published classification of DeepMind's clip."""
 
 from __future__ import annotations
 
@@ -14,13 +14,22 @@ from vad_toolkit.video.open import open_video
 from vad_toolkit.weights.catalogue import find_entry
 from vad_toolkit.weights.store import check_weights, load_backbone
 
-TOLERANCE = 1e-3  # of logit and norm, float32 against the published four decimals
-SIZE = 224
+TOLERANCE = 1e-3  # of logit and norm: float32 against four published decimals
+SIZE = 224  # pixels
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The network's answer, and whether it agrees with the catalogue's."""
+    """A network's classification of the clip.
+
+    Attributes:
+        class_index: The class with the largest logit.
+        class_name: Its name, or None if it is not the expected class.
+        probability: Its softmax.
+        logit: Its logit.
+        logits_norm: The norm of all logits.
+        agrees: True if class, logit and norm agree with the catalog.
+    """
 
     class_index: int
     class_name: str | None
@@ -30,28 +39,29 @@ class Answer:
     agrees: bool
 
 
-def known_answer(name: str, clip: Path) -> Answer:
+def known_answer(name: str, clip: str | Path) -> Answer:
     """Classify DeepMind's preview clip with cached weights, in float32 on the CPU.
 
-    `clip` is a video of its frames, or its array as DeepMind gives it out: an .npy of
-    (1, 79, 224, 224, channels) in [-1, 1], the only form that flow has.
+    Args:
+        name: The name of the weights.
+        clip: A video of its frames, or DeepMind's .npy array of it, (1, 79, 224, 224, channels) in
+            [-1, 1]; for flow, only the array exists.
 
     Raises:
-        WeightsError: the weights are not in the cache, or damaged.
-        InputError: no answer is known for these weights, or the clip is not one of their stream at
-            224x224.
-        DecodeError: the clip cannot be decoded.
+        WeightsError: If the weights are not in the cache or damaged.
+        InputError: If no answer is known for these weights, or the clip has another modality or
+            size.
+        DecodeError: If the clip cannot be decoded.
     """
+    clip = Path(clip)
     expected = find_entry(name).known_answer
     if expected is None:
-        raise InputError(f"no known answer for {name!r}: leave out --clip")
+        raise InputError(f"no answer is known for the weights {name!r}; omit --clip")
     network = load_backbone(check_weights(name).published_sha256)
     clips = _read_array(clip) if clip.suffix == ".npy" else _read_video(clip)
     if clips.shape[1] != network.channels or clips.shape[3:] != (SIZE, SIZE):
         found = f"{clips.shape[1]} channels of {clips.shape[4]}x{clips.shape[3]}"
-        raise InputError(
-            f"{clip} has {found}: the clip is {SIZE}x{SIZE}, with {network.channels} channels"
-        )
+        raise InputError(f"{clip} has {found}, expected {network.channels} of {SIZE}x{SIZE}")
     with torch.inference_mode():
         logits = network.logits(clips)[0]
     index = int(logits.argmax())
@@ -69,7 +79,7 @@ def known_answer(name: str, clip: Path) -> Answer:
 
 
 def _read_video(clip: Path) -> Tensor:
-    """Frames of a video, (1, 3, T, height, width) in [-1, 1]."""
+    """Return the frames of a video, (1, 3, T, height, width) in [-1, 1]."""
     reader = open_video(clip)
     try:
         frames = np.concatenate(list(reader.chunks(64)))  # (T, height, width, 3)
@@ -79,13 +89,12 @@ def _read_video(clip: Path) -> Tensor:
 
 
 def _read_array(clip: Path) -> Tensor:
-    """An array (1, T, height, width, channels), channels first: (1, channels, T, height, width)."""
+    """Return an array (1, T, height, width, channels) as (1, channels, T, height, width)."""
     try:
-        array = np.lib.format.open_memmap(clip, mode="r")  # no archive, no pickle
+        array = np.lib.format.open_memmap(clip, mode="r")  # refuses archives and pickles
     except (OSError, ValueError, EOFError, SyntaxError) as error:
         raise InputError(f"{clip} is not a readable .npy of numbers: {error}") from error
     if array.ndim != 5 or array.dtype.kind not in "fiu":
-        raise InputError(
-            f"{clip} is {array.shape} {array.dtype}: expected (1, T, {SIZE}, {SIZE}, C)"
-        )
+        expected = f"(1, T, {SIZE}, {SIZE}, channels) of numbers"
+        raise InputError(f"{clip} is {array.shape} {array.dtype}, expected {expected}")
     return torch.from_numpy(np.array(array)).permute(0, 4, 1, 2, 3).float()

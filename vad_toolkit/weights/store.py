@@ -1,8 +1,7 @@
-"""The weights cache: one safetensors file a set, whole or not there, its digest checked at each
-load.
+"""Weights cache: one safetensors file per set of weights in `$VAD_HOME/weights`.
 
-It lies in `$VAD_HOME/weights` (default `~/.cache/vad/weights`). The header of a file says which
-published file it was made from (`published_sha256`) and what its tensors add up to
+Files are written atomically, and their digest is verified whenever they are loaded. The header of a
+file has the sha256 of the published file (`published_sha256`) and that of the tensors
 (`tensors_sha256`).
 """
 
@@ -11,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,14 +26,23 @@ from vad_toolkit.core.locks import locked, remove_temporaries
 from vad_toolkit.errors import InputError, WeightsError
 from vad_toolkit.weights.catalogue import CATALOGUE, OwnerSource, RandomSource, find_entry, name_of
 from vad_toolkit.weights.convert import ReadWeights, random_weights, read_weights
-from vad_toolkit.weights.download import bring_published, check_published
+from vad_toolkit.weights.download import check_published, download_published
 
-RAFT = ("raft-large", "raft-small")  # weights that torchvision keeps in its own cache
+RAFT = ("raft-large", "raft-small")  # torchvision keeps these weights in its own cache
 
 
 @dataclass(frozen=True)
 class InstalledWeights:
-    """What the header of a cached file says."""
+    """Weights in the cache, as the header of their file describes them.
+
+    Attributes:
+        name: The name in recipes.
+        path: The file in the cache.
+        published_sha256: The digest of the published file, which identifies the weights.
+        tensors_sha256: The digest of the tensors.
+        backbone: The name of the network.
+        stream: The modality, "rgb" or "flow".
+    """
 
     name: str
     path: Path
@@ -45,13 +53,11 @@ class InstalledWeights:
 
 
 def installed() -> list[InstalledWeights]:
-    """Every set of weights in the cache, by name. Files that are no weights are passed over."""
+    """Return all weights in the cache in order of names. Files of other kinds are ignored."""
     found = []
     for path in sorted(_folder().glob("*.safetensors")):
-        try:
+        with suppress(WeightsError):
             found.append(_read_header(path))
-        except WeightsError:
-            continue
     return found
 
 
@@ -70,37 +76,41 @@ def list_weights() -> list[dict[str, str | None]]:
     from vad_toolkit.flow.raft import weights_file
 
     here = {item.name: item for item in installed()}
-
-    def row(name: str, *values: str | None, present: bool) -> dict[str, str | None]:
-        columns = ("backbone", "stream", "sha256", "licence", "title", "get")
-        named = dict(zip(columns, values, strict=True))
-        return {"name": name, "here": "yes" if present else "no", **named}
-
-    rows = []
+    columns = ("name", "here", "backbone", "stream", "sha256", "licence", "title", "get")
+    rows: list[tuple[str | None, ...]] = []
     for name, entry in CATALOGUE.items():
         digest = entry.sha256 or (here[name].published_sha256 if name in here else None)
         about = (entry.backbone, entry.stream, digest, entry.license, entry.title)
-        rows.append(row(name, *about, entry.how_to_get, present=name in here))
+        rows.append((name, "yes" if name in here else "no", *about, entry.how_to_get))
     for name, item in here.items():
         if name not in CATALOGUE:
             title = f"imported, {item.backbone} {item.stream}"
-            about = (item.backbone, item.stream, item.published_sha256, None, title)
-            rows.append(row(name, *about, None, present=True))
+            digest = item.published_sha256
+            rows.append((name, "yes", item.backbone, item.stream, digest, None, title, None))
     for name in RAFT:
         title, command = "RAFT, which computes flow; kept by torchvision", f"vad weights get {name}"
-        present = weights_file(name).is_file()
-        rows.append(row(name, None, None, None, None, title, command, present=present))
-    return rows
+        is_here = "yes" if weights_file(name).is_file() else "no"
+        rows.append((name, is_here, None, None, None, None, title, command))
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def get_weights(name: str) -> InstalledWeights:
-    """Bring catalogue weights into the cache, unless they are there and whole.
+    """Download weights of the catalog into the cache, unless they are there and intact.
 
-    Nothing is left behind when it is interrupted or a digest is wrong.
+    An interrupted download leaves nothing behind.
+
+    Args:
+        name: A name of the catalog, or "raft-large" or "raft-small", which torchvision keeps in its
+            own cache.
 
     Raises:
-        WeightsError: no such name, weights that only their owners give out, a failed download, or a
-            file that is not the one the catalogue describes.
+        WeightsError: If the name is unknown, the file must be obtained from its owners, the
+            download fails, or its digest is wrong.
+
+    Example:
+        >>> import vad_toolkit as vad
+        >>> vad.get_weights("i3d-rgb-random").backbone
+        'inception-i3d'
     """
     if name in RAFT:
         from vad_toolkit.flow.raft import download
@@ -109,12 +119,12 @@ def get_weights(name: str) -> InstalledWeights:
         return InstalledWeights(name, file, sha256_file(file), "", name, "flow")
     entry = find_entry(name)
     with _lock():
-        if (present := _find_whole(name)) is not None:
-            return present
+        with suppress(WeightsError):
+            return check_weights(name)
         if isinstance(entry.source, OwnerSource):
             raise WeightsError(
-                f"{name} has to come from its owners ({entry.source.where}): "
-                f"then run `vad weights import FILE --as {name}`"
+                f"{name} cannot be downloaded; obtain {entry.source.where}, then run "
+                f"`vad weights import FILE --as {name}`"
             )
         if isinstance(entry.source, RandomSource):
             tensors = random_weights(
@@ -122,32 +132,44 @@ def get_weights(name: str) -> InstalledWeights:
             )
             if (digest := tensors_digest(tensors)) != entry.sha256:
                 raise WeightsError(
-                    f"the random numbers of {name} have sha256 {digest}, expected {entry.sha256}: "
-                    "this numpy draws others; features made with them would not compare"
+                    f"the random numbers of {name} have sha256 {digest}, expected {entry.sha256}; "
+                    "this version of numpy draws other numbers, so features would not compare"
                 )
             return _save(name, digest, ReadWeights(entry.backbone, entry.stream, tensors))
         with tempfile.TemporaryDirectory(prefix=TEMPORARY_MARK, dir=_folder()) as folder:
-            file = bring_published(entry, Path(folder))
+            file = download_published(entry, Path(folder))
             return _save(name, sha256_file(file), read_weights(file, entry.backbone, entry.stream))
 
 
 def import_weights(
-    file: Path, name: str, stream: str | None = None, backbone: str | None = None
+    file: str | Path, name: str, stream: str | None = None, backbone: str | None = None
 ) -> InstalledWeights:
-    """Bring a file into the cache under `name`.
+    """Import a file of weights into the cache.
 
-    Under a name of the catalogue the file has to be the published one; under any other it may be
-    anybody's, of a network in the registry. Network and stream are told by the file's structure;
-    where `backbone` or `stream` is given, the file has to hold that.
+    Args:
+        file: safetensors, a PyTorch state dict, or a pickle of numpy arrays (see docs/weights.md).
+        name: The name of the weights in recipes. For a name of the catalog, the file must be the
+            published one.
+        stream: The modality that the file must have, "rgb" or "flow". If None, it is recognized by
+            its structure.
+        backbone: The network that the file must hold. If None, it is recognized by its structure.
 
     Raises:
-        WeightsError: an unreadable file, another network, or not the file that `name` stands for.
-        InputError: a name that cannot be a file's, or one that is taken by other weights.
+        WeightsError: If the file cannot be read, holds another network, or is not the file of the
+            catalog.
+        InputError: If the name cannot be a file name, or other weights have it.
+
+    Example:
+        >>> import vad_toolkit as vad
+        >>> file = vad.get_weights("i3d-rgb-random").path  # or a file that you trained
+        >>> vad.import_weights(file, "my-i3d", backbone="inception-i3d").stream
+        'rgb'
     """
+    file = Path(file)
     if not name or name != Path(name).name or name.startswith("."):
-        raise InputError(f"weights name {name!r}: has to be a plain name, as in my-i3d")
+        raise InputError(f"weights name {name!r} must be a plain file name, such as my-i3d")
     if not file.is_file():
-        raise InputError(f"no file {str(file)!r} to import")
+        raise InputError(f"no weights file {str(file)!r}")
     entry = CATALOGUE.get(name)
     digest = sha256_file(file)
     if entry is not None:
@@ -158,43 +180,44 @@ def import_weights(
         path = _folder() / f"{name}.safetensors"
         if entry is None and path.exists() and _read_header(path).published_sha256 != digest:
             raise InputError(
-                f"other weights are named {name!r}: choose another name, or delete {path}"
+                f"other weights are named {name!r}; choose another name, or delete {path}"
             )
         return _save(name, digest, weights)
 
 
 def check_weights(name: str) -> InstalledWeights:
-    """Read cached weights whole and compare their digest.
+    """Check that cached weights are intact: read them completely and verify their digest.
 
     Raises:
-        WeightsError: they are not there, or their tensors are not what the header says.
+        WeightsError: If they are not in the cache or damaged.
+
+    Example:
+        >>> import vad_toolkit as vad
+        >>> weights = vad.get_weights("i3d-rgb-random")
+        >>> vad.check_weights("i3d-rgb-random") == weights
+        True
     """
     found = next((item for item in installed() if item.name == name), None)
     if found is None:
-        entry = CATALOGUE.get(name)
-        command = entry.how_to_get if entry else f"vad weights import FILE --as {name}"
-        raise WeightsError(f"weights {name!r} are not in {_folder()}: run `{command}`")
+        raise _not_here(name)
     _load(found)
     return found
 
 
 def resolve_name(name: str) -> str:
-    """The published sha256 that a recipe names, for weights by catalogue or cache name.
+    """Return the published sha256 of weights in the catalog or the cache.
 
     Raises:
-        WeightsError: a name that neither knows.
+        WeightsError: If neither has the name, or the digest is unknown until the file is imported.
     """
     if name in CATALOGUE and (known := CATALOGUE[name].sha256):
         return known
-    found = next((item for item in installed() if item.name == name), None)
-    if found is None:
-        if name in CATALOGUE:
-            raise WeightsError(
-                f"the weights {name} are not in {_folder()}: run `{CATALOGUE[name].how_to_get}`"
-            )
-        names = sorted({*CATALOGUE, *(item.name for item in installed())})
-        raise WeightsError(f"weights {name!r} are not known (names: {', '.join(names)})")
-    return found.published_sha256
+    here = {item.name: item for item in installed()}
+    if name in here:
+        return here[name].published_sha256
+    if name in CATALOGUE:
+        raise _not_here(name)
+    raise WeightsError(f"unknown weights {name!r}; available: {', '.join([*CATALOGUE, *here])}")
 
 
 def load_backbone(
@@ -203,28 +226,29 @@ def load_backbone(
     dtype: torch.dtype = torch.float32,
     backbone: str | None = None,
 ) -> Backbone:
-    """The network that a recipe names, ready for inference: eval mode, channels-last-3d.
+    """Load a network with its weights for inference: eval mode, channels-last-3d.
+
+    Args:
+        published_sha256: The digest by which a recipe names the weights.
+        device: The device for the network.
+        dtype: The type of its parameters.
+        backbone: The network that the weights must be of. If None, any.
 
     Raises:
-        WeightsError: its weights are not in the cache, damaged, or of another network than
-            `backbone`.
+        WeightsError: If the weights are not in the cache, damaged, or of another network.
     """
     found = next((i for i in installed() if i.published_sha256 == published_sha256), None)
     if found is None:
-        name = name_of(published_sha256)
-        command = CATALOGUE[name].how_to_get if name else "vad weights import FILE --as NAME"
-        raise WeightsError(
-            f"the weights {name or published_sha256} are not in {_folder()}: run `{command}`"
-        )
+        raise _not_here(name_of(published_sha256), published_sha256)
     if found.backbone not in BACKBONES:
         raise WeightsError(
-            f"{found.path} holds {found.backbone!r}, which this version does not know "
-            f"({', '.join(BACKBONES)})"
+            f"{found.path} holds the unknown backbone {found.backbone!r}; available: "
+            f"{', '.join(BACKBONES)}"
         )
     if backbone is not None and found.backbone != backbone:
         raise WeightsError(
-            f"the weights {found.name} are of {found.backbone}, the recipe's backbone is "
-            f"{backbone}: --set backbone={found.backbone}, or name other weights"
+            f"the weights {found.name} are of {found.backbone}, but the recipe's backbone is "
+            f"{backbone}; use --set backbone={found.backbone} or other weights"
         )
     network = BACKBONES[found.backbone].build(CHANNELS[found.stream])
     network.load_state_dict(_load(found))
@@ -235,7 +259,7 @@ def load_backbone(
 
 
 def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
-    """sha256 over names, shapes and little-endian float32 bytes, in the order of names."""
+    """Return the sha256 of names, shapes and little-endian float32 bytes in order of names."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name]
@@ -250,7 +274,7 @@ def _folder() -> Path:
 
 @contextmanager
 def _lock() -> Iterator[None]:
-    """One process at a time fills the cache; who holds the lock clears what killed ones left."""
+    """Lock the cache for one process, and remove the temporary files of killed processes."""
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
@@ -258,11 +282,10 @@ def _lock() -> Iterator[None]:
         yield
 
 
-def _find_whole(name: str) -> InstalledWeights | None:
-    try:
-        return check_weights(name)
-    except WeightsError:
-        return None
+def _not_here(name: str | None, shown: str = "") -> WeightsError:
+    entry = CATALOGUE.get(name or "")
+    command = entry.how_to_get if entry else f"vad weights import FILE --as {name or 'NAME'}"
+    return WeightsError(f"weights {name or shown} are not in {_folder()}; run `{command}`")
 
 
 def _save(name: str, published_sha256: str, weights: ReadWeights) -> InstalledWeights:
@@ -293,7 +316,7 @@ def _read_header(path: Path) -> InstalledWeights:
             stream=header["stream"],
         )
     except (safetensors.SafetensorError, OSError, KeyError) as error:
-        raise WeightsError(f"{path} is not a weights file of this toolkit: delete it") from error
+        raise WeightsError(f"{path} is not a weights file of this toolkit; delete it") from error
 
 
 def _load(weights: InstalledWeights) -> dict[str, Tensor]:
@@ -301,11 +324,11 @@ def _load(weights: InstalledWeights) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = safetensors.torch.load_file(weights.path)
     except (safetensors.SafetensorError, OSError) as error:
         raise WeightsError(
-            f"{weights.path} is damaged ({error}): delete it, get it again"
+            f"{weights.path} is damaged ({error}); delete it and get it again"
         ) from error
     if (found := tensors_digest(tensors)) != weights.tensors_sha256:
         raise WeightsError(
             f"{weights.path} is damaged (sha256 of its tensors is {found}, expected "
-            f"{weights.tensors_sha256}): delete it and get it again"
+            f"{weights.tensors_sha256}); delete it and get it again"
         )
     return tensors
