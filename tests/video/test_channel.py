@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from vad_toolkit.video.channel import ChannelClosed, receive_header, receive_into, send
+from vad_toolkit.video.channel import ChannelClosed, receive, send
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -22,29 +22,27 @@ def pair() -> Iterator[Pair]:
 def test_messages_arrive_whole_and_in_order(pair: Pair) -> None:
     send(pair[0], {"kind": "frames", "path": "a b/\udcff日本"}, memoryview(b"12345"))
     send(pair[0], {"kind": "end"})
-    header = receive_header(pair[1])
+    header, payload = receive(pair[1])
     assert header == {"kind": "frames", "path": "a b/\udcff日本", "payload": 5}
-    payload = bytearray(5)
-    receive_into(pair[1], memoryview(payload))
-    assert payload == b"12345"
-    assert receive_header(pair[1]) == {"kind": "end"}
+    assert payload.tobytes() == b"12345"
+    assert receive(pair[1])[0] == {"kind": "end"}
 
 
 def test_the_end_of_the_other_side_is_told(pair: Pair) -> None:
     pair[0].sendall(b"\0\0")  # half a length
     pair[0].close()
     with pytest.raises(ChannelClosed):
-        receive_header(pair[1])
+        receive(pair[1])
     with pytest.raises(ChannelClosed):
         send(pair[1], {"kind": "end"})
 
 
 def test_a_deadline_holds(pair: Pair) -> None:
     with pytest.raises(TimeoutError):
-        receive_header(pair[1], deadline=time.monotonic())
+        receive(pair[1], deadline=time.monotonic())
 
 
 def test_a_header_of_absurd_length_is_not_read(pair: Pair) -> None:
     pair[0].sendall(struct.pack(">I", 1 << 31))
     with pytest.raises(ChannelClosed):
-        receive_header(pair[1])
+        receive(pair[1])

@@ -15,59 +15,55 @@ import socket
 import time
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 HEADER_LIMIT = 1 << 20  # bytes; a decode child sends no longer header
 
 
 class ChannelClosed(Exception):
-    """The other side of the channel is gone."""
+    """The other side of the channel is gone, or sends something other than messages."""
 
 
 def send(link: socket.socket, header: dict[str, Any], payload: memoryview | None = None) -> None:
-    """Send a message; wait while the other side does not read.
-
-    Raises:
-        ChannelClosed: If the other side is gone.
-    """
+    """Send a message; wait while the other side does not read. Raises ChannelClosed."""
     if payload is not None:
         header = {**header, "payload": payload.nbytes}
-    text = json.dumps(header).encode("ascii")
+    text = json.dumps(header, default=str).encode("ascii")  # a Path becomes a string
     try:
         link.sendall(len(text).to_bytes(4, "big") + text)
-        if payload is not None:
-            link.sendall(payload)
+        link.sendall(payload or b"")
     except OSError as error:
         raise ChannelClosed from error
 
 
-def receive_header(link: socket.socket, deadline: float | None = None) -> dict[str, Any]:
-    """Return the next header. Its payload, if it has one, must be received next.
+def receive(
+    link: socket.socket, deadline: float | None = None
+) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+    """Return the header and the payload of the next message.
 
     Args:
         link: The socket.
         deadline: Time on the clock of `time.monotonic`. If None, wait without limit.
 
     Raises:
-        ChannelClosed: If the other side is gone, or sends something else than messages.
+        ChannelClosed: If the other side is gone, or sends something other than messages.
         TimeoutError: If the deadline passes.
     """
-    length = bytearray(4)
-    receive_into(link, memoryview(length), deadline)
-    if (size := int.from_bytes(length, "big")) > HEADER_LIMIT:
+    length = int.from_bytes(_read(link, 4, deadline).tobytes(), "big")
+    if length > HEADER_LIMIT:
         raise ChannelClosed
-    text = bytearray(size)
-    receive_into(link, memoryview(text), deadline)
-    header = json.loads(text)
-    assert isinstance(header, dict)
-    return header
+    header: dict[str, Any] = json.loads(_read(link, length, deadline).tobytes())
+    return header, _read(link, header.get("payload", 0), deadline)
 
 
-def receive_into(link: socket.socket, target: memoryview, deadline: float | None = None) -> None:
-    """Fill `target` (bytes) from the socket. Other arguments and errors as `receive_header`."""
+def _read(link: socket.socket, size: int, deadline: float | None) -> NDArray[np.uint8]:
+    data = np.empty(size, np.uint8)
     filled = 0
-    while filled < len(target):
+    while filled < size:
         try:
             link.settimeout(None if deadline is None else max(deadline - time.monotonic(), 1e-3))
-            count = link.recv_into(target[filled:])
+            count = link.recv_into(data.data[filled:])
         except TimeoutError:
             raise
         except OSError as error:
@@ -75,3 +71,4 @@ def receive_into(link: socket.socket, target: memoryview, deadline: float | None
         if count == 0:
             raise ChannelClosed
         filled += count
+    return data

@@ -1,8 +1,8 @@
 """Decode process: `python -m vad_toolkit.video.decode_child SOCKET PARENT`, started by worker.py.
 
-It receives requests through a socket, one video at a time, and sends frames
-back. It ends when the other end of the socket closes, even while a decoder hangs, so it never
-outlives its parent. What decoders print goes to its standard error, which the parent captures.
+It receives requests through a socket, one video at a time, and sends frames back. It ends when the
+other end of the socket closes, even while a decoder hangs, so it never outlives its parent. Its
+standard error, with everything that decoders print, goes to the parent.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from dataclasses import asdict
 from typing import Any
 
 from vad_toolkit.errors import InputError, VadError
-from vad_toolkit.video.channel import ChannelClosed, receive_header, send
+from vad_toolkit.video.channel import ChannelClosed, receive, send
 from vad_toolkit.video.open import choose_decoder, open_video
 from vad_toolkit.video.probe import probe
 
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>: signal that Linux sends when the parent ends
 
 
 class Child:
@@ -39,9 +39,8 @@ class Child:
         """Answer requests until the parent is gone."""
         threading.Thread(target=self._listen, daemon=True).start()
         while True:
-            request = self._requests.get()
             try:
-                (self._probe if request["kind"] == "probe" else self._stream)(request)
+                self._answer(self._requests.get())
             except ChannelClosed:
                 return
             except VadError as error:
@@ -52,7 +51,7 @@ class Child:
         # In its own thread, to notice a cancellation or the parent's end while a decoder works.
         while True:
             try:
-                request = receive_header(self._link)
+                request, _ = receive(self._link)
             except ChannelClosed:
                 os._exit(0)
             if request["kind"] == "cancel":
@@ -60,40 +59,28 @@ class Child:
             else:
                 self._requests.put(request)
 
-    def _probe(self, request: dict[str, Any]) -> None:
-        facts = probe(request["path"])
-        header = {"kind": "facts", "facts": _as_json(facts), "decoder": choose_decoder(facts)}
-        send(self._link, header)
-
-    def _stream(self, request: dict[str, Any]) -> None:
+    def _answer(self, request: dict[str, Any]) -> None:
+        if request["kind"] == "probe":
+            facts = probe(request["path"])
+            decoder = choose_decoder(facts)
+            return send(self._link, {"kind": "facts", "facts": asdict(facts), "decoder": decoder})
         video = open_video(request["path"], request["decoder"], request["allow_damaged"])
         with closing(video) as reader:
-            send(self._link, {"kind": "info", "info": _as_json(reader.info)})
+            send(self._link, {"kind": "info", "info": asdict(reader.info)})
             for chunk in reader.chunks(request["chunk_frames"]):
                 if self._cancelled >= request["number"]:
                     break
-                header = {"kind": "frames", "shape": chunk.shape}
-                send(self._link, header, chunk.data.cast("B"))
+                send(self._link, {"kind": "frames", "shape": chunk.shape}, chunk.data.cast("B"))
             send(self._link, {"kind": "end", "stats": asdict(reader.stats)})
-
-
-def _as_json(facts: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass that has a `path`, as JSON values."""
-    return {**asdict(facts), "path": str(facts.path)}
-
-
-def die_with(parent: int) -> None:
-    """Ask Linux to kill this process when its parent ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before the request
-            os._exit(0)
 
 
 def main() -> None:
     """Serve the socket SOCKET. PARENT is a process id, or 0 if its end must not be watched."""
-    if parent := int(sys.argv[2]):
-        die_with(parent)
+    parent = int(sys.argv[2])
+    if parent and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before the request
+            os._exit(0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # crashes are expected: no core dumps
     with socket.socket(fileno=int(sys.argv[1])) as link:
         Child(link).serve()

@@ -16,15 +16,16 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vad_toolkit.errors import DecodeError, InputError
-from vad_toolkit.video.channel import ChannelClosed, receive_header, receive_into, send
+from vad_toolkit.video.channel import ChannelClosed, receive, send
 from vad_toolkit.video.container import Structure
 from vad_toolkit.video.probe import ContainerFacts
 from vad_toolkit.video.reader import DecodeStats, VideoInfo
@@ -33,10 +34,9 @@ from vad_toolkit.video.registry import AUTO, FALLBACK, check_options
 CHILD_MODULE = "vad_toolkit.video.decode_child"
 CANCEL_SECONDS = 5.0  # a child that does not stop decoding within this time is killed
 EXIT_SECONDS = 2.0
-NOISE_LINES = 20  # lines of the child's standard error, kept for the message when it crashes
 
 
-class DecodeWorker:
+class DecodeWorker(AbstractContextManager["DecodeWorker"]):
     """Streams of frames that one child process decodes. Threads must not share a worker.
 
     The child starts with the first stream, and again after a crash or a time-out. It ends with
@@ -88,14 +88,8 @@ class DecodeWorker:
         check_options(decoder, allow_damaged)
         if chunk_frames < 1:
             raise InputError(f"chunk_frames must be an integer >= 1, got {chunk_frames}")
-        request = {
-            "kind": "stream",
-            "path": _absolute(path),
-            "decoder": decoder,
-            "chunk_frames": chunk_frames,
-            "allow_damaged": allow_damaged,
-        }
-        stream, header = self._begin(request)
+        options = {"decoder": decoder, "chunk_frames": chunk_frames, "allow_damaged": allow_damaged}
+        stream, header = self._begin("stream", path, **options)
         stream.info = VideoInfo(**{**header["info"], "path": Path(header["info"]["path"])})
         return stream
 
@@ -104,40 +98,38 @@ class DecodeWorker:
 
         Raises DecodeError as `stream` does.
         """
-        request = {"kind": "probe", "path": _absolute(path)}
-        stream, header = self._begin(request)
+        stream, header = self._begin("probe", path)
         stream._finish(child_is_usable=True)
         structure = Structure(**header["facts"]["structure"])
         facts = {**header["facts"], "path": Path(path), "structure": structure}
         return ContainerFacts(**facts), header["decoder"]
 
-    def _begin(self, request: dict[str, Any]) -> tuple[FrameStream, dict[str, Any]]:
+    def _begin(
+        self, kind: str, path: str | os.PathLike[str], **options: Any
+    ) -> tuple[FrameStream, dict[str, Any]]:
         """Send a request. Return the stream that it opens, and the first header of the answer."""
         if self._current is not None:
             raise RuntimeError("a DecodeWorker has one stream at a time; close the last one first")
         is_new = self._child is None
-        if self._child is None:
-            self._child = _Child()
+        self._child = self._child or _Child()
         self._number += 1
-        numbered = {**request, "number": self._number}
-        stream = FrameStream(self, self._child, numbered, self.timeout_seconds)
-        self._current = stream
+        # An absolute path, because the child keeps the working folder that it started in.
+        absolute = str(Path(path).absolute())
+        request = {"kind": kind, "path": absolute, "number": self._number, **options}
+        self._current = FrameStream(self, self._child, request, self.timeout_seconds)
         try:
-            return stream, stream._open()
+            return self._current, self._current._receive(request)[0]
         except _ChildCrashed:
             if is_new:
                 raise
             # It may have died before this video: only a new child shows whether the video is bad.
-            return self._begin(request)
+            return self._begin(kind, path, **options)
 
     def close(self) -> None:
         """End the child and any open stream. A later stream starts a new child."""
         if self._current is not None:
             self._current._finish(child_is_usable=False)
         self._ended(child_is_usable=False)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
@@ -149,7 +141,7 @@ class DecodeWorker:
             self._child = None
 
 
-class FrameStream:
+class FrameStream(Iterator[NDArray[np.uint8]], AbstractContextManager["FrameStream"]):
     """Frames of one video in display order, as an iterator.
 
     Yields uint8 arrays (n, height, width, 3), RGB; n is `chunk_frames`, or less in the last one.
@@ -176,23 +168,17 @@ class FrameStream:
             raise RuntimeError("the frame counts are known after the last chunk")
         return self._stats
 
-    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        return self
-
     def __next__(self) -> NDArray[np.uint8]:
         if not self._running:
             if self._stats is None:
                 raise RuntimeError("the stream was closed before its end")
             raise StopIteration
-        deadline = time.monotonic() + self._timeout
-        header = self._receive(deadline)
-        if header["kind"] == "end":
-            self._stats = DecodeStats(**header["stats"])
-            self._finish(child_is_usable=True)
-            raise StopIteration
-        frames = np.empty(header["shape"], dtype=np.uint8)
-        self._guarded(receive_into, frames.data.cast("B"), deadline)
-        return frames
+        header, frames = self._receive()
+        if header["kind"] == "frames":
+            return frames.reshape(header["shape"])
+        self._stats = DecodeStats(**header["stats"])
+        self._finish(child_is_usable=True)
+        raise StopIteration
 
     def close(self) -> None:
         """Stop decoding. Closing twice, or after the end, is allowed."""
@@ -201,29 +187,37 @@ class FrameStream:
         deadline = time.monotonic() + min(CANCEL_SECONDS, self._timeout)
         try:
             send(self._child.link, {"kind": "cancel", "number": self._request["number"]})
-            header: dict[str, Any] = {"kind": "frames"}
-            while header["kind"] not in ("end", "error"):
-                header = receive_header(self._child.link, deadline)
-                rest = memoryview(bytearray(header.get("payload", 0)))
-                receive_into(self._child.link, rest, deadline)
+            while receive(self._child.link, deadline)[0]["kind"] not in ("end", "error"):
+                pass
         except (ChannelClosed, TimeoutError):
             self._finish(child_is_usable=False)
         else:
             self._finish(child_is_usable=True)
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _open(self) -> dict[str, Any]:
+    def _receive(
+        self, request: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+        """Send a request, if any, and return the next message; end the stream if that fails."""
+        path = self._request["path"]
         deadline = time.monotonic() + self._timeout
-        self._guarded(send, self._request)
-        return self._receive(deadline)
-
-    def _receive(self, deadline: float) -> dict[str, Any]:
-        header: dict[str, Any] = self._guarded(receive_header, deadline)
+        try:
+            if request is not None:
+                send(self._child.link, request)
+            header, payload = receive(self._child.link, deadline)
+        except ChannelClosed:
+            message = f"{path}: the decoder crashed ({self._child.cause_of_death()})"
+            self._finish(child_is_usable=False)
+            raise _ChildCrashed(message, retry=self._retry) from None
+        except TimeoutError:
+            self._finish(child_is_usable=False)
+            message = f"{path}: no frames within {self._timeout:g} s, decoding was stopped"
+            raise DecodeError(message, retry=self._retry) from None
+        except BaseException:
+            self._finish(child_is_usable=False)
+            raise
         if header["kind"] == "error":
             self._finish(child_is_usable=True)
             if header["is_input"]:  # checked here already, so the child lacks the decoder's plugin
@@ -234,26 +228,7 @@ class FrameStream:
             # Without `info`, opening failed, and "auto" has tried PyAV already.
             retry = self._retry if hasattr(self, "info") else None
             raise DecodeError(header["message"], retry=retry)
-        return header
-
-    def _guarded(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        """Send to the child or receive from it; end the stream if anything goes wrong."""
-        try:
-            return call(self._child.link, *arguments)
-        except ChannelClosed:
-            raise self._crashed() from None
-        except TimeoutError:
-            self._finish(child_is_usable=False)
-            message = f"no frames within {self._timeout:g} s, decoding was stopped"
-            raise DecodeError(f"{self._request['path']}: {message}", retry=self._retry) from None
-        except BaseException:
-            self._finish(child_is_usable=False)
-            raise
-
-    def _crashed(self) -> _ChildCrashed:
-        message = f"{self._request['path']}: the decoder crashed ({self._child.cause_of_death()})"
-        self._finish(child_is_usable=False)
-        return _ChildCrashed(message, retry=self._retry)
+        return header, payload
 
     @property
     def _retry(self) -> str | None:
@@ -267,11 +242,6 @@ class FrameStream:
         if self._running:
             self._running = False
             self._worker._ended(child_is_usable)
-
-
-def _absolute(path: str | os.PathLike[str]) -> str:
-    """Return an absolute path, because the child keeps the working folder that it started in."""
-    return str(Path(path).absolute())
 
 
 class _ChildCrashed(DecodeError):
@@ -298,10 +268,10 @@ class _Child:
                 start_new_session=True,  # Ctrl-C goes to the caller only
             )
         self.pid = self._process.pid
-        assert self._process.stderr is not None
-        self._noise: deque[bytes] = deque(maxlen=NOISE_LINES)
-        keep = (self._process.stderr, self._noise)
-        self._listener = threading.Thread(target=_keep_last_lines, args=keep, daemon=True)
+        self._noise: deque[bytes] = deque([b""], maxlen=1)
+        self._listener = threading.Thread(
+            target=_keep_last_line, args=(self._process.stderr, self._noise), daemon=True
+        )
         self._listener.start()
         end = (os.getpid(), self.link, self._process, self._listener)
         self.end = weakref.finalize(self, _end, *end)
@@ -316,11 +286,11 @@ class _Child:
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         if code == -signal.SIGKILL:
             how += ", perhaps out of memory"
-        last = b"".join(list(self._noise)[-1:]).decode("utf-8", "replace").strip()
+        last = self._noise[0].decode("utf-8", "replace").strip()
         return f"{how}: {last[:200]}" if last else how
 
 
-def _keep_last_lines(pipe: IO[bytes], lines: deque[bytes]) -> None:
+def _keep_last_line(pipe: IO[bytes], lines: deque[bytes]) -> None:
     with pipe:
         # Reads are bounded, because the output may have no line ends.
         while line := pipe.readline(4096):
