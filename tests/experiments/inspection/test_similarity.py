@@ -69,5 +69,5 @@ def test_share_of_the_pairs_that_are_apart() -> None:
 
 
 def test_features_of_another_width_are_refused(make_model: Callable[..., Any]) -> None:
-    with pytest.raises(InputError, match="this model takes"):
+    with pytest.raises(InputError, match="this model needs"):
         video_directions(make_model(), np.zeros((3, 1, 5), np.float16), np.ones(3, np.float32))
