@@ -9,11 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from vad_toolkit import __version__
 from vad_toolkit.core.files import canonical_json, sha256_text
 from vad_toolkit.errors import InputError
+
+# Of fields with tuples: JSON and TOML have lists.
+AsTuple = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
 
 
 class Settings(BaseModel):

@@ -8,20 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from vad_toolkit import __version__
 from vad_toolkit.core.files import write_text
-from vad_toolkit.core.settings import Settings, describe_error
+from vad_toolkit.core.settings import AsTuple, Settings, describe_error
 from vad_toolkit.errors import ManifestError
 
 INFO_FILE = "dataset.toml"
 NOT_KNOWN = "not known"
 
-# TOML has lists but no tuples.
-Lines = Annotated[
-    tuple[str, ...], BeforeValidator(lambda value: tuple(value) if type(value) is list else value)
-]
+Lines = Annotated[tuple[str, ...], AsTuple]
 
 
 class PublishedArray(Settings):

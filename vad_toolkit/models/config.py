@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from vad_toolkit.core.settings import Settings
+from vad_toolkit.core.settings import AsTuple, Settings
 
 MOST_SEGMENTS = 4_096
 
@@ -28,11 +28,6 @@ def _check_segments(value: Any) -> Any:
     raise ValueError(f"must be 1 to {MOST_SEGMENTS}, or all, got {value!r}")
 
 
-def _to_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value  # JSON and TOML have no tuples
-
-
-AsTuple = BeforeValidator(_to_tuple)
 Width = Annotated[int, Field(ge=1, le=65_536)]
 WidthPair = Annotated[tuple[Width, Width], AsTuple]
 OddWindow = Annotated[int, Field(ge=1, le=1_025), AfterValidator(_odd)]

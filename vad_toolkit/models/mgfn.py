@@ -15,10 +15,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from vad_toolkit.core.settings import Settings
+from vad_toolkit.core.settings import AsTuple, Settings
 from vad_toolkit.models.base import Method, MilModel, Output, hide
 from vad_toolkit.models.config import (
-    AsTuple,
     DataConfig,
     LossWeight,
     MethodLosses,

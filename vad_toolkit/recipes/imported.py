@@ -1,22 +1,21 @@
 """Recipes of features that somebody else extracted and published.
 
-Packs store them like the toolkit's own recipes, but the features cannot be reproduced here. The
-number of snippets of a video is read from its file: published files do not always follow their own
-rule.
+Packs store them like the toolkit's own recipes, but the features cannot be reproduced here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from vad_toolkit.core.crops import check_crop_order
-from vad_toolkit.core.settings import Settings
+from vad_toolkit.core.settings import AsTuple, Settings
 
+CropOrder = Annotated[tuple[str, ...], AsTuple, AfterValidator(check_crop_order)]
 NOT_STATED = "not stated"
 
 
@@ -46,23 +45,8 @@ class ImportedRecipe(Settings):
     )
     snippet_frames: int = Field(default=16, ge=1, le=256)
     step: int = Field(default=16, ge=1, le=256)
-    crop_order: tuple[str, ...]
-    streams: tuple[Literal["rgb", "flow"], ...] = ("rgb",)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill(cls, data: Any) -> Any:
-        if isinstance(data, dict):  # JSON has lists, not tuples
-            data = {
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in data.items()
-            }
-        return data
-
-    @field_validator("crop_order")
-    @classmethod
-    def _check_crops(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return check_crop_order(value)
+    crop_order: CropOrder
+    streams: Annotated[tuple[Literal["rgb", "flow"], ...], AsTuple] = ("rgb",)
 
     @field_validator("streams")
     @classmethod
@@ -82,7 +66,7 @@ class ImportedRecipe(Settings):
         return {}
 
     def snippet_count(self, frames: int, fps: float = 0.0) -> None:
-        """Return None: the number of snippets does not follow from the frames."""
+        """Return None: published files do not always follow their own rule, so theirs counts."""
 
     def frame_snippets(self, snippets: int, frames: int, fps: float = 0.0) -> NDArray[np.intp]:
         """Return the index of the snippet that scores each frame, (frames,)."""
@@ -94,15 +78,10 @@ class ImportedRecipe(Settings):
 def segment_of_frame(segments: int, frames: int, step: int) -> NDArray[np.intp]:
     """Return the index of the part that each frame lies in when a video has equal parts, (frames,).
 
-    A video has frames // step snippets, at least 1. The parts begin at snippets linspace(1,
-    snippets, segments + 1), rounded half up, as in Evaluate_Anomaly_Detector of Sultani et al.
-    (CVPR 2018). If several parts begin at the same snippet, the last of them has it. Frames after
-    the last snippet belong to the last part.
-
-    Args:
-        segments: The number of parts.
-        frames: The number of frames of the video.
-        step: The number of frames from one snippet to the next.
+    A video has frames // step snippets, at least 1. The `segments` parts begin at snippets
+    linspace(1, snippets, segments + 1), rounded half up, as in Evaluate_Anomaly_Detector of Sultani
+    et al. (CVPR 2018). If several parts begin at the same snippet, the last of them has it. Frames
+    after the last snippet belong to the last part.
     """
     count = max(1, frames // step)
     bounds = np.floor(np.linspace(1, count, segments + 1) + 0.5).astype(np.intp) - 1

@@ -2,29 +2,31 @@
 
 The canonical JSON of a recipe and its sha256 are stored in every pack and every checkpoint. Packs
 with equal recipe hashes hold comparable features and can be merged. A model scores only features
-that were made by the recipe it was trained on. `presets.py` has the recipes with names.
+that were made by the recipe it was trained on. `presets.toml` has the recipes with names.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from vad_toolkit.backbones.registry import BACKBONES, Normalisation, Stream
-from vad_toolkit.core.crops import CENTER, CORNERS, MIRRORED, check_crop_order
-from vad_toolkit.core.settings import Settings, describe_error, read_settings
+from vad_toolkit.core.crops import CENTER, CORNERS, MIRRORED
+from vad_toolkit.core.settings import AsTuple, Settings, describe_error, read_settings
 from vad_toolkit.errors import InputError
-from vad_toolkit.recipes.imported import ImportedRecipe
-from vad_toolkit.recipes.presets import PRESETS
+from vad_toolkit.flow.registry import FLOWS
+from vad_toolkit.recipes.imported import CropOrder, ImportedRecipe
 
 Kind = TypeVar("Kind", "Recipe", ImportedRecipe)
 CropLayout = Literal["ten", "five", "center"]
@@ -33,7 +35,6 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 ResizeMethod = Literal[
     "bilinear-antialias-uint8", "bilinear-uint8", "bilinear-pillow", "lanczos-pillow"
 ]
-FlowAlgorithm = Literal["tvl1", "tvl1-opencv", "raft-large", "raft-small"]
 FlowQuantisation = Literal["clamp20", "video-features", "mmaction2-uint8"]
 STREAMS: tuple[tuple[Stream, ...], ...] = (("rgb",), ("flow",), ("rgb", "flow"))
 Pixels = Annotated[int, Field(ge=32, le=4096)]
@@ -42,11 +43,7 @@ Sha256 = Annotated[str, Field(pattern=SHA256)]
 
 # The default order of each layout is that of torchvision's FiveCrop and TenCrop: four corners, the
 # center, then the same of the mirrored frame.
-CROP_ORDER: Mapping[CropLayout, tuple[str, ...]] = {
-    "center": CENTER,
-    "five": CORNERS,
-    "ten": CORNERS + MIRRORED,
-}
+CROP_ORDER = {"center": CENTER, "five": CORNERS, "ten": CORNERS + MIRRORED}
 
 # sha256 of the published file of i3d-rgb-k400, as in the catalog of weights.
 K400_RGB_SHA256 = "af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd"
@@ -57,8 +54,16 @@ class FlowRecipe(Settings):
 
     VERSION_1 = frozenset({"algorithm", "quantisation"})
 
-    algorithm: FlowAlgorithm = "tvl1"
+    algorithm: str = "tvl1"  # a name in `FLOWS`
     quantisation: FlowQuantisation = "clamp20"
+
+    @field_validator("algorithm")
+    @classmethod
+    def _check_algorithm(cls, name: str) -> str:
+        try:
+            return FLOWS.check(name)
+        except InputError as error:
+            raise ValueError(str(error)) from None
 
 
 class Recipe(Settings):
@@ -82,14 +87,14 @@ class Recipe(Settings):
     # Frames per second that are taken of a video, repeated or skipped; None takes all frames.
     frame_rate: Annotated[float, Field(gt=0, le=1000)] | None = None
     # Pixels of the shorter side, aspect ratio kept; or [width, height], aspect ratio not kept.
-    resize: Pixels | tuple[Pixels, Pixels] = 256
+    resize: Annotated[Pixels | tuple[Pixels, Pixels], AsTuple] = 256
     resize_method: ResizeMethod = "bilinear-antialias-uint8"
     crops: CropLayout = "ten"
     crop_size: Pixels = 224
-    crop_order: tuple[str, ...] = ()  # if empty, torchvision's
+    crop_order: CropOrder = ()  # if empty, torchvision's
     normalisation: Normalisation = "x*2/255-1"
     tail: Tail = "loop"
-    streams: tuple[Stream, ...] = ("rgb",)
+    streams: Annotated[tuple[Stream, ...], AsTuple] = ("rgb",)
     flow: FlowRecipe | None = None
     backbone: str = "inception-i3d"
     weights: Mapping[Stream, Sha256] = {"rgb": K400_RGB_SHA256}
@@ -98,16 +103,8 @@ class Recipe(Settings):
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            data = dict(data)
-            for key in ("crop_order", "streams", "resize"):  # JSON and TOML have lists, not tuples
-                if isinstance(data.get(key), list):
-                    data[key] = tuple(data[key])
-            if isinstance(data.get("frame_rate"), int):
-                data["frame_rate"] = float(data["frame_rate"])
-            if not data.get("crop_order"):
-                orders: Mapping[Any, tuple[str, ...]] = CROP_ORDER
-                data["crop_order"] = orders.get(str(data.get("crops", "ten")), ())
+        if isinstance(data, dict) and not data.get("crop_order"):
+            return data | {"crop_order": CROP_ORDER.get(str(data.get("crops", "ten")), ())}
         return data
 
     @model_validator(mode="after")
@@ -119,7 +116,6 @@ class Recipe(Settings):
         short = self.resize if isinstance(self.resize, int) else min(self.resize)
         if self.crop_size > short:
             raise ValueError(f"crop_size must be <= resize ({short}), got {self.crop_size}")
-        check_crop_order(self.crop_order)
         if len(self.crop_order) != len(CROP_ORDER[self.crops]):
             raise ValueError(
                 f"crop_order must name {len(CROP_ORDER[self.crops])} crops when crops is "
@@ -132,13 +128,6 @@ class Recipe(Settings):
                 "flow must be set when streams has flow, and only then, as in "
                 'flow = {algorithm = "tvl1", quantisation = "clamp20"}'
             )
-        self._check_network()
-        if set(self.weights) != set(self.streams):
-            raise ValueError(f"weights must have one sha256 for each of {', '.join(self.streams)}")
-        return self
-
-    def _check_network(self) -> None:
-        """Check that the network accepts the modalities, and clips of this size."""
         try:
             network = BACKBONES[self.backbone]
             network.check_clip(self.snippet_frames, self.crop_size)
@@ -149,6 +138,9 @@ class Recipe(Settings):
                 f"{self.backbone} has no weights for {missing[0]}; streams must be among "
                 f"{', '.join(network.streams)}"
             )
+        if set(self.weights) != set(self.streams):
+            raise ValueError(f"weights must have one sha256 for each of {', '.join(self.streams)}")
+        return self
 
     @property
     def crop_count(self) -> int:
@@ -156,7 +148,7 @@ class Recipe(Settings):
         return len(self.crop_order)
 
     def taken_frames(self, frames: int, fps: float = 0.0, first: int = 0) -> NDArray[np.intp]:
-        """Return the frames that the snippets of a video consist of, in order.
+        """Return the indices of the frames that the snippets of a video consist of, in order.
 
         If `frame_rate` is None, these are all frames. Otherwise the j-th one is the frame that is
         on screen j / frame_rate seconds after the first: frame floor(j * fps / frame_rate).
@@ -165,9 +157,6 @@ class Recipe(Settings):
             frames: The number of frames of the video.
             fps: The frame rate of the video, frames per second.
             first: Leave out the first `first` frames of the result.
-
-        Returns:
-            Indices into the video's frames, not decreasing.
 
         Raises:
             InputError: If the recipe resamples and `fps` is 0 (the video has no frame rate).
@@ -183,9 +172,8 @@ class Recipe(Settings):
         # chosen frames independent of rounding.
         video, wanted = (Fraction(rate).limit_denominator(1001) for rate in (fps, self.frame_rate))
         ratio = video / wanted
-        count = -(-frames * ratio.denominator // ratio.numerator)
-        taken: NDArray[np.intp] = np.arange(first, count) * ratio.numerator // ratio.denominator
-        return taken
+        indices = np.arange(first, math.ceil(frames / ratio))
+        return (indices * ratio.numerator // ratio.denominator).astype(np.intp)
 
     def snippet_count(self, frames: int, fps: float = 0.0) -> int:
         """Return the number of snippets N of a video of `frames` decoded frames; 0 if it is empty.
@@ -195,8 +183,7 @@ class Recipe(Settings):
         leaves out a last snippet that no other frame follows, which gives floor((frames - 1) / 16)
         for snippets of 16 frames and step 16.
 
-        Raises:
-            InputError: If the recipe resamples and `fps` is 0.
+        A recipe that resamples needs `fps`, as for `taken_frames`.
         """
         if self.frame_rate is not None and frames:
             frames = len(self.taken_frames(frames, fps))
@@ -210,9 +197,6 @@ class Recipe(Settings):
 
         Snippet i scores frames [i * step, (i + 1) * step), the last one all frames that are left.
         If the recipe resamples, a frame that was not taken has the snippet of the frame before it.
-
-        Raises:
-            InputError: If the recipe resamples and `fps` is 0.
         """
         index = np.arange(frames)
         if self.frame_rate is not None:
@@ -220,7 +204,7 @@ class Recipe(Settings):
         return np.minimum(index // self.step, snippets - 1)
 
 
-AnyRecipe = Recipe | ImportedRecipe
+AnyRecipe: TypeAlias = Recipe | ImportedRecipe
 
 
 def list_recipes() -> list[str]:
@@ -230,18 +214,19 @@ def list_recipes() -> list[str]:
         >>> list_recipes()[:3]
         ['i3d-rgb-tencrop', 'i3d-rgb-fivecrop', 'i3d-rgb-center']
     """
-    return list(PRESETS)
+    return list(presets())
+
+
+@cache
+def presets() -> Mapping[str, Mapping[str, Any]]:
+    """Return the recipes of presets.toml by name, as they are written there."""
+    return read_settings(Path(__file__).with_name("presets.toml"), "recipe", ())
 
 
 def parse_recipe(text: str, written_by: str | None = None) -> AnyRecipe:
-    """Read the canonical JSON of a recipe, from a pack or a checkpoint.
+    """Read the canonical JSON of a recipe. Raises InputError if it is not one of this version.
 
-    Args:
-        text: The JSON.
-        written_by: The version of vad-toolkit that wrote it, which explains unknown fields.
-
-    Raises:
-        InputError: If it is not a recipe of this version.
+    `written_by` is the version of vad-toolkit that wrote it, which explains unknown fields.
     """
     try:
         fields = json.loads(text)
@@ -274,10 +259,10 @@ def load_recipe(
     """
     if isinstance(recipe, Recipe):
         fields = recipe.canonical_fields()
-    elif recipe in PRESETS:
-        fields = dict(PRESETS[str(recipe)])
+    elif recipe in presets():
+        fields = dict(presets()[str(recipe)])
     else:
-        fields = read_settings(Path(recipe), "recipe", PRESETS)
+        fields = read_settings(Path(recipe), "recipe", presets())
     overrides = overrides or {}
     for key, value in overrides.items():
         _replace(fields, key, value)
@@ -291,13 +276,12 @@ def load_recipe(
 def _replace(fields: dict[str, Any], key: str, value: Any) -> None:
     """Replace a field, or for a dotted key an entry of a field."""
     name, dot, entry = key.partition(".")
-    if not dot:
-        fields[name] = value
-        return
-    before = fields.get(name) or {}
-    if name not in ("flow", "weights") or not isinstance(before, Mapping):
-        raise InputError(f"recipe field {key}: unknown; only flow and weights have parts")
-    fields[name] = {**before, entry: value}
+    if dot:
+        before = fields.get(name) or {}
+        if name not in ("flow", "weights") or not isinstance(before, Mapping):
+            raise InputError(f"recipe field {key}: unknown; only flow and weights have parts")
+        value = {**before, entry: value}
+    fields[name] = value
 
 
 def _digests(weights: Any, streams: Any) -> Any:

@@ -10,8 +10,7 @@ from vad_toolkit.datasets.dataset_info import NOT_KNOWN
 from vad_toolkit.errors import WeightsError
 from vad_toolkit.packs.pack import LICENSE_NOT_STATED
 from vad_toolkit.recipes.imported import NOT_STATED, ImportedRecipe
-from vad_toolkit.recipes.presets import PRESETS
-from vad_toolkit.recipes.recipe import AnyRecipe, Recipe, load_recipe
+from vad_toolkit.recipes.recipe import AnyRecipe, Recipe, list_recipes, load_recipe
 from vad_toolkit.weights.catalogue import (
     CATALOGUE,
     OwnerSource,
@@ -39,7 +38,7 @@ def command(recipe: AnyRecipe, out: str) -> str:
 
 def _preset_options(recipe: Recipe) -> str | None:
     """Return options that change a preset to `recipe`, or None if no options can."""
-    for preset in PRESETS:
+    for preset in list_recipes():
         try:
             usual = load_recipe(preset).model_dump(mode="json")
         except WeightsError:  # weights that only their owners distribute, and that are missing
