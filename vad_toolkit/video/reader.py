@@ -66,39 +66,44 @@ class VideoReader(Protocol):
         """Free the decoder. Closing twice is allowed."""
 
 
-class SequentialReader:
-    """Base of readers that get one frame after the other and lose none.
+class ChunkedReader:
+    """Base of readers: the frames that `_pictures` yields, in chunks."""
 
-    Subclasses implement `_next`, and set `_frames`, the number of frames.
-    """
-
-    def __init__(self, info: VideoInfo, frames: int) -> None:
+    def __init__(self, info: VideoInfo) -> None:
         self.info = info
-        self._frames = frames
-        self._decoded = 0
+        self._returned = 0  # frames
 
     @property
     def stats(self) -> DecodeStats:
-        return DecodeStats(self._decoded, self.info.frames_reported, 0)
+        return DecodeStats(self._returned, self.info.frames_reported, 0)
 
     def chunks(self, size: int) -> Iterator[NDArray[np.uint8]]:
-        while self._decoded < self._frames:
-            chunk = new_chunk(min(size, self._frames - self._decoded), self.info)
-            for index in range(len(chunk)):
-                frame, name = self._next()
-                height, width = frame.shape[:2]
-                if (width, height) != (self.info.width, self.info.height):
-                    raise DecodeError(
-                        f"{name} is {width}x{height}, but the first frame is "
-                        f"{self.info.width}x{self.info.height}; all must have one size"
-                    )
-                chunk[index] = frame
-                self._decoded += 1
-            yield chunk
+        if size < 1:
+            raise InputError(f"a chunk must have at least 1 frame, got {size}")
+        shape = (self.info.height, self.info.width, 3)
+        chunk, filled = np.empty((size, *shape), np.uint8), 0
+        for picture in self._pictures():
+            if picture.shape != shape:
+                raise DecodeError(
+                    f"{self._name_frame(self._returned)} is {picture.shape[1]}x{picture.shape[0]}, "
+                    f"but the first frame is {shape[1]}x{shape[0]}; all must have one size"
+                )
+            chunk[filled] = picture
+            filled += 1
+            self._returned += 1
+            if filled == size:
+                yield chunk
+                chunk, filled = np.empty((size, *shape), np.uint8), 0
+        if filled:
+            yield chunk[:filled]
 
-    def _next(self) -> tuple[NDArray[np.uint8], str]:
-        """Return the next frame, and how an error message names it."""
+    def _pictures(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield the frames (height, width, 3), one after the other."""
         raise NotImplementedError
+
+    def _name_frame(self, index: int) -> str:
+        """Return the name of a frame in an error message."""
+        return f"{self.info.path}: frame {index}"
 
 
 @dataclass(frozen=True)
@@ -122,21 +127,5 @@ class Decoder:
 
 def info_of(facts: ContainerFacts, decoder: str, decoder_version: str) -> VideoInfo:
     """Combine the facts of a container with the name and version of the decoder that reads it."""
-    return VideoInfo(
-        facts.path,
-        *facts.upright_size,
-        facts.fps,
-        facts.frames_reported,
-        facts.container,
-        facts.codec,
-        facts.rotation,
-        decoder,
-        decoder_version,
-    )
-
-
-def new_chunk(size: int, info: VideoInfo) -> NDArray[np.uint8]:
-    """Return an uninitialized array for `size` frames."""
-    if size < 1:
-        raise InputError(f"a chunk must have at least 1 frame, got {size}")
-    return np.empty((size, info.height, info.width, 3), dtype=np.uint8)
+    shown = (facts.path, *facts.upright_size, facts.fps, facts.frames_reported)
+    return VideoInfo(*shown, facts.container, facts.codec, facts.rotation, decoder, decoder_version)

@@ -8,6 +8,7 @@ and so is a frame count below that of the container's own table.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from vad_toolkit.errors import DecodeError
 from vad_toolkit.video.probe import ContainerFacts, ends_early
-from vad_toolkit.video.reader import Decoder, SequentialReader, info_of
+from vad_toolkit.video.reader import ChunkedReader, Decoder, info_of
 
 # Containers in which Decord returned every frame bit for bit when read sequentially. Excluded are
 # AVI (the decoders differ after damage), MPEG-TS (Decord returns no frame) and GIF (it refuses it).
@@ -31,14 +32,14 @@ FIRST_COPY_IS_AN_ERROR = 1e-6  # share of the frames that may be copies; 0 would
 DECODE_THREADS = 1  # decoding already runs beside the consumer; one process per video scales better
 
 
-class DecordReader(SequentialReader):
+class DecordReader(ChunkedReader):
     """A `VideoReader` on Decord."""
 
     def __init__(self, facts: ContainerFacts, allow_damaged: int = 0) -> None:
         import decord
 
         decord.logging.set_level(decord.logging.QUIET)
-        super().__init__(info_of(facts, "decord", decord.__version__), 0)
+        super().__init__(info_of(facts, "decord", decord.__version__))
         if facts.structure.damage:
             raise self._error(facts.structure.damage)
         try:
@@ -62,15 +63,14 @@ class DecordReader(SequentialReader):
                 f"(limit {MEMORY_LIMIT / 2**30:g}); use decoder pyav"
             )
 
-    def _next(self) -> tuple[NDArray[np.uint8], str]:
-        assert self._video is not None, "the reader was closed"
-        try:
-            frame = self._video.next().asnumpy()
-        except Exception as error:  # as above, and StopIteration
-            raise self._error(
-                f"Decord returned {self._decoded} of {self._frames} frames ({_first_cause(error)})"
-            ) from error
-        return frame, f"{self.info.path}: frame {self._decoded}"
+    def _pictures(self) -> Iterator[NDArray[np.uint8]]:
+        for index in range(self._frames):
+            try:
+                frame = self._video.next().asnumpy()
+            except Exception as error:  # as above, and StopIteration
+                problem = f"Decord returned {index} of {self._frames} frames"
+                raise self._error(f"{problem} ({_first_cause(error)})") from error
+            yield frame
 
     def close(self) -> None:
         self._video = None

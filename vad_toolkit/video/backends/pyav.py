@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from vad_toolkit.errors import DecodeError
 from vad_toolkit.video.lost_frames import Losses
 from vad_toolkit.video.probe import ContainerFacts, ends_early, open_container
-from vad_toolkit.video.reader import Decoder, DecodeStats, info_of, new_chunk
+from vad_toolkit.video.reader import ChunkedReader, Decoder, DecodeStats, info_of
 
 DECODE_THREADS = 1  # one process per video scales better
 # Bytes. Smaller MPEG-4 packets only repeat the last picture; FFmpeg uses the same limit.
@@ -32,11 +33,11 @@ STREAMS = ("mpegts", "mpeg", "h264", "hevc", "mpegvideo")  # recordings may star
 COUNT_SECONDS = 10.0  # time limit for reading the rest of a damaged video to count lost frames
 
 
-class PyAVReader:
+class PyAVReader(ChunkedReader):
     """A `VideoReader` on PyAV."""
 
     def __init__(self, facts: ContainerFacts, allow_damaged: int = 0) -> None:
-        self.info = info_of(facts, "pyav", av.__version__)
+        super().__init__(info_of(facts, "pyav", av.__version__))
         self._facts = facts
         self._container, self._stream = open_container(facts.path)
         self._stream.codec_context.thread_count = DECODE_THREADS
@@ -44,25 +45,12 @@ class PyAVReader:
         self._reformatter = VideoReformatter()
         self._unplaced = why_unplaced(facts, bool(self._stream.codec_context.has_b_frames))
         self._allowed = 0 if self._unplaced else allow_damaged
-        self._handed_out = self._copies = self._missing = 0
+        self._copies = self._missing = 0
         self._demux_error = ""
 
     @property
     def stats(self) -> DecodeStats:
-        reported = self.info.frames_reported
-        return DecodeStats(self._handed_out, reported, self._copies, self._missing)
-
-    def chunks(self, size: int) -> Iterator[NDArray[np.uint8]]:
-        chunk, filled = new_chunk(size, self.info), 0
-        for picture in self._pictures():
-            chunk[filled] = picture
-            filled += 1
-            self._handed_out += 1
-            if filled == size:
-                yield chunk
-                chunk, filled = new_chunk(size, self.info), 0
-        if filled:
-            yield chunk[:filled]
+        return replace(super().stats, frames_duplicated=self._copies, frames_missing=self._missing)
 
     def close(self) -> None:
         self._container.close()
