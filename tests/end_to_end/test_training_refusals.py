@@ -114,7 +114,7 @@ def test_a_test_pack_of_another_recipe(run: Path, tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_another_width(run: Path, tmp_path: Path) -> None:
     other = write(tmp_path / "other", width=5)
-    message = "video 'v0': features of shape (6, 1, 5): this model takes (snippets, crops, 4)"
+    message = "video 'v0': features have shape (6, 1, 5); this model needs (snippets, crops, 4)"
     check_refusal(evaluate(run, other), message)
     assert not list(run.glob("eval*"))
 
