@@ -1,24 +1,24 @@
-"""How long a whole training run takes at UCF-Crime's size, reading included.
+"""Time of a whole training run at UCF-Crime's size, including reading.
 
     python benchmarks/train_full.py --folder DIR [--device auto] [--config clav-como] [--steps 3000]
                                     [--pairs 64] [--precision float32] [--videos 1610]
                                     [--threads N] [--out DIR]
 
-A pack of UCF-Crime's training videos at their real lengths, ten crops of 1,024 random numbers, is
-written into `--folder` once (16.2 GB for all 1,610) and used again by later runs. Then
-`training.loop.train` runs as `vad train` does: validation every 50 steps, log, states and
-checkpoints included. The pack is dropped from the page cache before, and the segments' cache is a
-new folder, so that all features come from the disk.
+A pack of UCF-Crime's training videos with their real lengths, ten crops and 1,024 random features
+is written into `--folder` once (16.2 GB for all 1,610 videos) and reused by later runs. Then
+`training.train.train` runs as in `vad train`, with validation every 50 steps, log, states and
+checkpoints. The pack is dropped from the page cache before, and the cache of segments is a new
+folder, so that all features are read from the disk.
 
 Rows:
-- run: seconds from the call to the finished run folder; `seconds_reading` of them until the last
-  video was read and its segments written; `seconds_a_step` from the first line of the log to the
-  last, so with validation; on a GPU the most memory that torch allocated;
-- device (GPU only): a second, short run under torch's profiler: in which share of 100 steps, two
-  validations among them, no kernel and no copy ran on the device. The profiler slows the host, so
-  the true share is not larger.
+- run: seconds from the call to the finished run folder; `seconds_reading` until the last video was
+  read and its segments written; `seconds_a_step` from the first to the last line of the log,
+  including validation; on a GPU the peak of torch's allocations;
+- device (GPU only): a second, short run under torch's profiler, with the share of time during 100
+  steps and two validations in which no kernel and no copy ran on the device. The profiler slows the
+  host down, so that the true share is at most this.
 
-With fewer `--videos`, the shortest of each label are taken: to try the script.
+With fewer `--videos` the shortest of each label are used, to try the script.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def choose(videos: int) -> list[Entry]:
 
 
 def write_features(folder: Path, entries: list[Entry]) -> tuple[Path, Path]:
-    """A pack of random features, unless it is there, and its manifest."""
+    """Write a manifest and a pack of random features, unless the pack exists; return both."""
     pack, manifest = folder / f"{DATASET}-{len(entries)}.h5", folder / f"{DATASET}.jsonl"
     write_manifest(manifest, entries)
     if not pack.exists():
@@ -94,7 +94,7 @@ def _videos(entries: list[Entry], crops: int) -> Iterator[tuple[str, StreamedVid
 
 
 class Stopwatch:
-    """A progress callback that keeps when reading ended and when lines of the log were written."""
+    """A progress callback that records the end of reading and the times of the log's lines."""
 
     def __init__(self) -> None:
         self.start = time.perf_counter()
@@ -109,7 +109,7 @@ class Stopwatch:
             self.lines.append((event.done, now))
 
     def row(self, total: float) -> dict[str, Any]:
-        """What was found, for a run that took `total` seconds."""
+        """Return the row of a run that took `total` seconds."""
         (first, begin), (last, end) = self.lines[0], self.lines[-1]
         step = (end - begin) / (last - first) if last > first else float("nan")
         return {
@@ -120,7 +120,7 @@ class Stopwatch:
 
 
 class BusyWatch:
-    """A progress callback that profiles the steps of `PROFILED`: how long was the device busy?"""
+    """A progress callback that profiles the GPU during the steps of `PROFILED`."""
 
     def __init__(self) -> None:
         self.profiler = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA])
@@ -138,7 +138,7 @@ class BusyWatch:
             self.profiler.stop()
 
     def row(self) -> dict[str, Any]:
-        """The share of time in which nothing ran on the device."""
+        """Return the share of time in which nothing ran on the device."""
         ran = (
             (event.time_range.start, event.time_range.end)  # microseconds
             for event in self.profiler.events()
@@ -150,7 +150,7 @@ class BusyWatch:
 
 
 def covered(intervals: Iterable[tuple[float, float]]) -> float:
-    """The length of the union of intervals [start, end]."""
+    """Return the length of the union of intervals [start, end]."""
     total, reached = 0.0, float("-inf")
     for start, end in sorted(intervals):
         total += max(0.0, end - max(start, reached))
@@ -161,7 +161,7 @@ def covered(intervals: Iterable[tuple[float, float]]) -> float:
 def measure(
     pack: Path, manifest: Path, config: TrainConfig, device: torch.device, threads: int | None
 ) -> dict[str, dict[str, Any]]:
-    """The rows; run folders and caches are removed again."""
+    """Return the rows; run folders and caches are removed."""
     rows: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(dir=pack.parent) as folder:
         os.environ["VAD_HOME"] = folder  # where segments are cached

@@ -193,7 +193,7 @@ class RunPlan:
         return check_run_folder(self.out, self.description)
 
     def train(self, data: TrainingSet, progress: ProgressCallback) -> None:
-        """Train the run, or what is left of it."""
+        """Train the run, or its remaining steps."""
         on_gpu = [self.device] if self.device.type == "cuda" else []
         with claimed(self.out, self.description) as status:
             if status == "finished":  # meanwhile, by another process
