@@ -25,7 +25,7 @@ def modules() -> Iterator[str]:
             yield info.name
 
 
-@pytest.mark.parametrize("module", modules())
+@pytest.mark.parametrize("module", list(modules()))
 def test_examples(
     module: str, session_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
