@@ -89,7 +89,7 @@ def test_sha256sum_reads_the_checksums(make_pack: MakePack, tmp_path: Path) -> N
 
 
 def test_checksums_are_digest_two_spaces_name() -> None:
-    text = render_checksums([("a b.h5", "1" * 64), ("c\\d", "2" * 64)])
+    text = render_checksums({"a b.h5": "1" * 64, "c\\d": "2" * 64})
     assert text == f"{'1' * 64}  a b.h5\n\\{'2' * 64}  c\\\\d\n"
 
 

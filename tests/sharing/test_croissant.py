@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vad_toolkit.sharing.card import write_card
-from vad_toolkit.sharing.croissant import CONTEXT
+from vad_toolkit.sharing.croissant import TERMS
 
 MakePack = Callable[..., Path]
 
@@ -69,10 +69,10 @@ def test_ids_are_unique_and_references_lead_somewhere(make_pack: MakePack, tmp_p
 
 def test_every_term_is_in_the_context(make_pack: MakePack, tmp_path: Path) -> None:
     metadata = described(tmp_path, [make_pack("p.h5", "a")])
-    assert metadata["@context"] == CONTEXT
+    assert metadata["@context"] == TERMS["context"]
     croissant_terms = {"recordSet", "field", "key", "dataType", "source", "extract", "column"}
     used = {name for node in nodes(metadata) for name in node}
-    assert croissant_terms | {"fileObject", "conformsTo"} <= used & set(CONTEXT)
+    assert croissant_terms | {"fileObject", "conformsTo"} <= used & set(TERMS["context"])
 
 
 def test_the_record_set_reads_the_list_of_videos(make_pack: MakePack, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.datasets.manifest import Manifest
 from vad_toolkit.errors import InputError
 from vad_toolkit.sharing.croissant import VIDEO_TABLE, croissant
-from vad_toolkit.sharing.facts import Facts, SharedFile, read_facts
+from vad_toolkit.sharing.facts import SharedFile, read_facts
 from vad_toolkit.sharing.readme import render_readme
 
 AnyPath = str | os.PathLike[str]
@@ -28,12 +28,7 @@ NAMES = (README, VIDEO_TABLE, CROISSANT, CHECKSUMS)
 
 @dataclass(frozen=True)
 class Card:
-    """A written dataset card.
-
-    Attributes:
-        files: The four files.
-        notes: Facts that nobody has stated, and other lines that the user should read.
-    """
+    """A written dataset card: its four files, and notes for the user, such as missing facts."""
 
     files: tuple[Path, ...]
     notes: tuple[str, ...]
@@ -95,7 +90,17 @@ def write_card(
         published=published,
         progress=progress,
     )
-    texts = render_card(facts)
+    table = io.StringIO()
+    writer = csv.DictWriter(table, facts.videos[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(facts.videos)
+    texts = {README: render_readme(facts), VIDEO_TABLE: table.getvalue()}
+    size, digest = len(texts[VIDEO_TABLE].encode("utf-8")), sha256_text(texts[VIDEO_TABLE])
+    metadata = croissant(facts, SharedFile(VIDEO_TABLE, size, digest, len(facts.videos)))
+    texts[CROISSANT] = json.dumps(metadata, indent=2, ensure_ascii=False) + "\n"
+    sums = {file.name: file.sha256 for file in facts.files}
+    sums |= {name: sha256_text(text) for name, text in texts.items()}
+    texts[CHECKSUMS] = render_checksums(sums)
     try:
         for name, text in texts.items():
             write_text(folder / name, text)
@@ -107,31 +112,9 @@ def write_card(
     return Card(tuple(folder / name for name in texts), tuple(notes))
 
 
-def render_card(facts: Facts) -> dict[str, str]:
-    """Return the texts of the four files by name."""
-    table = render_videos(facts)
-    size = len(table.encode("utf-8"))
-    entry = SharedFile(VIDEO_TABLE, size, sha256_text(table), len(facts.videos))
-    metadata = json.dumps(croissant(facts, entry), indent=2, ensure_ascii=False) + "\n"
-    texts = {README: render_readme(facts), VIDEO_TABLE: table, CROISSANT: metadata}
-    sums = {file.name: file.sha256 for file in facts.files}
-    sums |= {name: sha256_text(text) for name, text in texts.items()}
-    return texts | {CHECKSUMS: render_checksums(sums.items())}
-
-
-def render_videos(facts: Facts) -> str:
-    """Return `videos.csv`: one row per video, by id; unknown values are empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, facts.videos[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(facts.videos)
-    return text.getvalue()
-
-
-def render_checksums(sums: Iterable[tuple[str, str]]) -> str:
+def render_checksums(sums: Mapping[str, str]) -> str:
     """Return lines for `sha256sum -c`: digest, two spaces, name, with backslashes escaped."""
-    lines = []
-    for name, digest in sums:
-        escaped = name.replace("\\", "\\\\")
-        lines.append(f"{chr(92) if escaped != name else ''}{digest}  {escaped}\n")
-    return "".join(lines)
+    return "".join(
+        ("\\" if "\\" in name else "") + digest + "  " + name.replace("\\", "\\\\") + "\n"
+        for name, digest in sums.items()
+    )

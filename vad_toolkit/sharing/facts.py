@@ -53,27 +53,12 @@ class Facts:
     @property
     def title(self) -> str:
         """The card's title, with the dataset's title if it is known, else its name."""
-        known = self.info is not None and self.info.title != NOT_KNOWN
-        return f"{self.info.title if self.info and known else self.dataset}: snippet features"
-
-    @property
-    def snippets(self) -> int:
-        """Number of snippets of all videos."""
-        return sum(video["snippets"] for video in self.videos)
-
-    @property
-    def frames(self) -> int:
-        """Number of frames of all videos."""
-        return sum(video["frames"] for video in self.videos)
-
-    @property
-    def bytes(self) -> int:
-        """Size of all packs."""
-        return sum(file.bytes for file in self.files)
+        title = self.info.title if self.info else NOT_KNOWN
+        return f"{self.dataset if title == NOT_KNOWN else title}: snippet features"
 
     @property
     def license_is_stated(self) -> bool:
-        """Whether the terms of the features are stated."""
+        """True if the terms of the features are stated."""
         return self.license != LICENSE_NOT_STATED
 
     def notes(self) -> list[str]:
@@ -154,26 +139,24 @@ def _dataset_of(manifest: str | Path | Manifest, packs: Sequence[FeaturePack]) -
 
 
 def _check_disjoint(packs: Sequence[FeaturePack]) -> None:
-    seen: dict[str, Path] = {}
+    seen: dict[str, FeaturePack] = {}
     for pack in packs:
         for id in pack.ids:
-            if id in seen:
+            other = seen.setdefault(id, pack)
+            if other is not pack:
                 raise InputError(
-                    f"video {id!r} is in {seen[id]} and in {pack.path}; share each video once "
+                    f"video {id!r} is in {other.path} and in {pack.path}; share each video once "
                     "(vad pack merge joins packs that overlap)"
                 )
-            seen[id] = pack.path
 
 
 def _files(packs: Sequence[FeaturePack], progress: ProgressCallback) -> Iterator[SharedFile]:
     for done, pack in enumerate(packs, start=1):
-        problems = pack.verify()
-        if problems:
-            raise PackCorrupt(f"{pack.path}: {problems[0]}; damaged packs are not described")
-        yield SharedFile(
-            pack.path.name, pack.path.stat().st_size, sha256_file(pack.path), len(pack)
-        )
-        progress(ProgressEvent("checksums", done, len(packs), "packs", pack.path.name))
+        path = pack.path
+        if problems := pack.verify():
+            raise PackCorrupt(f"{path}: {problems[0]}; damaged packs are not described")
+        yield SharedFile(path.name, path.stat().st_size, sha256_file(path), len(pack))
+        progress(ProgressEvent("checksums", done, len(packs), "packs", path.name))
 
 
 def digest_column(stream: str) -> str:
@@ -184,9 +167,8 @@ def digest_column(stream: str) -> str:
 def _videos(packs: Sequence[FeaturePack]) -> Iterator[dict[str, Any]]:
     """Yield rows of `videos.csv`; unknown values are None."""
     for pack in packs:
-        streams = pack.recipe.streams
         for id in pack.ids:
-            meta = pack.meta(id)
+            meta, streams = pack.meta(id), pack.recipe.streams
             yield {
                 "id": id,
                 "file": pack.path.name,
@@ -201,8 +183,5 @@ def _videos(packs: Sequence[FeaturePack]) -> Iterator[dict[str, Any]]:
 
 def _versions(packs: Sequence[FeaturePack]) -> dict[str, str]:
     """Return the versions of the software that wrote the packs; several if the packs differ."""
-    found: dict[str, set[str]] = {}
-    for pack in packs:
-        for name, version in pack.creator.items():
-            found.setdefault(name, set()).add(version)
-    return {name: ", ".join(sorted(versions)) for name, versions in found.items()}
+    pairs = list(dict.fromkeys(pair for pack in packs for pair in pack.creator.items()))
+    return {name: ", ".join(sorted(v for key, v in pairs if key == name)) for name, _ in pairs}

