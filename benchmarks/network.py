@@ -1,17 +1,24 @@
-"""How fast each network runs, against its plain form and the matrix-multiply limit of the same run.
+"""Speed of each network, and of each optimization of Inception-I3D, compared with matrix products.
 
     python benchmarks/network.py [--device cpu] [--rounds 7] [--networks inception-i3d,i3d-resnet50]
 
-Random weights, one batch of clips of 16 frames at 224x224, ways taking turns. Rows:
+Weights are random; a batch has clips of 16 frames at 224x224; the rows are measured in turns:
 
-- matmul: square matrices in float32; matmul-bfloat16 where the device has it in hardware;
-- plain: Inception-I3D eager, contiguous, batch norm apart (`plain_inception_i3d.py`);
-- a row a network, float32; with `-bfloat16` where the device has it;
-- inception-i3d-snippets on a CPU, inception-i3d-snippets-bfloat16 on a CUDA device: the form that
-  cuts crops itself, ten of them (`backbones.inception_overlap`, `backbones.inception_gpu`).
+- matmul: square matrices in float32; matmul-bfloat16 if the hardware supports it.
+- plain: Inception-I3D as in papers' code: eager, contiguous, separate batch norm
+  (`plain_inception_i3d.py`).
+- On a CPU, Inception-I3D with one more optimization per row:
+  - inception-i3d-folded: batch norm folded, channels-last, one convolution for three branches;
+  - inception-i3d-matrix: 1x1x1 convolutions as matrix products;
+  - inception-i3d-pool: 3x3x3 pools one axis at a time;
+  - inception-i3d: 3x3x3 convolutions with Winograd's filtering (`volume_conv`);
+  - inception-i3d-snippets: the overlap of ten crops computed once (`inception_overlap`).
+- One row per network in float32, and one with `-bfloat16` if the hardware supports it.
+- On a CUDA device, inception-i3d-snippets-bfloat16: ten crops of whole snippets (`inception_gpu`).
 
-Operations are counted by PyTorch (`FlopCounterMode`), two for a multiply-add, on a network without
-numbers: as it is written. A form that finds some of them needless can have a share above 1.
+`times_plain` is the speed relative to plain, `times_previous` relative to the optimization before.
+Operations are counted by PyTorch (`FlopCounterMode`), two per multiply-add, for the network as it
+is written. An optimization that omits some of them can have a share above 1.
 """
 
 from __future__ import annotations
@@ -19,15 +26,21 @@ from __future__ import annotations
 import argparse
 import statistics
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
+import torch.nn.functional as F
 from extract import MATRIX, has_bfloat16, timed
 from machine import RESULTS, memory_mb, processor, slug, write_result
 from plain_inception_i3d import unfolded
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from vad_toolkit.backbones import backbone, inception_i3d
 from vad_toolkit.backbones.inception_i3d import InceptionI3D
 from vad_toolkit.backbones.inception_overlap import OverlapInceptionI3D
 from vad_toolkit.backbones.registry import BACKBONES
@@ -36,14 +49,34 @@ from vad_toolkit.core.device import pick_device
 from vad_toolkit.extraction.batches import CPU_CLIPS
 
 FRAMES, SIZE = 16, 224
-FRAME_SIZE = (256, 341)  # of a snippet that crops are cut from
+FRAME_SIZE = (256, 341)  # of the snippets from which crops are taken
 BATCH = {"cpu": CPU_CLIPS, "cuda": 60}
 DEFAULT = "inception-i3d,i3d-resnet50,i3d-resnet50-nonlocal,s3d,mvit_v2_s,swin3d_t"
+
+
+# What replaces each optimization of Inception-I3D on a CPU.
+WINOGRAD = (backbone, "has_quick_form", lambda conv, x: False)
+POOL = (inception_i3d, "_max_pool_3", lambda x: F.max_pool3d(x, 3, stride=1, padding=1))
+MATRIX_PRODUCT = (backbone.FoldedConv3d, "forward", nn.Conv3d.forward)
+STEPS = {
+    "inception-i3d-folded": (WINOGRAD, POOL, MATRIX_PRODUCT),
+    "inception-i3d-matrix": (WINOGRAD, POOL),
+    "inception-i3d-pool": (WINOGRAD,),
+}
+ORDER = ("plain", *STEPS, "inception-i3d", "inception-i3d-snippets")
 
 
 def build(name: str, device: torch.device, dtype: torch.dtype) -> nn.Module:
     network = BACKBONES[name].build().requires_grad_(False).eval()
     return network.to(device=device, dtype=dtype, memory_format=torch.channels_last_3d)
+
+
+def run_without(name: str, network: nn.Module, clips: Tensor) -> object:
+    """Run a network without the optimizations that the row `name` does not have yet."""
+    with ExitStack() as stack:
+        for target, attribute, replacement in STEPS[name]:
+            stack.enter_context(patch.object(target, attribute, replacement))
+        return network(clips)
 
 
 def gflop_of(name: str, clips: int) -> float:
@@ -53,7 +86,7 @@ def gflop_of(name: str, clips: int) -> float:
 
 
 def snippets_pass(network: InceptionI3D, count: int) -> Callable[[], object]:
-    """A pass of so many snippets of ten crops, in the form that cuts them itself."""
+    """Return a pass over `count` snippets of ten crops, in the form that takes whole snippets."""
     weight = network.stem.conv.weight
     order = TEN_CROP_ORDERS["torchvision"]
     snippets = (torch.rand((count, FRAMES, *FRAME_SIZE, 4), device=weight.device) * 2 - 1).to(
@@ -61,7 +94,7 @@ def snippets_pass(network: InceptionI3D, count: int) -> Callable[[], object]:
     )
     whole: Callable[[Sequence[Tensor]], Tensor] = OverlapInceptionI3D(network, order, SIZE)
     if weight.is_cuda:
-        # Here, since without a CUDA device there may be no Triton.
+        # Imported here because Triton may be missing without a CUDA device.
         from vad_toolkit.backbones.inception_gpu import GpuInceptionI3D
 
         whole = GpuInceptionI3D(network, order, SIZE)
@@ -70,14 +103,14 @@ def snippets_pass(network: InceptionI3D, count: int) -> Callable[[], object]:
 
 @torch.inference_mode()
 def measure(device: torch.device, names: list[str], rounds: int) -> dict[str, dict[str, float]]:
-    """Medians of seconds, and what follows from them, a row a way."""
+    """Return the median seconds of each row, and numbers derived from them."""
     generator = torch.Generator().manual_seed(0)
     size, batch = MATRIX[device.type], BATCH[device.type]
     a, b = torch.rand((2, size, size), generator=generator).to(device)
     clips = torch.rand((batch, 3, FRAMES, SIZE, SIZE), generator=generator).mul_(2).sub_(1)
     flat = clips.to(device)
     clips = flat.to(memory_format=torch.channels_last_3d)
-    # The call, its operations, its clips.
+    # Row -> call, GFLOP, clips.
     ways: dict[str, tuple[Callable[[], object], float, int]] = {
         "matmul": (lambda: a @ b, 2 * size**3 / 1e9, 0)
     }
@@ -93,6 +126,9 @@ def measure(device: torch.device, names: list[str], rounds: int) -> dict[str, di
             network.to(device)
             ways["plain"] = (lambda plain=plain: plain(flat), gflop, batch)
             if device.type == "cpu":
+                for step in STEPS:
+                    run = partial(run_without, step, network, clips)
+                    ways[step] = (run, gflop, batch)
                 ways[f"{name}-snippets"] = (snippets_pass(network, 1), gflop_of(name, 10), 10)
         if has_bfloat16(device):
             quick = build(name, device, torch.bfloat16)
@@ -121,9 +157,12 @@ def measure(device: torch.device, names: list[str], rounds: int) -> dict[str, di
             rows[name]["share_of_matmul_bfloat16"] = round(share / ways["matmul-bfloat16"][1], 3)
         if count:
             rows[name] |= {"clips": count, "clips_per_second": round(count / middle, 2)}
-    rows["inception-i3d"]["times_plain"] = round(
-        rows["plain"]["seconds_median"] / rows["inception-i3d"]["seconds_median"], 2
-    )
+    speeds = {
+        name: ways[name][2] / statistics.median(seconds[name]) for name in ORDER if name in ways
+    }
+    for previous, name in pairwise(speeds):
+        rows[name]["times_plain"] = round(speeds[name] / speeds["plain"], 2)
+        rows[name]["times_previous"] = round(speeds[name] / speeds[previous], 2)
     rows["matmul"]["peak_memory_mb"] = round(memory_mb("VmHWM"))
     return rows
 

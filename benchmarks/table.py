@@ -28,6 +28,10 @@ EXTRACTION = {
 # Of network-*.json: rows whose name does not say enough.
 NETWORKS = {
     "plain": "inception-i3d as papers' code has it: eager, contiguous, batch norm apart",
+    "inception-i3d-folded": "inception-i3d, folded batch norm, channels-last",
+    "inception-i3d-matrix": "also 1x1x1 convolutions as matrix products",
+    "inception-i3d-pool": "also pools one axis at a time",
+    "inception-i3d": "inception-i3d (on a CPU also Winograd's filtering)",
     "inception-i3d-snippets": "inception-i3d, ten crops, as `vad extract` runs it",
     "inception-i3d-snippets-bfloat16": "inception-i3d, bfloat16, as `vad extract` runs it",
 }

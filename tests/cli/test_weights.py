@@ -58,7 +58,7 @@ def test_what_is_here_is_told() -> None:
 def test_raft_without_a_connection() -> None:
     error = run("get", "raft-large").exception
     assert isinstance(error, WeightsError)
-    assert str(error) == "no weights of raft-large from torchvision: no connection"
+    assert str(error) == "torchvision cannot download raft-large (no connection)"
 
 
 def test_an_unknown_name_is_refused() -> None:

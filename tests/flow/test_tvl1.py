@@ -130,10 +130,19 @@ def test_no_pair_gives_no_flow() -> None:
 @pytest.mark.parametrize(
     ("frames", "message"),
     [
-        (torch.zeros((2, 3, 8, 8)), r"frames are float32 \(2, 3, 8, 8\): flow takes uint8"),
-        (torch.zeros((2, 1, 8, 8), dtype=torch.uint8), r"frames are uint8 \(2, 1, 8, 8\)"),
-        (torch.zeros((0, 3, 8, 8), dtype=torch.uint8), r"frames are uint8 \(0, 3, 8, 8\)"),
-        (torch.zeros((2, 3, 8, 2), dtype=torch.uint8), "frames are 2x8: .* at least 3x3"),
+        (torch.zeros((2, 3, 8, 8)), r"must be uint8 .*, got float32 \(2, 3, 8, 8\)"),
+        (
+            torch.zeros((2, 1, 8, 8), dtype=torch.uint8),
+            r"uint8 .*, got uint8 \(2, 1, 8, 8\)",
+        ),
+        (
+            torch.zeros((0, 3, 8, 8), dtype=torch.uint8),
+            r"uint8 .*, got uint8 \(0, 3, 8, 8\)",
+        ),
+        (
+            torch.zeros((2, 3, 8, 2), dtype=torch.uint8),
+            "must be at least 3x3 .*, got 2x8",
+        ),
     ],
 )
 def test_wrong_frames(frames: Tensor, message: str) -> None:
@@ -144,11 +153,11 @@ def test_wrong_frames(frames: Tensor, message: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("tau", 0.0, "TV-L1 tau 0.0: has to be above 0"),
-        ("lambda_", -1.0, "TV-L1 lambda -1.0: has to be above 0"),
-        ("warps", 0, "TV-L1 warps 0: has to be at least 1"),
-        ("scale_step", 1.0, "TV-L1 scale_step 1.0: has to lie between 0 and 1"),
-        ("median_filtering", 4, "TV-L1 median_filtering 4; allowed: 1, 3, 5"),
+        ("tau", 0.0, "TV-L1 tau must be > 0, got 0.0"),
+        ("lambda_", -1.0, "TV-L1 lambda must be > 0, got -1.0"),
+        ("warps", 0, "TV-L1 warps must be >= 1, got 0"),
+        ("scale_step", 1.0, "TV-L1 scale_step must be between 0 and 1, got 1.0"),
+        ("median_filtering", 4, "TV-L1 median_filtering must be 1, 3 or 5, got 4"),
     ],
 )
 def test_wrong_parameters(name: str, value: float, message: str) -> None:

@@ -1,12 +1,12 @@
-"""Inception-I3D on a CUDA device: whole snippets in, the features of all their crops out.
+"""Inception-I3D for CUDA devices: features of all crops from whole snippets.
 
-The same weights and the same arithmetic as `inception_i3d`, arranged for the device:
+Weights and arithmetic are those of `inception_i3d`, with these optimizations:
 
-- a crop and the mirror image of its pixels are read once, by weights and mirrored weights side by
-  side (`triton_kernels.stem`);
-- convolution, bias and ReLU are one pass (cuDNN's fused one, or a kernel of ours);
-- what a block's branches make is written where the next block reads it, if that saves a copy;
-- all passes of a batch are one CUDA graph: one launch, not a hundred.
+- A crop and its mirror image are read once, and multiplied by weights and mirrored weights together
+  (`triton_kernels.stem`).
+- Convolution, bias and ReLU are one pass (cuDNN's fused one, or a Triton kernel).
+- Branches write their output to the input of the next block if that saves a copy.
+- All passes of a batch are one CUDA graph: one launch instead of a hundred.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from vad_toolkit.backbones import triton_kernels as kernels
 from vad_toolkit.backbones.inception_i3d import InceptionBlock, InceptionI3D, same_padding
 from vad_toolkit.core.crops import MIRRORED_SUFFIX, crop_places
 
-# What shows the same pixels when the frame is mirrored. The centre does not where the frame's and
-# the crop's width differ by an odd number: torchvision then rounds it to the left in both.
+# The crop with the same pixels in the mirrored frame. The center has none: if the widths of frame
+# and crop differ by an odd number, torchvision rounds its position to the left in both.
 OTHER_SIDE = {
     "top-left": "top-right",
     "top-right": "top-left",
     "bottom-left": "bottom-right",
     "bottom-right": "bottom-left",
 }
-BEFORE = (2, 2, 3)  # zeros around a window: frames, lines, places
+BEFORE = (2, 2, 3)  # zeros around a window: frames, rows, columns
 AFTER = (3, 3, 3)
 Size = tuple[int, int, int]
 
@@ -40,8 +40,11 @@ Size = tuple[int, int, int]
 class _Group:
     """Windows of a snippet that become crops in the same way.
 
-    `halves`: as `kernels.stem` takes it. `names`: each window by its place in the frame as it is.
-    `plain`, `mirrored`: each window's crops, by their place in the crop order.
+    Attributes:
+        halves: The argument of `kernels.stem`.
+        names: The name of each window's position in the frame.
+        plain: For each window, the index of its crop.
+        mirrored: For each window, the index of the crop with its mirror image.
     """
 
     halves: str
@@ -51,9 +54,9 @@ class _Group:
 
 
 def group_windows(crop_order: Sequence[str]) -> list[_Group]:
-    """The windows to be read for the crops of a snippet, each group not empty.
+    """Return the windows to read for the crops of a snippet, in groups that are not empty.
 
-    A mirrored centre stands by its own name among the plain crops' places.
+    A mirrored center is a window of its own, under its name in the crop order.
     """
     order = list(crop_order)
     pairs, singles, turned = [], [], []
@@ -71,22 +74,22 @@ def group_windows(crop_order: Sequence[str]) -> list[_Group]:
 
 
 def window_place(name: str, height: int, width: int, size: int) -> tuple[int, int]:
-    """Top and left, in the frame as it is, of a crop; of a mirrored one, of its mirror image."""
+    """Return the top and left pixel of a crop (if mirrored: of its mirror image) in the frame."""
     top, left = crop_places(height, width, size)[name.removesuffix(MIRRORED_SUFFIX)]
     return (top, width - size - left) if name.endswith(MIRRORED_SUFFIX) else (top, left)
 
 
 class GpuInceptionI3D:
-    """One network, one crop order; called with batches of snippets.
+    """Function from batches of whole snippets to the features of their crops.
 
-    A snippet is (frames, height, width, 4) on the device: three channels and zeros for RGB; for
-    flow its two, and those of the mirrored flow. Frames and `crop_size` have to be even.
+    A snippet is (frames, height, width, 4) on the device. The channels are RGB and zeros, or the
+    two of flow and the two of the mirrored flow. Frames and `crop_size` must be even numbers.
 
     Args:
-        network: on its device, in the type to compute in.
-        crop_order: the crops of a snippet.
-        crop_size: pixels of a side.
-        graph: whether passes are recorded once and replayed.
+        network: On its device, in the type to compute in.
+        crop_order: The crops of a snippet.
+        crop_size: The side of a crop in pixels.
+        graph: Record all passes once, and replay them.
     """
 
     def __init__(
@@ -109,16 +112,16 @@ class GpuInceptionI3D:
         self._batch: _Batch | None = None
 
     def __call__(self, snippets: Sequence[Tensor]) -> Tensor:
-        """Features, float16 (snippets, crops, 1024)."""
+        """Return features, float16 (snippets, crops, 1024)."""
         with _on(self.device):
             if self._batch is None or self._batch.kind != (len(snippets), len(snippets[0])):
-                self._batch = None  # its memory goes before that of the next
+                self._batch = None  # frees its memory first
                 self._batch = _Batch(self, len(snippets), len(snippets[0]))
             self._batch.fill(snippets)
             return self._batch.run()
 
     def compute(self, batch: _Batch) -> Tensor:
-        """Features of what the windows of a batch hold."""
+        """Return the features of the windows in a batch."""
         clips, (frames, side, _) = batch.size * self.crops, batch.out_size
         x = torch.empty(
             (clips, frames, side, side, kernels.STEM_OUT), dtype=self.dtype, device=self.device
@@ -139,7 +142,7 @@ class GpuInceptionI3D:
 
 
 class _Batch:
-    """Memory for the windows of so many snippets, and the recorded passes over it."""
+    """Memory for the windows of a number of snippets, and the recorded passes over it."""
 
     def __init__(self, network: GpuInceptionI3D, size: int, frames: int) -> None:
         self.kind = self.size, _ = size, frames
@@ -163,22 +166,22 @@ class _Batch:
             self._record()
 
     def _clips(self, crops: tuple[int, ...]) -> Tensor:
-        """The clips of a batch that are these crops, snippet by snippet."""
+        """Return the indices in the batch of these crops, snippet by snippet."""
         snippets = torch.arange(self.size, device=self._network.device)[:, None]
         own = torch.tensor(crops, device=self._network.device)
         return (snippets * self._network.crops + own).flatten()
 
     def _record(self) -> None:
-        self._network.compute(self)  # compiles, and lets cuDNN choose, which cannot be recorded
+        self._network.compute(self)  # compiles and tunes cuDNN, which a graph cannot record
         torch.cuda.synchronize(self._network.device)
         torch.cuda.empty_cache()  # the recorded passes have memory of their own
         self._graph = torch.cuda.CUDAGraph()
-        # Decoders' threads pin memory meanwhile, which only concerns them.
+        # Decoder threads may pin memory at the same time, which does not matter here.
         with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
             self._features = self._network.compute(self)
 
     def fill(self, snippets: Sequence[Tensor]) -> None:
-        """Copy the windows of snippets to where the passes read them."""
+        """Copy the windows of snippets to the memory of the batch."""
         (t, y, x), (frames, side, _) = BEFORE, self._inside
         for group, windows, _, _ in self.parts:
             targets = iter(_pixels(windows[:, t : t + frames, y : y + side, x : x + side]))
@@ -189,7 +192,7 @@ class _Batch:
                     next(targets).copy_(_pixels(window))
 
     def run(self) -> Tensor:
-        """Features (size, crops, 1024) that the next batch does not overwrite."""
+        """Return features (size, crops, 1024) that the next batch does not overwrite."""
         if self._graph is None:
             return self._network.compute(self)
         self._graph.replay()
@@ -198,12 +201,12 @@ class _Batch:
 
 
 class _Block:
-    """An Inception block's weights as our kernels read them."""
+    """An Inception block with its weights in the layout of the kernels."""
 
     def __init__(self, block: nn.Module) -> None:
         assert isinstance(block, InceptionBlock)
         self._outputs, self._widths = block.outputs, block.widths
-        # The second reduced part is widened with zeros to whole blocks of channels.
+        # The second reduced part is padded with zeros to whole blocks of channels.
         self._reduced = -(-block.widths[3] // 16) * 16
         extra = self._reduced - block.widths[3]
         entry = block.entry.conv
@@ -232,7 +235,7 @@ def _on(device: torch.device) -> AbstractContextManager[object]:
 
 
 def _pixels(x: Tensor) -> Tensor:
-    """The same numbers, four of 16 bits as one: a copy moves as much with a quarter of threads."""
+    """View four values of 16 bits as one, so that a copy needs a quarter of the threads."""
     return x.view(torch.int64) if x.element_size() == 2 else x
 
 
@@ -246,12 +249,12 @@ def _matrix(conv: nn.Conv3d) -> Tensor:
 
 
 def _matrix_of(weight: Tensor) -> Tensor:
-    """A kernel (outputs, channels, ...) as `kernels.convolve` reads it."""
+    """Return a kernel (outputs, channels, ...) in the layout of `kernels.convolve`."""
     return weight.permute(2, 3, 4, 1, 0).reshape(-1, len(weight)).contiguous()
 
 
 def _convolve_relu(x: Tensor, conv: nn.Conv3d) -> Tensor:
-    """Convolution and ReLU of (n, T, H, W, channels), by cuDNN in one pass."""
+    """Return the ReLU of a convolution of (n, T, H, W, channels), in one pass of cuDNN."""
     planes = x.permute(0, 4, 1, 2, 3)
     if x.device.type == "cuda":
         padding = [size // 2 for size in conv.kernel_size]  # as `ConvUnit` has it at stride 1

@@ -1,13 +1,13 @@
-"""Inception-I3D over whole snippets: what crops overlap in is computed once.
+"""Inception-I3D on whole snippets, which computes the overlap of crops only once.
 
-Of a 341x256 frame the top left crop and the bottom left one share 192 of their 224 lines. As far as
-the second pool, half of the network's work, a number is made of few pixels around it, so crops that
-lie a multiple of the front's stride apart have the same numbers there, but for those near an edge:
-beyond its edge each crop has zeros, and the other one pixels. So one window of 256 lines goes
-through the front in place of two crops, and beside it a band of pixels for each edge that lies
-inside the window, which gives the lines near that edge. Features are what crops apart have.
+In a 341x256 frame, the top-left and bottom-left crops share 192 of their 224 rows. Up to the second
+pool (the front, half of the work) an activation depends on a few pixels around it. If two crops are
+a multiple of the front's stride apart, their activations there are equal, except near an edge of
+one of them, where it has zeros and the other one has pixels. So one window of 256 rows goes
+through the front instead of two crops, together with a band of pixels for each edge inside the
+window, which gives the activations near that edge. Features equal those of separate crops.
 
-In PyTorch's operations, for any device; `inception_gpu` is the form for bfloat16 and tf32 on CUDA.
+It uses PyTorch's operations on any device; `inception_gpu` is for bfloat16 and tf32 on CUDA.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from vad_toolkit.backbones.inception_i3d import FRONT_STRIDE, InceptionI3D
 from vad_toolkit.core.crops import MIRRORED_SUFFIX, crop_places
 
 Place = tuple[int, int]  # top and left of a crop, in pixels
-# Kernels of 7, 3, 3 and 3 lines at strides 2, 2, 1 and 2, padded more at the end: of the front's
-# lines, one at a crop's start sees beyond the edge and two at its end. In a band of so many pixels
-# these are right, since its other edge is seen by the rest of its three lines only.
+# The front has kernels of 7, 3, 3 and 3 lines (rows or columns) at strides 2, 2, 1 and 2, with more
+# padding at the end: one output line at the start of a crop and two at its end depend on pixels
+# outside. A band of this many pixels gives them, because its far edge only affects other lines.
 BAND, START_LINES, END_LINES = 24, 1, 2
 
 
 @dataclass(frozen=True)
 class Take:
-    """`count` lines of a piece's output, from `first` on: a crop's lines from `to` on."""
+    """Lines of a crop in a piece's output: `count` from `first`, which go to `to` in the crop."""
 
     crop: int
     first: int
@@ -42,7 +42,7 @@ class Take:
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of the frame, in pixels, and whose lines the front makes of it."""
+    """A part of the frame in pixels, and the lines of crops in the front's output for it."""
 
     top: int
     left: int
@@ -53,24 +53,24 @@ class Piece:
 
 @dataclass(frozen=True)
 class Plan:
-    """Pieces that hold all lines of all crops, lines counted along `axis`: 0 down, 1 across."""
+    """Pieces with all lines of all crops. Lines are counted along `axis`: 0 down, 1 across."""
 
     axis: int
     pieces: tuple[Piece, ...]
 
     @property
     def cost(self) -> int:
-        """Pixels of a frame that go through the front."""
+        """Pixels per frame that go through the front."""
         return _pixels(self.pieces)
 
 
 @lru_cache(maxsize=64)
 def plan_pieces(places: tuple[Place, ...], size: int) -> Plan:
-    """What makes the least work.
+    """Return the plan with the smallest cost.
 
     Args:
-        places: of the crops, in their order; a place may come twice.
-        size: pixels of a crop's side.
+        places: The positions of the crops in their order; duplicates are allowed.
+        size: The side of a crop in pixels.
     """
     return min((_plan_along(axis, places, size) for axis in (0, 1)), key=lambda plan: plan.cost)
 
@@ -97,7 +97,7 @@ def _pixels(pieces: Iterable[Piece]) -> int:
 def _join(
     axis: int, across: int, crops: Mapping[int, Sequence[int]], size: int
 ) -> tuple[Piece, ...]:
-    """A window over crops, given by where they start, and the bands at their edges inside it."""
+    """Return a window over crops, given by their starts, and the bands at edges inside of it."""
     first, end = min(crops), max(crops) + size
     lines = -(-size // FRONT_STRIDE)
 
@@ -125,22 +125,22 @@ def _join(
 
 
 class OverlapInceptionI3D:
-    """One network, one crop order; called with snippets of any frame size.
+    """Function from whole snippets to the features of their crops.
 
-    A snippet is (frames, height, width, 4) on the network's device and in its type: three channels
-    and zeros for RGB; for flow its two, and those of the mirrored flow.
+    A snippet is (frames, height, width, 4) on the network's device and in its type. The channels
+    are RGB and zeros, or the two of flow and the two of the mirrored flow.
 
     Args:
-        network: on its device, in the type to compute in.
-        crop_order: the crops of a snippet.
-        crop_size: pixels of a side.
+        network: On its device, in the type to compute in.
+        crop_order: The crops of a snippet.
+        crop_size: The side of a crop in pixels.
     """
 
     def __init__(self, network: InceptionI3D, crop_order: Sequence[str], crop_size: int) -> None:
         self._network = network
         self._size = crop_size
         self._count = len(crop_order)
-        # Numbers and places of the frame's crops, and of the mirrored frame's.
+        # Indices and positions of the crops of the frame, and of the mirrored frame.
         self._plain: list[tuple[int, str]] = []
         self._mirrored: list[tuple[int, str]] = []
         for number, name in enumerate(crop_order):
@@ -148,7 +148,7 @@ class OverlapInceptionI3D:
             crops.append((number, name.removesuffix(MIRRORED_SUFFIX)))
 
     def __call__(self, snippets: Sequence[Tensor]) -> Tensor:
-        """Features, float16 (snippets, crops, 1024)."""
+        """Return features, float16 (snippets, crops, 1024)."""
         return torch.stack([self._features(snippet) for snippet in snippets])
 
     def _features(self, snippet: Tensor) -> Tensor:
@@ -168,7 +168,7 @@ class OverlapInceptionI3D:
         features[list(numbers)] = self._network.mixed(x).mean(dim=(2, 3, 4)).half()
 
     def _front(self, frames: Tensor, places: tuple[Place, ...]) -> Tensor:
-        """What `network.front` makes of the crops at these places."""
+        """Return the output of `network.front` for the crops at these positions."""
         plan = plan_pieces(places, self._size)
         along = 1 + plan.axis
         made: Tensor | None = None
@@ -184,7 +184,7 @@ class OverlapInceptionI3D:
         return made.permute(0, 4, 1, 2, 3)
 
     def _run(self, frames: Tensor, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Tensor]]:
-        """Pieces with their output, (frames, height, width, channels); those of a size at once."""
+        """Yield pieces with their output (frames, height, width, channels), batched by size."""
         alike: dict[tuple[int, int], list[Piece]] = defaultdict(list)
         for piece in pieces:
             alike[piece.height, piece.width].append(piece)

@@ -1,11 +1,11 @@
-"""Kernels for CUDA devices, in Triton: what PyTorch's own do slowly for Inception-I3D.
+"""Triton kernels for operations of Inception-I3D that are slow in PyTorch on CUDA devices.
 
-Tensors are (n, T, H, W, channels), channels next to each other in memory; where a kernel reads or
-writes a slice of channels, the others are left alone. Sums and biases are float32. Measured
-(`benchmarks/network.py`): PyTorch's maximum writes an index of eight bytes beside each number of
-two, and cuDNN has no fast convolution of three channels.
+Tensors are (n, T, H, W, channels) with adjacent channels; a kernel that reads or writes a slice of
+channels does not touch the others. Sums and biases are float32. The kernels are worth it because
+PyTorch's maximum writes an index of eight bytes per value of two bytes, and cuDNN has no fast
+convolution of three channels (`benchmarks/network.py`).
 
-With `TRITON_INTERPRET=1` in the environment all this runs on a CPU, slowly: so it is tested.
+Tests run the kernels on a CPU, slowly, with `TRITON_INTERPRET=1` in the environment.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-STEM_LINE = 4  # a line of a window has a multiple of so many places: then loads are of 16 bytes
-STEM_TAPS = 8  # along a row: the stem's seven, and one more for the mirrored ones
+STEM_LINE = 4  # the length of a window's rows is a multiple of it, so that loads are 16 bytes
+STEM_TAPS = 8  # along a row: the stem's seven, and one more for the mirrored weights
 STEM_CHANNELS = 4
 STEM_OUT = 64
-LEAST_SHARED = 99 << 10  # bytes a program may have, on the smallest devices since 8.0
+LEAST_SHARED = 99 << 10  # bytes per program on the smallest devices since compute capability 8.0
 Three = tuple[int, int, int]
 
 
@@ -76,18 +76,18 @@ def _convolve(
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor, outs: Sequence[Tensor]) -> None:
-    """Convolution of one place, or of 3x3x3 with zeros around, then ReLU, into slices.
+    """Write the ReLU of a 1x1x1 convolution, or of a 3x3x3 one with padding, into slices.
 
     Args:
-        x: (n, T, H, W, channels), or a slice of channels; a multiple of 16 of them.
-        weight: (1 or 27 places * channels, outputs), the places in the order of x's axes.
+        x: (n, T, H, W, channels), or a slice of channels; their number is a multiple of 16.
+        weight: (1 or 27 positions * channels, outputs), positions in the order of x's axes.
         bias: float32 (outputs,).
-        outs: one or three tensors or slices, (n, T, H, W, a part of the outputs) each, that take
-            the outputs in order.
+        outs: One or three tensors or slices (n, T, H, W, some outputs) that take the outputs in
+            order.
     """
     n, frames, height, width, channels = x.shape
     outputs = weight.shape[1]
-    # Of what was tried on an H100; a wrong choice costs time and nothing else.
+    # The fastest of those tried on an H100; results do not depend on these sizes.
     one_place = len(weight) == channels
     sizes = (64, 32, 16) if one_place and len(outs) == 1 else (32, 16)
     block_in = next(size for size in sizes if channels % size == 0)
@@ -120,7 +120,7 @@ def _stem(
     h = row // W % H
     t = row // (W * H) % T
     window = tl.minimum(row, rows - 1) // (W * H * T)
-    # Two frames, two lines and two places a step; 8 numbers are 2 places of 4 channels.
+    # A step is two frames, two rows and two columns; 8 values are 2 columns of 4 channels.
     start = (window * (2 * T + 5) + 2 * t).to(tl.int64) * plane + 2 * h * line + w * 8
     total = tl.zeros((BLOCK_ROWS, COLUMNS), tl.float32)
     for tap in range(0, 49):
@@ -141,21 +141,21 @@ def stem(
     windows: Tensor, weight: Tensor, bias: Tensor, out: Tensor, plain: Tensor, mirrored: Tensor,
     halves: str,
 ) -> None:  # fmt: skip
-    """Inception-I3D's 7x7x7 convolution of stride 2 and its ReLU, of windows and their mirrors.
+    """Write Inception-I3D's 7x7x7 convolution of stride 2 and its ReLU, of windows and mirrors.
 
-    A window and its mirror are read once: what the network makes of the mirrored one is what
-    mirrored weights make of the window, in the other order along a row.
+    A window and its mirror image are read once: the output for the mirror image is that of mirrored
+    weights for the window, in reversed order along a row.
 
     Args:
-        windows: (n, T + 5, H + 5, at least W + 6, 4), zeros around: 2 before and 3 after the frames
-            and lines, 3 before and the rest after along a line, whose length is a multiple of
-            `STEM_LINE`; T, H and W are even.
-        weight: as `stem_weight` lays it out.
+        windows: (n, T + 5, H + 5, at least W + 6, 4), padded with zeros: 2 before and 3 after the
+            frames and rows, 3 before and the rest after the columns. T, H and W are even, and the
+            length of a row is a multiple of `STEM_LINE`.
+        weight: The result of `stem_weight`.
         bias: float32 (64,).
         out: (clips, T / 2, H / 2, W / 2, 64).
-        plain: int64 (n,), the clip that each window is; looked at where `halves` says so.
-        mirrored: int64 (n,), the clip that its mirror image is.
-        halves: `both`, `plain` or `mirrored`: what to make.
+        plain: int64 (n,), the clip of each window; not used if `halves` is "mirrored".
+        mirrored: int64 (n,), the clip of its mirror image; not used if `halves` is "plain".
+        halves: The outputs to write: "both", "plain" or "mirrored".
     """
     _, frames, height, width, _ = out.shape
     rows = len(windows) * frames * height * width
@@ -172,7 +172,7 @@ def stem(
 
 
 def _stages(x: Tensor, numbers: int, most: int) -> int:
-    """How many steps' numbers are read ahead: as many as the device's shared memory holds."""
+    """Return the number of steps to prefetch: as many as the device's shared memory holds."""
     if not x.is_cuda:
         return most
     properties = torch.cuda.get_device_properties(x.device)
@@ -181,19 +181,19 @@ def _stages(x: Tensor, numbers: int, most: int) -> int:
 
 
 def _precision() -> str:
-    """How products of float32 are rounded: as PyTorch's are. Those of bfloat16 are exact."""
+    """Return the rounding of float32 products, like PyTorch's. Those of bfloat16 are exact."""
     return "tf32" if torch.backends.cuda.matmul.allow_tf32 else "ieee"
 
 
 def stem_weight(kernel: Tensor, mirrored_from: int) -> Tensor:
-    """The weights of `stem` (49 * 8 * 4, 128) for a kernel (64, channels, 7, 7, 7).
+    """Return the weights of `stem` (49 * 8 * 4, 128) for a kernel (64, channels, 7, 7, 7).
 
-    Eight places of a line begin one before the seven of a window: 1 to 7 are its own, and 0 to 6,
-    backwards, those of its mirror image.
+    The eight columns start one before the seven of a window: 1 to 7 are those of the window, and 6
+    down to 0 those of its mirror image.
 
     Args:
-        kernel: of the convolution.
-        mirrored_from: the first channel that mirrored crops read (flow has other numbers there).
+        kernel: The weight of the convolution.
+        mirrored_from: The first channel of mirrored crops (flow has other values there).
     """
     outputs, channels = kernel.shape[:2]
     laid = kernel.new_zeros((7, 7, STEM_TAPS, STEM_CHANNELS, 2, outputs))
@@ -240,14 +240,14 @@ def _largest(
 
 
 def largest(x: Tensor, kernel: Three, stride: Three, before: Three, out: Tensor) -> None:
-    """The largest number of each window of places, into a tensor or a slice.
+    """Write the maximum of each window into a tensor or a slice (max pooling).
 
     Args:
         x: (n, T, H, W, channels), or a slice of channels.
-        kernel: places of a window, along T, H, W.
-        stride: from one window to the next.
-        before: how far the first windows reach over the start; beyond x there is nothing.
-        out: (n, To, Ho, Wo, channels). A window of one place makes this a copy.
+        kernel: The size of a window along T, H, W.
+        stride: The step from one window to the next.
+        before: The padding before the start; padding never is the maximum.
+        out: (n, To, Ho, Wo, channels). With a window of one position, this is a copy.
     """
     n, frames, height, width, channels = x.shape
     rows = n * out.shape[1] * out.shape[2] * out.shape[3]
@@ -264,7 +264,7 @@ def _largest_around(
     x, out, blocks, T, H, W, channels,
     BLOCK: tl.constexpr, BLOCK_CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    # A block is two frames and two lines high: 16 lines of 3 places are read for four numbers.
+    # A block has two frames and two rows: 16 rows of 3 columns are read for four values.
     block = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     channel = tl.program_id(1) * BLOCK_CHANNELS + tl.arange(0, BLOCK_CHANNELS)
     high = (H + 1) // 2
@@ -318,7 +318,7 @@ def _largest_around(
 
 
 def largest_around(x: Tensor) -> Tensor:
-    """The largest of the 3x3x3 places around each, of a contiguous (n, T, H, W, channels)."""
+    """Return the 3x3x3 maximum around each position of a contiguous (n, T, H, W, channels)."""
     n, frames, height, width, channels = x.shape
     out = torch.empty_like(x)
     blocks = n * -(-frames // 2) * -(-height // 2) * width
@@ -347,14 +347,14 @@ def _look_up(
 
 
 def look_up(frames: Tensor, table: Tensor) -> Tensor:
-    """What a table has for each value of three channels, and a fourth channel of zeros.
+    """Replace each value of three channels by its table entry, and add a channel of zeros.
 
     Args:
         frames: uint8 (n, 3, height, width).
-        table: contiguous (4, 256), the last row zeros.
+        table: Contiguous (4, 256); the last row is zeros.
 
     Returns:
-        (n, height, width, 4), of the table's type.
+        (n, height, width, 4) in the type of the table.
     """
     n, _, height, width = frames.shape
     out = table.new_empty((n, height, width, 4))

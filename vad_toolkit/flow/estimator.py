@@ -1,4 +1,4 @@
-"""What every flow algorithm takes and gives."""
+"""Interface of all optical-flow algorithms."""
 
 from __future__ import annotations
 
@@ -11,40 +11,37 @@ from vad_toolkit.errors import InputError
 
 
 class FlowEstimator(Protocol):
-    """Flow from each frame to the next one.
-
-    n + 1 frames give n flows. What a video's last frame gets is the caller's choice.
-    """
+    """Estimator of the flow from each frame to the next one: n flows for n + 1 frames."""
 
     def __call__(self, frames: Tensor) -> Tensor:
-        """Estimate the flow of n pairs of neighbouring frames.
+        """Estimate the flow of n pairs of consecutive frames.
 
         Args:
             frames: uint8 (n + 1, 3, H, W), RGB, on the estimator's device; n >= 0.
 
         Returns:
-            float32 (n, 2, H, W) on the same device: pixels to the right, then pixels down, that
-            the content of frame i moves until frame i + 1.
+            float32 (n, 2, H, W) on the same device: the motion of the content from frame i to frame
+            i + 1, in pixels to the right, then in pixels down.
 
         Raises:
-            InputError: another type or shape, or frames that are too small for the algorithm.
+            InputError: If frames have another type or shape, or are too small for the algorithm.
         """
 
 
 def check_frames(frames: Tensor, smallest: int) -> None:
-    """Refuse what is no stack of RGB frames with sides of at least `smallest` pixels.
+    """Check that `frames` are RGB frames with sides of at least `smallest` pixels.
 
     Raises:
-        InputError: so.
+        InputError: If they are not.
     """
     if frames.dtype != torch.uint8 or frames.dim() != 4 or not len(frames) or frames.size(1) != 3:
         raise InputError(
-            f"frames are {str(frames.dtype).removeprefix('torch.')} {tuple(frames.shape)}: "
-            "flow takes uint8 (n + 1, 3, H, W), RGB"
+            "frames for optical flow must be uint8 (n + 1, 3, H, W), RGB, got "
+            f"{str(frames.dtype).removeprefix('torch.')} {tuple(frames.shape)}"
         )
     height, width = frames.shape[2:]
     if min(height, width) < smallest:
         raise InputError(
-            f"frames are {width}x{height}: this flow algorithm needs at least "
-            f"{smallest}x{smallest}; resize them first"
+            f"frames must be at least {smallest}x{smallest} for this flow algorithm, got "
+            f"{width}x{height}; resize them first"
         )

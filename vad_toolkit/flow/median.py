@@ -1,8 +1,10 @@
-"""A median filter by minima and maxima of shifted images: exact, and batched on any device.
+"""Exact median filter from minima and maxima of shifted images, batched on any device.
 
 Sorting networks are built from Batcher's odd-even merge (Knuth, The Art of Computer Programming 3,
-5.3.4). Of a 5x5 window each column is sorted once for the five windows that hold it, and each pair
-of columns merged once for the two that have it beside their centre.
+5.3.4). Each column of a 5x5 window is sorted once for the five windows that contain it, and each
+pair of adjacent columns is merged once for two windows. On a CPU this is 12 times faster than
+`torch.median` of the windows, and 1.7 times faster than one network per window
+(`benchmarks/flow.py`).
 """
 
 from __future__ import annotations
@@ -14,23 +16,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Comparators = list[tuple[int, int]]  # wires: the first gets the smaller value, the second the other
+Comparators = list[tuple[int, int]]  # pairs of wires: the smaller value goes to the first
 
 SIZES = (1, 3, 5)
 
-# Images are filtered in blocks whose temporaries stay in the processor's cache.
+# Values per block: on a CPU, temporaries of a block stay in the cache.
 BLOCK_ELEMENTS = {"cpu": 1 << 15, "cuda": 1 << 24}
 
 
 def median_filter(images: Tensor, size: int) -> Tensor:
-    """The median of size x size windows, borders replicated.
+    """Return the median of the size x size window around each pixel, with replicated borders.
 
     Args:
-        images: floating (N, C, H, W).
-        size: one of `SIZES`.
+        images: Floating point (N, C, H, W).
+        size: A value of `SIZES`.
 
     Returns:
-        As `images`; the input itself for size 1.
+        The shape and type of `images`; for size 1, `images` itself.
     """
     if size == 1:
         return images
@@ -38,8 +40,8 @@ def median_filter(images: Tensor, size: int) -> Tensor:
     stride = padded.size(3)
     flat = padded.flatten()
     result = torch.empty_like(flat)
-    # A window's values lie at fixed distances in the flat tensor. Windows that would reach over a
-    # border have their corner in the last columns or rows, which are cut off at the end.
+    # The values of a window are at fixed distances in the flat tensor. Windows that cross a border
+    # start in the last columns or rows, which are cut off at the end.
     reach = (size - 1) * (stride + 1)
     block = BLOCK_ELEMENTS[images.device.type]
     for start in range(0, len(flat) - reach, block):
@@ -49,7 +51,7 @@ def median_filter(images: Tensor, size: int) -> Tensor:
 
 
 def _medians(flat: Tensor, size: int, stride: int) -> Tensor:
-    """Medians of the windows that begin at each element of rows laid out flat, `stride` apart."""
+    """Return the median of the window that starts at each value of flat rows of length `stride`."""
     half, count = size // 2, len(flat) - (size - 1) * (stride + 1)
     rows = [flat[i * stride : i * stride + count + size - 1] for i in range(size)]
     columns = _run(_sorting(size), rows)
@@ -60,8 +62,8 @@ def _medians(flat: Tensor, size: int, stride: int) -> Tensor:
     right = [side[half + 1 : half + 1 + count] for side in sides]
     centre = [column[half : half + count] for column in columns]
 
-    # The r-th smallest of two sorted lists is the least of max(a_i, b_(r - i)) over i, where a_0
-    # and b_0 stand for nothing: only the ranks of the sides near the middle matter.
+    # The r-th smallest value of two sorted lists is the minimum of max(a_i, b_(r - i)) over i, with
+    # a_0 and b_0 left out. So only the middle ranks of the outer columns are needed.
     rank = size * size // 2 + 1
     outer = _run(_merging(len(left), len(right)), left + right, range(rank - size - 1, rank))
     result = outer[-1]
@@ -71,21 +73,21 @@ def _medians(flat: Tensor, size: int, stride: int) -> Tensor:
 
 
 def median_network(size: int) -> tuple[tuple[tuple[int, int], ...], int]:
-    """Comparators for the values of a size x size window, and the wire of their median then."""
+    """Return the comparators for the values of a size x size window, and the wire of the median."""
     comparators, order = _sorting(size * size)
     return comparators, order[size * size // 2]
 
 
 @cache
 def _sorting(size: int) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...]]:
-    """Comparators that sort `size` wires, and the wires in the order of their values then."""
+    """Return comparators that sort `size` wires, and the wires in the order of their values."""
     comparators, order = _sort(range(size))
     return tuple(comparators), tuple(order)
 
 
 @cache
 def _merging(first: int, second: int) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...]]:
-    """The same for wires that are sorted already, the first `first` and the others."""
+    """Do the same as `_sorting` for two sorted lists of `first` and `second` wires."""
     comparators, order = _merge(range(first), range(first, first + second))
     return tuple(comparators), tuple(order)
 
@@ -117,7 +119,7 @@ def _run(
     images: list[Tensor],
     ranks: Iterable[int] | None = None,
 ) -> list[Tensor]:
-    """Images of the given ranks (from 0; all by default), computing nothing else."""
+    """Return the images of the given ranks, from 0 (None: all), and compute nothing else."""
     comparators, order = network
     wanted = [order[rank] for rank in ranks] if ranks is not None else list(order)
     needed = set(wanted)

@@ -1,7 +1,4 @@
-"""TV-L1 as OpenCV computes it, where opencv-contrib is installed (the extra `opencv`).
-
-On the CPU, one pair after the other, with as many threads as torch has.
-"""
+"""OpenCV's TV-L1 (the extra `opencv`): on the CPU, one pair at a time, with torch's threads."""
 
 from __future__ import annotations
 
@@ -19,10 +16,10 @@ from vad_toolkit.flow.tvl1_parameters import TVL1Parameters
 
 
 class OpenCVTVL1:
-    """A `FlowEstimator` by cv2.optflow.DualTVL1OpticalFlow.
+    """`FlowEstimator` that uses cv2.optflow.DualTVL1OpticalFlow.
 
     Raises:
-        InputError: no OpenCV here, or one without the contributed modules.
+        InputError: If OpenCV or its contributed modules are not installed.
     """
 
     def __init__(self, parameters: TVL1Parameters | None = None) -> None:
@@ -44,7 +41,7 @@ class OpenCVTVL1:
         return torch.from_numpy(flow).permute(0, 3, 1, 2).contiguous().to(frames.device)
 
     def _solver(self) -> Any:
-        # A new one a call: for small frames OpenCV lowers the number of scales, and keeps it.
+        # One per call, because OpenCV lowers the number of scales for small frames for good.
         parameters = self.parameters
         solver = self._cv2.optflow.DualTVL1OpticalFlow_create()
         solver.setTau(parameters.tau)
@@ -70,12 +67,12 @@ def _import_cv2() -> Any:
         cv2 = importlib.import_module("cv2")
     except ImportError as error:
         raise InputError(
-            "flow algorithm 'tvl1-opencv' needs OpenCV: "
-            "pip install opencv-contrib-python-headless, or use 'tvl1'"
+            "flow algorithm 'tvl1-opencv' needs OpenCV; run "
+            "`pip install opencv-contrib-python-headless`, or use 'tvl1'"
         ) from error
     if not hasattr(cv2, "optflow"):
         raise InputError(
-            f"OpenCV {cv2.__version__} here has no optflow module: replace it by "
-            "pip install opencv-contrib-python-headless, or use flow algorithm 'tvl1'"
+            f"OpenCV {cv2.__version__} has no optflow module; replace it with "
+            "`pip install opencv-contrib-python-headless`, or use 'tvl1'"
         )
     return cv2

@@ -1,9 +1,9 @@
-"""RAFT from torchvision, with weights that torchvision gives out.
+"""RAFT optical flow with torchvision's networks and weights.
 
 Source: Z. Teed, J. Deng, "RAFT: Recurrent All-Pairs Field Transforms for Optical Flow", ECCV 2020.
-The weights are the authors' own, as torchvision ported them: `raft-large` trained up to Sintel
-("raft-sintel", with which v-iashin/video_features makes flow), `raft-small` on FlyingThings3D.
-Padding and 20 updates are the authors' too; torchvision's default is 12 updates.
+The weights are the authors', as ported by torchvision: `raft-large` was trained up to Sintel
+("raft-sintel", which v-iashin/video_features uses), `raft-small` on FlyingThings3D. Padding and the
+20 updates follow the authors; torchvision's default is 12 updates.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from vad_toolkit.errors import WeightsError
 from vad_toolkit.flow.estimator import check_frames
 
 UPDATES = 20
-STRIDE = 8  # both sides of an image have to be multiples of it
-SMALLEST_SIDE = 128  # padded, so that the coarsest of the correlation volumes has two cells
-# Pixels of a chunk of pairs. A pair's correlations alone take (H W / 64)^2 * 5.3 bytes: 7.7 MB at
+STRIDE = 8  # the sides of an image must be multiples of it
+SMALLEST_SIDE = 128  # after padding, so that the coarsest correlation volume has two cells
+# Pixels per chunk of pairs. The correlations of a pair take (H W / 64)^2 * 5.3 bytes: 7.7 MB at
 # 320x240, 1.1 GB at 1280x720.
 CHUNK_PIXELS = {"cpu": 1, "cuda": 1 << 21}
 
@@ -41,9 +41,11 @@ NETWORKS = {"raft-large": raft_large, "raft-small": raft_small}
 
 
 class RAFT:
-    """A `FlowEstimator` from a network of torchvision's, in eval mode on its device.
+    """`FlowEstimator` that uses a network of torchvision.
 
-    `dtype`: of the convolutions, by autocast; correlations and flow are float32.
+    Args:
+        network: In eval mode, on the device of the frames.
+        dtype: The type of convolutions (autocast). Correlations and flow are float32.
     """
 
     def __init__(self, network: nn.Module, dtype: torch.dtype = torch.float32) -> None:
@@ -72,19 +74,21 @@ class RAFT:
 
 
 def load_raft(algorithm: str, device: torch.device, dtype: torch.dtype = torch.float32) -> RAFT:
-    """RAFT with its weights, from torchvision's cache.
+    """Load RAFT with its weights from torchvision's cache.
 
     Args:
-        algorithm: one of `WEIGHTS`.
+        algorithm: A name of `WEIGHTS`.
+        device: The device of the frames.
+        dtype: The type of convolutions.
 
     Raises:
-        WeightsError: the weights are not there, or not what their name says.
+        WeightsError: If the weights are missing or damaged.
     """
     file = weights_file(algorithm)
     if not file.is_file():
         raise WeightsError(
-            f"no weights of {algorithm} at {file}: with a connection, run once "
-            f"`vad weights get {algorithm}`, or put the file there"
+            f"weights {algorithm} are not at {file}; run `vad weights get {algorithm}`, or copy "
+            "the file there"
         )
     network = NETWORKS[algorithm]()
     try:
@@ -92,7 +96,7 @@ def load_raft(algorithm: str, device: torch.device, dtype: torch.dtype = torch.f
         network.load_state_dict(state)
     except Exception as error:
         raise WeightsError(
-            f"{file} holds no weights of {algorithm}: remove it, and run "
+            f"{file} does not hold the weights {algorithm}; delete it and run "
             f"`vad weights get {algorithm}`"
         ) from error
     return RAFT(network.eval().requires_grad_(False).to(device), dtype)
@@ -103,25 +107,25 @@ load_small = partial(load_raft, "raft-small")
 
 
 def weights_file(algorithm: str) -> Path:
-    """Where torchvision keeps these weights; the name ends with the start of their sha256."""
+    """Return the path in torchvision's cache; the name ends with the start of the sha256."""
     url: str = WEIGHTS[algorithm].url
     return Path(torch.hub.get_dir(), "checkpoints", url.rsplit("/", 1)[-1])
 
 
 def download(algorithm: str) -> Path:
-    """Bring the weights into torchvision's cache, their digest checked.
+    """Download weights into torchvision's cache and verify their digest.
 
     Raises:
-        WeightsError: no connection, or another file than expected.
+        WeightsError: If there is no connection, or the digest is wrong.
     """
     try:
         WEIGHTS[algorithm].get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
-        raise WeightsError(f"no weights of {algorithm} from torchvision: {error}") from error
+        raise WeightsError(f"torchvision cannot download {algorithm} ({error})") from error
     return weights_file(algorithm)
 
 
 def _padding(side: int) -> tuple[int, int]:
-    """Pixels before and after a side, up to a multiple of `STRIDE`, halved as RAFT's authors do."""
+    """Return the pixels to add before and after a side, split in halves as by RAFT's authors."""
     missing = max(-side % STRIDE, SMALLEST_SIDE - side)
     return missing // 2, missing - missing // 2

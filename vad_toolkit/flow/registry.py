@@ -1,4 +1,4 @@
-"""Registry of optical-flow algorithms; nothing is imported before an algorithm is loaded."""
+"""Registry of optical-flow algorithms; none is imported before it is loaded."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ FLOWS: Registry[Loader] = Registry(
 def load_flow(
     algorithm: str, device: torch.device, dtype: torch.dtype | None = None
 ) -> FlowEstimator:
-    """Return the estimator called `algorithm`, ready on `device`.
+    """Load an optical-flow algorithm.
 
     Args:
         algorithm: A name in `FLOWS`.
         device: The device of the frames. `tvl1-opencv` copies them and computes on the CPU.
-        dtype: Of the convolutions of a network. If None, float32, in which TV-L1 always computes.
+        dtype: The type of a network's convolutions. If None, float32. TV-L1 is always float32.
 
     Raises:
         InputError: If there is no such algorithm, or it needs OpenCV and that is not installed.
@@ -61,8 +61,8 @@ def register_flow(name: str, load: Loader) -> None:
         >>> def no_motion(frames):
         ...     return torch.zeros(len(frames) - 1, 2, *frames.shape[2:], device=frames.device)
         >>> vad.register_flow("none", lambda device, dtype: no_motion)
-        >>> flow_only = {"streams": ["flow"], "flow.algorithm": "none", "weights": "i3d-flow-random"}
-        >>> vad.load_recipe("i3d-rgb-center", flow_only).flow.algorithm
+        >>> settings = {"streams": ["flow"], "weights": "i3d-flow-random", "flow.algorithm": "none"}
+        >>> vad.load_recipe("i3d-rgb-center", settings).flow.algorithm
         'none'
     """
     FLOWS.register(name, load)

@@ -1,14 +1,14 @@
-"""TV-L1 optical flow, many pairs of frames at once, on the CPU and on GPUs.
+"""TV-L1 optical flow of many pairs of frames, on the CPU and on GPUs.
 
 Source: C. Zach, T. Pock, H. Bischof, "A Duality Based Approach for Realtime TV-L1 Optical Flow",
-DAGM 2007, with the discretisation of J. Sánchez Pérez, E. Meinhardt-Llopis, G. Facciolo, "TV-L1
+DAGM 2007, with the discretization of J. Sánchez Pérez, E. Meinhardt-Llopis, G. Facciolo, "TV-L1
 Optical Flow Estimation", IPOL 2013. Pyramid, median filter and stopping rule are those of OpenCV's
-DualTVL1OpticalFlow (opencv_contrib, modules/optflow), with gamma = 0: the flow on which
-Kinetics-I3D was trained is this algorithm's.
+DualTVL1OpticalFlow (opencv_contrib, modules/optflow) with gamma = 0. Kinetics-I3D was trained on
+the flow of this algorithm.
 
-From the coarsest image of a pyramid to the finest, and several times ("warps") on each, the second
-image is warped by the flow u so far and linearised there. Then these three steps alternate until u
-moves less than epsilon a pixel (root mean square):
+From the coarsest to the finest image of a pyramid, and several times ("warps") per image, the
+second image is warped by the current flow u and linearized. Then three steps alternate until u
+changes by less than epsilon pixels (root mean square):
 
     v = u + f grad I1,  where f = clip(-rho(u) / |grad I1|^2, -lambda theta, lambda theta)
     u = v + theta div p
@@ -34,19 +34,19 @@ from vad_toolkit.flow.tvl1_parameters import Minimiser, TVL1Parameters
 
 if TYPE_CHECKING:
     from vad_toolkit.flow.tvl1_kernels import IterationsCache
-SMALLEST_SIDE = 3  # pixels, below which there is no gradient
-SMALLEST_LEVEL = 16  # pixels, below which the pyramid ends
 
-# Pixels of a chunk of pairs. On the CPU a chunk is one pair, and each thread has its own: what an
-# iteration touches then fits the cache, and no pair iterates longer for another's sake. A pixel
-# takes about 150 bytes.
+SMALLEST_SIDE = 3  # pixels; smaller frames have no gradient
+SMALLEST_LEVEL = 16  # pixels of the smallest image of the pyramid
+
+# Pixels per chunk of pairs, at about 150 bytes each. On the CPU each thread has a chunk of one
+# pair: the data of an iteration fits the cache, and no pair iterates longer because of another one.
 CHUNK_PIXELS = {"cpu": 1, "cuda": 1 << 24}
-# Iterations between looks at whether all pairs of a chunk have converged: each makes a GPU wait.
+# Iterations between two checks if all pairs of a chunk have converged: each makes a GPU wait.
 CHECK_EVERY = {"cpu": 1, "cuda": 10}
 
 
 class TVL1:
-    """A `FlowEstimator`. A pair's flow does not depend on the pairs beside it."""
+    """`FlowEstimator` in PyTorch. The flow of a pair does not depend on the other pairs."""
 
     def __init__(self, parameters: TVL1Parameters | None = None) -> None:
         self.parameters = parameters or TVL1Parameters()
@@ -85,13 +85,13 @@ def load_tvl1(device: torch.device, dtype: torch.dtype) -> TVL1:
 
 
 def grey(frames: Tensor) -> Tensor:
-    """Grey values as OpenCV's RGB2GRAY gives them: 0.299 R + 0.587 G + 0.114 B, rounded.
+    """Return gray values like OpenCV's RGB2GRAY: 0.299 R + 0.587 G + 0.114 B, rounded.
 
     Args:
         frames: uint8 (N, 3, H, W), RGB.
 
     Returns:
-        float32 (N, 1, H, W), whole numbers in 0..255.
+        float32 (N, 1, H, W), integers in 0..255.
     """
     red, green, blue = frames.to(torch.int32).unbind(dim=1)
     grey: Tensor = (9798 * red + 19235 * green + 3735 * blue + (1 << 14)) >> 15
@@ -99,23 +99,22 @@ def grey(frames: Tensor) -> Tensor:
 
 
 def _on_threads(function: Callable[[int], None], arguments: Iterable[int]) -> None:
-    """Call `function` with each argument, on as many threads as torch has, each call on one.
+    """Call `function` with each argument, on as many threads as torch has, one call per thread.
 
-    A pass over one pair is so short that threads which share it mostly wait for each other, and on
-    a busy machine do nothing else.
+    A pass over one pair is so short that threads which share it mostly wait for each other.
     """
     threads = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(threads, "tvl1", torch.set_num_threads, (1,)) as pool:
             list(pool.map(function, arguments))
     finally:
-        torch.set_num_threads(threads)  # what a thread sets, threads begun later would have too
+        torch.set_num_threads(threads)  # later threads inherit the number
 
 
 def _estimate(
     first: Tensor, second: Tensor, parameters: TVL1Parameters, recorded: IterationsCache | None
 ) -> Tensor:
-    """Flow (B, 2, H, W) of pairs of grey images (B, 1, H, W), coarse to fine."""
+    """Return the flow (B, 2, H, W) of pairs of gray images (B, 1, H, W), coarse to fine."""
     step = parameters.scale_step
     levels = [(first, second)]
     while len(levels) < parameters.scales:
@@ -141,7 +140,7 @@ def _refine(
     parameters: TVL1Parameters,
     recorded: IterationsCache | None,
 ) -> Tensor:
-    """The flow after all warps of one level."""
+    """Return the flow after all warps of one image of the pyramid."""
     channels = _widen(torch.cat([second, *_central_differences(second)], dim=1))
     minimise: Minimiser
     if recorded is None:
@@ -159,10 +158,10 @@ def _refine(
 
 
 class _Dual:
-    """The dual variable p, times theta, of the x and y derivatives of both components of the flow.
+    """Dual variable p, times theta, for the x and y derivatives of both components of the flow.
 
-    Each has one column, or row, of zeros before its first, and its last one stays zero: so
-    backward differences are one slice less another, borders included.
+    A column (or row) of zeros precedes the first one, and the last one stays zero, so that backward
+    differences, borders included, are the difference of two slices.
     """
 
     def __init__(self, flow: Tensor) -> None:
@@ -179,16 +178,19 @@ def _minimise(
     dual: _Dual,
     parameters: TVL1Parameters,
 ) -> Tensor:
-    """The flow that minimises the energy linearised at a warp, from `flow`; `dual` goes on with it.
+    """Return the flow that minimizes the energy linearized at a warp; `dual` is updated.
 
-    Every line of the loop is a pass over memory, in place: that is what the time goes into. Pairs
-    that have converged are held, by factors of 0 on all that would change them.
+    Every line of the loop is an in-place pass over memory, which is where the time goes. Pairs that
+    have converged are multiplied by factors of 0, so that they no longer change.
 
     Args:
-        flow: (B, 2, H, W).
+        flow: (B, 2, H, W), where iterations start.
         gradient: (B, 2, H, W), of the warped second image.
-        slope, offset: (B, 2, H, W) and (B, 1, H, W): offset + slope . u is how far u is to go along
-            the gradient for the images to be equal.
+        slope: (B, 2, H, W). offset + slope . u is the step of u along the gradient that makes the
+            images equal.
+        offset: (B, 1, H, W).
+        dual: Of the image of the pyramid.
+        parameters: Of TV-L1.
     """
     bound = parameters.lambda_ * parameters.theta
     ratio = parameters.tau / parameters.theta
@@ -203,7 +205,7 @@ def _minimise(
     factor, one = torch.empty_like(offset), torch.ones((), device=flow.device)
     moving = torch.ones((pairs, 1, 1, 1), device=flow.device)
 
-    # Views, once: making them takes as long as a pass over a small image.
+    # Created once, because creating a view takes as long as a pass over a small image.
     u, v, slope_u, slope_v = flow[:, :1], flow[:, 1:], slope[:, :1], slope[:, 1:]
     px, px_before = dual.x[..., 1:], dual.x[..., :-1]
     py, py_before = dual.y[:, :, 1:], dual.y[:, :, :-1]
@@ -242,9 +244,14 @@ def _minimise(
 
 
 def _warp(channels: Tensor, flow: Tensor) -> Tensor:
-    """`channels` (B, C, H', W') at x + flow(x): bicubic with a = -0.75, zero beyond the border.
+    """Sample `channels` at x + flow(x): bicubic with a = -0.75, zero outside of the image.
 
-    H' and W' are those of `_widen`. The flow is (B, 2, H, W), and so is what is given, with C.
+    Args:
+        channels: (B, C, H', W'), widened by `_widen`.
+        flow: (B, 2, H, W).
+
+    Returns:
+        (B, C, H, W).
     """
     height, width = flow.shape[2:]
     x = torch.arange(width, device=flow.device) + flow[:, 0]
@@ -255,10 +262,10 @@ def _warp(channels: Tensor, flow: Tensor) -> Tensor:
 
 
 def _widen(images: Tensor) -> Tensor:
-    """Zeros to the right and below, up to sides of a power of two and one.
+    """Pad with zeros to the right and below, until each side is a power of two plus one.
 
-    Sampling positions are given in units of a side. With these sides whole pixels stay whole, so
-    that frames at rest are sampled exactly; otherwise errors of 1e-5 pixels become flow.
+    `grid_sample` takes positions relative to the side. With these sides, integer positions are
+    exact, so that a static scene has no flow; otherwise errors of 1e-5 pixels become flow.
     """
     right, below = (
         2 ** math.ceil(math.log2(side - 1)) + 1 - side for side in (images.size(3), images.size(2))
@@ -267,7 +274,7 @@ def _widen(images: Tensor) -> Tensor:
 
 
 def _central_differences(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Half the difference of a pixel's neighbours, to the right and down; borders replicated."""
+    """Return half the difference of a pixel's neighbors in x and y, with replicated borders."""
     padded = F.pad(images, (1, 1, 1, 1), mode="replicate")
     x = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]) / 2
     y = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]) / 2
@@ -275,10 +282,10 @@ def _central_differences(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _resize(images: Tensor, size: list[int], scale: tuple[float, float]) -> Tensor:
-    """Bilinear, without smoothing, pixel centres at halves; (height, width) each.
+    """Resize bilinearly without smoothing; size and scale are (height, width).
 
-    OpenCV's sampling positions follow from the scale that was asked for, not from the rounded size:
-    torch's own resize takes one of the two.
+    Like OpenCV, sample positions follow from the requested scale and not from the rounded size;
+    torch's resize accepts only one of the two.
     """
     for dim, side, factor in ((2, size[0], scale[0]), (3, size[1], scale[1])):
         last = images.size(dim) - 1

@@ -1,11 +1,11 @@
-"""The iterations of TV-L1 on a CUDA device, in Triton, recorded and replayed as one launch.
+"""Triton kernels for the iterations of TV-L1 on a CUDA device, recorded as one CUDA graph.
 
-What `tvl1` does in sixteen passes over memory is two here: the flow of each pixel from the dual
-variable around it, then the dual variable from the flow around it. Both stop at once for a pair
-that has converged, which each block sees from the sums that the blocks of its pair left an
-iteration ago: so no pair waits for the host, and results do not depend on the order of blocks.
+The sixteen passes over memory of `tvl1` are two kernels here: one computes the flow of each pixel
+from the dual variable around it, the other the dual variable from the flow. Both return at once for
+a pair that has converged. Each block sees this in the sums that the blocks of its pair wrote in the
+previous iteration, so no pair waits for the host, and results do not depend on the order of blocks.
 
-With `TRITON_INTERPRET=1` in the environment this runs on a CPU, slowly: so it is tested.
+Tests run the kernels on a CPU, slowly, with `TRITON_INTERPRET=1` in the environment.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from torch import Tensor
 from vad_toolkit.flow.median import median_network
 from vad_toolkit.flow.tvl1_parameters import Minimiser, TVL1Parameters
 
-BLOCK = 1024  # pixels of a program
+BLOCK = 1024  # pixels per program
 MEDIAN_BLOCK = 256
-KEPT = 24  # sets of recorded iterations; a video's pyramid has five
+KEPT = 24  # recorded graphs; the pyramid of a video needs five
 
 
 @triton.jit
@@ -105,7 +105,7 @@ def _median(
             y = tl.minimum(tl.maximum(pixel // W + tap // SIDE - SIDE // 2, 0), H - 1)
             x = tl.minimum(tl.maximum(pixel % W + tap % SIDE - SIDE // 2, 0), W - 1)
             values = values + (tl.load(start + y * W + x, inside, 0.0),)  # type: ignore[assignment]  # noqa: RUF005
-        # What does not lead to the median, the compiler leaves out.
+        # The compiler removes the comparisons that the median does not depend on.
         for step in tl.static_range(len(STEPS)):
             low = values[STEPS[step][0]]  # type: ignore[var-annotated]
             high = values[STEPS[step][1]]  # type: ignore[var-annotated]
@@ -117,14 +117,16 @@ def _median(
 
 
 class Iterations:
-    """Memory of so many pairs of one size, and the iterations between two medians over it.
+    """Memory for a number of pairs of one size, and the iterations between two median filters.
 
-    Pairs beyond those in use are at rest, which costs next to nothing.
+    Unused pairs count as converged, which costs almost nothing.
 
     Args:
-        pairs, height, width: of the flow.
-        device: a CUDA device, or the CPU under Triton's interpreter.
-        parameters: of TV-L1.
+        pairs: The most pairs at once.
+        height: Of the flow, in pixels.
+        width: Of the flow, in pixels.
+        device: A CUDA device, or the CPU with Triton's interpreter.
+        parameters: Of TV-L1.
     """
 
     def __init__(
@@ -141,25 +143,25 @@ class Iterations:
             return torch.zeros((pairs, channels, height, width), device=device)
 
         self.flow, self._filtered = planes(2), planes(2)
-        self.dual = planes(4)  # of x and y of the first component, then of the second; times theta
+        self.dual = planes(4)  # x and y of the first component, then of the second; times theta
         self.constants = planes(5)  # slope (2), offset, gradient (2)
         count = parameters.inner_iterations
         self._sums = torch.zeros((count + 1, pairs, self._blocks), device=device)
         self._graph: torch.cuda.CUDAGraph | None = None
         if device.type == "cuda":
-            self._launch()  # compiles, which cannot be recorded
+            self._launch()  # compiles, which a graph cannot record
             torch.cuda.synchronize(device)
             self._graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
                 self._launch()
 
     def start(self, pairs: int) -> None:
-        """Let the first `pairs` move."""
+        """Mark the first `pairs` as not converged."""
         self._sums[-1].zero_()
         self._sums[-1, :pairs] = torch.inf
 
     def run(self) -> bool:
-        """Median filter and iterations; whether any pair still moves. Waits for the device."""
+        """Run the median filter and iterations; return True if a pair has not converged."""
         if self._graph is None:
             self._launch()
         else:
@@ -193,17 +195,17 @@ class Iterations:
 
 
 class IterationsCache:
-    """The sets of iterations that were used last, since recording one takes longer than using it.
+    """The graphs that were used last, because recording one takes longer than running it.
 
-    For one set of parameters. Numbers of pairs are rounded up to powers of two, so that few sets
-    serve all chunks of a video.
+    For one set of parameters. The number of pairs is rounded up to a power of two, so that a few
+    graphs serve all chunks of a video.
     """
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[object, ...], Iterations] = OrderedDict()
 
     def minimiser(self, flow: Tensor, parameters: TVL1Parameters) -> Minimiser:
-        """`tvl1._minimise` for the pairs of one level, with a dual variable of its own, at rest."""
+        """Return `tvl1._minimise` for the pairs of one level, with a new dual variable of zeros."""
         pairs, _, height, width = flow.shape
         recorded = self._get(1 << (pairs - 1).bit_length(), height, width, flow.device, parameters)
         recorded.dual.zero_()

@@ -10,21 +10,27 @@ from torch import Tensor
 from vad_toolkit.errors import InputError
 from vad_toolkit.flow.median import SIZES
 
-Minimiser = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # as `_minimise`, less the last two
+Minimiser = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # `tvl1._minimise`, four arguments
 
 
 @dataclass(frozen=True)
 class TVL1Parameters:
-    """Names and defaults are OpenCV's.
+    """Parameters of TV-L1, with OpenCV's names and defaults.
 
-    `tau`: time step of the dual variable, stable up to 0.25. `lambda_`: weight of the data term,
-    smaller is smoother. `theta`: how tightly the two are coupled. `scales`: images of the pyramid,
-    fewer for small frames. `scale_step`: side of an image of it to the one below. `warps`: on each.
-    `epsilon`: pixels. `inner_iterations`: between median filters, `outer_iterations`: times that.
-    `median_filtering`: side of the filter, 1 for none.
+    Attributes:
+        tau: The time step of the dual variable; it is stable up to 0.25.
+        lambda_: The weight of the data term; smaller is smoother.
+        theta: The strength of the coupling between data and smoothness.
+        scales: The number of images of the pyramid; small frames have fewer.
+        warps: Linearizations per image of the pyramid.
+        epsilon: The motion in pixels (root mean square) below which iterations stop.
+        inner_iterations: Iterations between two median filters.
+        outer_iterations: The number of median filters per warp.
+        scale_step: The ratio of the sides of two consecutive images of the pyramid.
+        median_filtering: The side of the median filter: 1 (none), 3 or 5.
 
     Raises:
-        InputError: a value that makes no sense.
+        InputError: If a value is out of range.
     """
 
     tau: float = 0.25
@@ -39,14 +45,14 @@ class TVL1Parameters:
     median_filtering: int = 5
 
     def __post_init__(self) -> None:
+        def check(name: str, is_valid: bool, allowed: str) -> None:
+            if not is_valid:
+                value = getattr(self, name)
+                raise InputError(f"TV-L1 {name.rstrip('_')} must be {allowed}, got {value}")
+
         for name in ("tau", "lambda_", "theta", "epsilon"):
-            if not (value := getattr(self, name)) > 0:
-                raise InputError(f"TV-L1 {name.rstrip('_')} {value}: has to be above 0")
+            check(name, getattr(self, name) > 0, "> 0")
         for name in ("scales", "warps", "inner_iterations", "outer_iterations"):
-            if (value := getattr(self, name)) < 1:
-                raise InputError(f"TV-L1 {name} {value}: has to be at least 1")
-        if not 0 < self.scale_step < 1:
-            raise InputError(f"TV-L1 scale_step {self.scale_step}: has to lie between 0 and 1")
-        if self.median_filtering not in SIZES:
-            allowed = ", ".join(map(str, SIZES))
-            raise InputError(f"TV-L1 median_filtering {self.median_filtering}; allowed: {allowed}")
+            check(name, getattr(self, name) >= 1, ">= 1")
+        check("scale_step", 0 < self.scale_step < 1, "between 0 and 1")
+        check("median_filtering", self.median_filtering in SIZES, "1, 3 or 5")
