@@ -13,7 +13,7 @@ import math
 import os
 import stat
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import h5py
 import numpy as np
@@ -45,12 +45,18 @@ NUMBERS = "STD_I64 IEEE_F64 IEEE_F16 IEEE_F32 STD_I32 STD_I16 STD_I8 STD_U64 STD
 NUMBER_TYPES = tuple(
     getattr(h5t, f"{name}{order}") for order in ("LE", "BE") for name in NUMBERS.split()
 )
+# By the number of their class, such as h5t.INTEGER, which is 0.
+CLASSES = (
+    *("unusual integers", "unusual floats", "times", "texts", "bit fields", "opaque bytes"),
+    *("a compound type", "references", "an enumeration", "sequences of variable length"),
+    "an array type",
+)
 # The exceptions of h5py for errors of the HDF5 library.
 HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
 
 def open_hdf5(path: Path) -> h5py.File:
-    """Open an HDF5 file for reading after checking that everything in it is harmless.
+    """Open an HDF5 file for reading, after a check that everything in it is harmless.
 
     The file is not locked, so that packs on read-only media open too. The caller closes it.
 
@@ -67,24 +73,18 @@ def open_hdf5(path: Path) -> h5py.File:
     access.set_file_locking(False, True)
     try:
         file_id = h5f.open(os.fsencode(path), h5f.ACC_RDONLY, access)
+        try:
+            _Inspection(path, size, allocated).file(file_id)
+        except BaseException:
+            file_id.close()
+            raise
     except HDF5_ERRORS as error:
         raise PackCorrupt(f"{path} is truncated or damaged: {one_line(error)}") from error
-    try:
-        _Inspection(path, size, allocated).file(file_id)
-    except HDF5_ERRORS as error:
-        file_id.close()
-        raise PackCorrupt(f"{path} is damaged: {one_line(error)}") from error
-    except BaseException:
-        file_id.close()
-        raise
     return h5py.File(file_id)
 
 
 def create_hdf5(path: Path) -> h5py.File:
-    """Create an HDF5 file, or replace an existing one.
-
-    HDF5 libraries since 1.8 (2008) can read it. The older format has no checksums on metadata.
-    """
+    """Create or replace an HDF5 file, in the format of HDF5 1.8 (2008), with metadata checksums."""
     return h5py.File(path, "w", libver=("v108", "v108"), locking=False)
 
 
@@ -97,31 +97,26 @@ def create_group(parent: h5py.Group, name: str) -> h5py.Group:
 
 
 def read_attribute(owner: h5py.HLObject, name: str) -> str | int | float:
-    """Return the single text or number of an attribute; its type is checked before it is read.
+    """Return the single text or number of an attribute of a file from `open_hdf5`.
 
     Raises:
         PackCorrupt: If it is missing, not a single value, or not readable.
     """
     key = name.encode("utf-8")
+    problem = f"has an attribute {name!r} that is not a single text or number"
     try:
         if not h5a.exists(owner.id, key):
-            _unusable(owner, f"has no attribute {name!r}")
-        attribute = h5a.open(owner.id, key)
-        single = attribute.get_space().get_simple_extent_type() == h5s.SCALAR
-        if not single or _attribute_problem(attribute):
-            _unusable(owner, f"has an attribute {name!r} that is not a single text or number")
-        buffer = np.empty((), attribute.dtype)
-        attribute.read(buffer)
-        value = buffer[()]
-        if isinstance(value, bytes):
-            return value.decode("utf-8")
-        return value if isinstance(value, str) else value.item()  # type: ignore[no-any-return]
+            problem = f"has no attribute {name!r}"
+        elif (found := h5a.open(owner.id, key)).get_space().get_simple_extent_type() == h5s.SCALAR:
+            buffer = np.empty((), found.dtype)
+            found.read(buffer)
+            value = buffer[()]
+            if isinstance(value, bytes):
+                return value.decode("utf-8")
+            return value if isinstance(value, str) else value.item()  # type: ignore[no-any-return]
     except HDF5_ERRORS as error:
-        _unusable(owner, f"has an attribute {name!r} that cannot be read: {one_line(error)}")
-
-
-def _unusable(owner: h5py.HLObject, reason: str) -> NoReturn:
-    raise PackCorrupt(f"{owner.file.filename}: {shown(owner.name)} {reason}")
+        problem = f"has an attribute {name!r} that cannot be read: {one_line(error)}"
+    raise PackCorrupt(f"{owner.file.filename}: {shown(owner.name)} {problem}")
 
 
 def one_line(error: BaseException) -> str:
@@ -171,8 +166,7 @@ class _Inspection:
         self.seen.add(h5o.get_info(root).addr)
         self.attributes(b"/", root)
         self.group(b"/", root, depth=0)
-        if self.is_bomb(self.declared, min(self.stored, self.allocated)):
-            self.refuse(b"/", _bomb(self.declared, min(self.stored, self.allocated)))
+        self.size_of(b"/", self.declared, min(self.stored, self.allocated))
         if self.stored > self.size:
             self.corrupt(b"/", f"claims {self.stored:,} stored bytes in a file of {self.size:,}")
 
@@ -231,18 +225,17 @@ class _Inspection:
                 allowed = ", ".join(ALLOWED_FILTERS.values())
                 self.refuse(name, f"uses filter {code}; allowed: {allowed}")
         kind = dataset.get_type()
-        if kind.committed() or not any(kind.equal(number) for number in NUMBER_TYPES):
+        if not _is_number(kind):
             self.refuse(name, f"holds {_type_name(kind)}; allowed: plain numbers")
         space = dataset.get_space()
         if space.get_simple_extent_type() not in (h5s.SIMPLE, h5s.SCALAR):
             self.refuse(name, "has no shape")
-        item = int(kind.get_size())
-        declared = _product(space.get_simple_extent_dims()) * item
-        stored = int(dataset.get_storage_size())
-        if self.is_bomb(declared, stored):
-            self.refuse(name, _bomb(declared, stored))
+        item = kind.get_size()
+        declared = math.prod(space.get_simple_extent_dims()) * item
+        stored = dataset.get_storage_size()
+        self.size_of(name, declared, stored)
         if layout == h5d.CHUNKED:
-            chunk = _product(properties.get_chunk()) * item
+            chunk = math.prod(properties.get_chunk()) * item
             if chunk > MAX_CHUNK_BYTES:
                 self.refuse(name, f"has chunks of {chunk:,} bytes; allowed: {MAX_CHUNK_BYTES:,}")
         if stored < declared and not properties.get_nfilters():
@@ -250,8 +243,13 @@ class _Inspection:
         self.declared += declared
         self.stored += stored
 
-    def is_bomb(self, declared: int, stored: int) -> bool:
-        return declared > BOMB_BYTES and declared > BOMB_RATIO * stored
+    def size_of(self, name: bytes, declared: int, stored: int) -> None:
+        if declared > BOMB_BYTES and declared > BOMB_RATIO * stored:
+            self.refuse(
+                name,
+                f"declares {declared:,} bytes and stores {stored:,}; allowed: {BOMB_RATIO:,} times "
+                "the stored ones or 4 GiB",
+            )
 
     def attributes(self, name: bytes, owner: h5g.GroupID | h5d.DatasetID) -> None:
         count = h5a.get_num_attrs(owner)
@@ -259,50 +257,24 @@ class _Inspection:
             self.refuse(name, f"has {count:,} attributes; allowed: {MAX_ATTRIBUTES}")
         for index in range(count):
             attribute = h5a.open(owner, index=index)
-            problem = _attribute_problem(attribute)
-            if problem:
-                self.refuse(name, f"has an attribute {shown(attribute.name)} that {problem}")
+            named = f"has an attribute {shown(attribute.name)} that"
+            kind, space = attribute.get_type(), attribute.get_space()
+            is_text = isinstance(kind, h5t.TypeStringID) and not kind.committed()
+            if not is_text and not _is_number(kind):
+                self.refuse(
+                    name, f"{named} holds {_type_name(kind)}; allowed: texts and plain numbers"
+                )
+            if space.get_simple_extent_type() != h5s.NULL:
+                size = math.prod(space.get_simple_extent_dims()) * kind.get_size()
+                if size > MAX_ATTRIBUTE_BYTES:
+                    self.refuse(
+                        name, f"{named} takes {size:,} bytes; allowed: {MAX_ATTRIBUTE_BYTES:,}"
+                    )
 
 
-def _attribute_problem(attribute: h5a.AttrID) -> str:
-    """Return why an attribute is refused, or "". Only its type, shape and size are checked."""
-    kind = attribute.get_type()
-    is_text = isinstance(kind, h5t.TypeStringID)
-    if kind.committed() or not (is_text or any(kind.equal(number) for number in NUMBER_TYPES)):
-        return f"holds {_type_name(kind)}; allowed: texts and plain numbers"
-    space = attribute.get_space()
-    if space.get_simple_extent_type() == h5s.NULL:
-        return ""
-    size = _product(space.get_simple_extent_dims()) * int(kind.get_size())
-    if size > MAX_ATTRIBUTE_BYTES:
-        return f"takes {size:,} bytes; allowed: {MAX_ATTRIBUTE_BYTES:,}"
-    return ""
+def _is_number(kind: h5t.TypeID) -> bool:
+    return not kind.committed() and any(kind.equal(number) for number in NUMBER_TYPES)
 
 
-def _type_name(kind: Any) -> str:
-    if kind.committed():
-        return "a committed datatype"
-    names = {
-        h5t.INTEGER: "unusual integers",
-        h5t.FLOAT: "unusual floats",
-        h5t.STRING: "texts",
-        h5t.BITFIELD: "bit fields",
-        h5t.OPAQUE: "opaque bytes",
-        h5t.COMPOUND: "a compound type",
-        h5t.REFERENCE: "references",
-        h5t.ENUM: "an enumeration",
-        h5t.VLEN: "sequences of variable length",
-        h5t.ARRAY: "an array type",
-    }
-    return names.get(kind.get_class(), "an unknown type")
-
-
-def _bomb(declared: int, stored: int) -> str:
-    return (
-        f"declares {declared:,} bytes and stores {stored:,}; "
-        f"allowed: {BOMB_RATIO:,} times the stored ones or 4 GiB"
-    )
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    return math.prod(map(int, shape))
+def _type_name(kind: h5t.TypeID) -> str:
+    return "a committed datatype" if kind.committed() else CLASSES[kind.get_class()]

@@ -24,7 +24,6 @@ from vad_toolkit.recipes.recipe import AnyRecipe, parse_recipe
 
 FORMAT = "vad-feature-pack"
 FORMAT_VERSION = 1
-JSON_ERRORS = (ValueError, RecursionError)  # the second for thousands of brackets
 
 
 @dataclass(frozen=True)
@@ -43,27 +42,11 @@ class StoredVideo:
     streams: Mapping[str, StoredFeatures]
 
 
-@dataclass(frozen=True)
-class PackIndex:
-    """The metadata of a pack; `videos` are in the order of their ids."""
-
-    recipe: AnyRecipe
-    dataset: str
-    license: str
-    created: str
-    creator: Mapping[str, str]
-    videos: Mapping[str, StoredVideo]
-
-
-def read_index(path: Path, file: h5py.File) -> PackIndex:
-    """Read the metadata of an open pack and check that it fits the recipe.
+def check_format(path: Path, file: h5py.File) -> None:
+    """Raise PackError if an open HDF5 file is not a pack, or only a later version can read it.
 
     Attributes that this version does not know are ignored: a change that old versions must not
     ignore gets a new `format_version`.
-
-    Raises:
-        PackCorrupt: If the pack is damaged or does not fit its own recipe; names the video.
-        PackError: If it is not a pack, or only a later version can read it.
     """
     kind = hdf5.read_attribute(file, "format")
     version = hdf5.read_attribute(file, "format_version")
@@ -74,19 +57,10 @@ def read_index(path: Path, file: h5py.File) -> PackIndex:
             f"{path}: format_version must be {FORMAT_VERSION} for vad-toolkit {__version__}, got "
             f"{version!r}; install a newer version"
         )
-    creator = _read_creator(path, file)
-    recipe = _read_recipe(path, file, creator.get("vad-toolkit"))
-    return PackIndex(
-        recipe=recipe,
-        dataset=_read_text(path, file, "dataset"),
-        license=_read_text(path, file, "license"),
-        created=_read_text(path, file, "created"),
-        creator=creator,
-        videos=_read_videos(path, file, recipe),
-    )
 
 
-def _read_text(path: Path, file: h5py.File, name: str) -> str:
+def read_text(path: Path, file: h5py.File, name: str) -> str:
+    """Return an attribute of the pack. Raises PackCorrupt if it is not one line of text."""
     try:
         return check_text(name, hdf5.read_attribute(file, name))
     except PackCorrupt:
@@ -95,9 +69,10 @@ def _read_text(path: Path, file: h5py.File, name: str) -> str:
         raise PackCorrupt(f"{path}: {error}") from error
 
 
-def _read_creator(path: Path, file: h5py.File) -> Mapping[str, str]:
-    with suppress(*JSON_ERRORS, PackError):
-        creator = json.loads(str(hdf5.read_attribute(file, "creator")))
+def read_creator(path: Path, file: h5py.File) -> Mapping[str, str]:
+    """Return the versions of the software that wrote the pack. Raises PackCorrupt."""
+    creator = _parse(hdf5.read_attribute(file, "creator"))
+    with suppress(PackError):
         if isinstance(creator, dict):
             for text in (*creator, *creator.values()):
                 check_text("creator", text)
@@ -105,10 +80,16 @@ def _read_creator(path: Path, file: h5py.File) -> Mapping[str, str]:
     raise PackCorrupt(f"{path}: creator must be a JSON object of texts")
 
 
-def _read_recipe(path: Path, file: h5py.File, written_by: str | None) -> AnyRecipe:
-    stated = _read_text(path, file, "recipe_sha256")
+def read_recipe(path: Path, file: h5py.File, written_by: str | None) -> AnyRecipe:
+    """Return the recipe, which `written_by`, a version of vad-toolkit, has written.
+
+    Raises:
+        PackCorrupt: If it differs from its hash.
+        PackError: If it is not a recipe of this version.
+    """
+    stated = read_text(path, file, "recipe_sha256")
     try:
-        recipe = parse_recipe(_read_text(path, file, "recipe"), written_by)
+        recipe = parse_recipe(read_text(path, file, "recipe"), written_by)
     except (InputError, RecursionError) as error:
         raise PackError(f"{path}: {hdf5.one_line(error)}") from error
     if recipe.sha256 != stated:
@@ -116,7 +97,8 @@ def _read_recipe(path: Path, file: h5py.File, written_by: str | None) -> AnyReci
     return recipe
 
 
-def _read_videos(path: Path, file: h5py.File, recipe: AnyRecipe) -> Mapping[str, StoredVideo]:
+def read_videos(path: Path, file: h5py.File, recipe: AnyRecipe) -> Mapping[str, StoredVideo]:
+    """Return the videos by id, sorted. Raises PackCorrupt if one does not fit; names it."""
     videos = file.get("videos")
     if not isinstance(videos, h5py.Group) or not len(videos):
         raise PackCorrupt(f"{path}: it has no videos")
@@ -156,8 +138,12 @@ def _read_video(group: h5py.Group, members: Mapping[str, Any], fit: PackFit) -> 
     values: dict[str, Any] = {}
     for field in dataclasses.fields(VideoMeta):
         if field.default is dataclasses.MISSING or field.name in group.attrs:
-            value = hdf5.read_attribute(group, field.name)
-            values[field.name] = _parse_clips(value) if field.name == "clips" else value
+            values[field.name] = hdf5.read_attribute(group, field.name)
+    if "clips" in values:
+        clips = _parse(values["clips"])
+        if not isinstance(clips, list) or not all(isinstance(clip, str) for clip in clips):
+            raise PackError("clips must be a JSON list of video ids")
+        values["clips"] = tuple(clips)
     meta = VideoMeta(**values)
     streams = {}
     for stream, member in members.items():
@@ -172,9 +158,9 @@ def _read_video(group: h5py.Group, members: Mapping[str, Any], fit: PackFit) -> 
     return StoredVideo(meta, {stream: streams[stream] for stream in fit.recipe.streams})
 
 
-def _parse_clips(text: object) -> tuple[str, ...]:
-    with suppress(*JSON_ERRORS):
-        clips = json.loads(str(text))
-        if isinstance(clips, list) and all(isinstance(clip, str) for clip in clips):
-            return tuple(clips)
-    raise PackError("clips must be a JSON list of video ids")
+def _parse(text: object) -> object:
+    """Return the value of a JSON text, or None if it is not JSON."""
+    try:
+        return json.loads(str(text))
+    except (ValueError, RecursionError):  # the second for thousands of brackets
+        return None

@@ -18,7 +18,14 @@ from vad_toolkit.core.crops import order_name
 from vad_toolkit.core.files import canonical_json, sha256_text
 from vad_toolkit.errors import PackCorrupt, PackError, VideoNotFound
 from vad_toolkit.packs import hdf5
-from vad_toolkit.packs.index import StoredFeatures, read_index
+from vad_toolkit.packs.index import (
+    StoredFeatures,
+    check_format,
+    read_creator,
+    read_recipe,
+    read_text,
+    read_videos,
+)
 from vad_toolkit.packs.video import (
     SnippetBlocks,
     StreamedVideo,
@@ -63,17 +70,16 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
 
     def __init__(self, path: Path, file: h5py.File) -> None:
         """Use `FeaturePack.open`."""
-        self.path = path
-        self._file = file
-        index = read_index(path, file)
-        self.recipe = index.recipe
+        self.path, self._file = path, file
+        check_format(path, file)
+        self.dataset, self.license, self.created = (
+            read_text(path, file, name) for name in ("dataset", "license", "created")
+        )
+        self.creator = read_creator(path, file)
+        self.recipe = read_recipe(path, file, self.creator.get("vad-toolkit"))
         self.recipe_sha256 = self.recipe.sha256
-        self.dataset = index.dataset
-        self.license = index.license
-        self.created = index.created
-        self.creator = index.creator
-        self._videos = index.videos
-        self.ids: tuple[str, ...] = tuple(index.videos)
+        self._videos = read_videos(path, file, self.recipe)
+        self.ids: tuple[str, ...] = tuple(self._videos)
         streams = self.recipe.streams
         self._main_stream = "rgb" if "rgb" in streams else streams[0]
 
@@ -194,10 +200,9 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
             VideoNotFound: If the pack does not have the video.
         """
         meta = self.meta(id)
-        streams: dict[str, NDArray[np.float16]] = {}
-        for stream, stored in self._videos[id].streams.items():
-            streams[stream] = self.features(id, stream)
-            if hashlib.sha256(raw_bytes(streams[stream])).hexdigest() != stored.sha256:
+        streams = {stream: self.features(id, stream) for stream in self.recipe.streams}
+        for stream, features in streams.items():
+            if hashlib.sha256(raw_bytes(features)).hexdigest() != self.digest(id, stream):
                 raise self._damaged(id, stream)
         try:
             return VideoFeatures(meta, streams)
@@ -214,14 +219,13 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
         """
         meta = self.meta(id)
         streams = {
-            stream: SnippetBlocks(stored.shape, self._blocks(id, stream, stored))
+            stream: SnippetBlocks(stored.shape, self._blocks(id, stream))
             for stream, stored in self._videos[id].streams.items()
         }
         return StreamedVideo(streams, lambda: meta)
 
-    def _blocks(
-        self, id: str, stream: str, stored: StoredFeatures
-    ) -> Iterator[NDArray[np.float16]]:
+    def _blocks(self, id: str, stream: str) -> Iterator[NDArray[np.float16]]:
+        stored = self._find(id, stream)
         rows = block_snippets(*stored.shape[1:])
         digest = hashlib.sha256()
         with ThreadPoolExecutor(1) as hasher:  # hashes a block while the caller uses it
@@ -286,12 +290,7 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
         }
 
     def check(self, id: str) -> None:
-        """Read a video in blocks and compare its digests, without keeping the features.
-
-        Raises:
-            PackCorrupt: If the features differ from their digests or are not finite.
-            VideoNotFound: If the pack does not have the video.
-        """
+        """Read a video in blocks, without keeping it. Raises the errors of `video`."""
         self.meta(id)
         if found := self._problems(id):
             raise PackCorrupt(f"{self.path}: video {id!r}: {'; '.join(found)}")
@@ -301,17 +300,13 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
         return list(self.damaged().values())
 
     def damaged(self) -> dict[str, str]:
-        """Read all features and compare their digests, several videos at a time.
-
-        Returns:
-            For each damaged video, a line that names it and its problems.
-        """
+        """Read all features, several videos at a time; return a line per damaged video, by id."""
         with ThreadPoolExecutor(min(VERIFY_THREADS, os.cpu_count() or 1)) as pool:
             problems = zip(self.ids, pool.map(self._problems, self.ids), strict=True)
             return {id: f"video {id!r}: {'; '.join(found)}" for id, found in problems if found}
 
     def _problems(self, id: str) -> list[str]:
-        """Read a video in blocks and return the problem of each damaged modality."""
+        """Read a video in blocks; return the problem of each damaged modality."""
         problems = []
         for stream, stored in self._videos[id].streams.items():
             snippets, rows = stored.shape[0], block_snippets(*stored.shape[1:])
