@@ -23,30 +23,18 @@ class VideoMeta:
     """The metadata of a video in a pack. Checks itself; raises PackError.
 
     A field that a later version adds needs a default: packs without it can then still be read.
-
-    Attributes:
-        frames: Decoded frames, which the features cover, at least 1.
-        frames_reported: Frames according to the container; 0 if it does not say.
-        frames_duplicated: Copies that the decoder inserted for lost frames.
-        fps: Frames per second; 0 if not known.
-        width: Pixels, as displayed; 0 if not known.
-        height: Pixels, as displayed; 0 if not known.
-        source_sha256: Digest of the video file, or of the sources of a composed video.
-        decoder: The name of the decoder.
-        decoder_version: Its version.
-        clips: Ids of the clips that a composed video consists of, in order.
     """
 
-    frames: int
-    frames_reported: int
-    frames_duplicated: int
-    fps: float
-    width: int
+    frames: int  # decoded, which the features cover, at least 1
+    frames_reported: int  # according to the container; 0 if it does not say
+    frames_duplicated: int  # copies that the decoder inserted for lost frames
+    fps: float  # frames per second; 0 if not known
+    width: int  # pixels, as displayed; 0 if not known
     height: int
-    source_sha256: str
+    source_sha256: str  # of the video file, or of the sources of a composed video
     decoder: str
     decoder_version: str
-    clips: tuple[str, ...] = ()
+    clips: tuple[str, ...] = ()  # ids of the clips that a composed video consists of, in order
 
     def __post_init__(self) -> None:
         least = {"frames": 1, "frames_reported": 0, "frames_duplicated": 0, "width": 0, "height": 0}
@@ -83,8 +71,7 @@ class VideoFeatures:
                     f"{stream} features must be float16 (snippets, crops, dimensions), each at "
                     f"least 1, got {array.dtype} {array.shape}"
                 )
-            if not all_finite(array):
-                raise PackError(f"{stream} features hold NaN or infinity; they must be finite")
+            check_finite(stream, array)
 
     def __repr__(self) -> str:
         shapes = {stream: array.shape for stream, array in self.streams.items()}
@@ -100,27 +87,20 @@ class VideoFeatures:
 class SnippetBlocks:
     """One modality of a video in blocks, so that a long video is never in memory as a whole.
 
-    Attributes:
-        shape: (N, C, D) of the whole.
-        blocks: float16 (n, C, D), in order; n is a multiple of 16, except in the last one. They are
-            iterated once. A block must keep its values while the next one is made.
+    Blocks are float16 (n, C, D), in order; n is a multiple of 16, except in the last one. They are
+    iterated once. A block must keep its values while the next one is made.
     """
 
-    shape: tuple[int, int, int]
+    shape: tuple[int, int, int]  # (N, C, D) of the whole
     blocks: Iterable[NDArray[np.float16]]
 
 
 @dataclass(frozen=True)
 class StreamedVideo:
-    """A video in blocks, which `write_pack` accepts like `VideoFeatures`.
-
-    Attributes:
-        streams: The blocks by modality.
-        meta: Returns the metadata. It is called after all blocks were read, since the digest of a
-            source is known only then.
-    """
+    """A video in blocks by modality, which `write_pack` accepts like `VideoFeatures`."""
 
     streams: Mapping[str, SnippetBlocks]
+    # Called after all blocks were read, since the digest of a source is known only then.
     meta: Callable[[], VideoMeta]
 
 
@@ -141,13 +121,13 @@ class PackFit:
             snippets = self.recipe.snippet_count(meta.frames, meta.fps)
         except InputError as error:
             raise PackError(str(error)) from error
-        if snippets is None:  # imported features: any number, but equal in all modalities
-            snippets = next(iter(shapes.values()))[0]
-        if not snippets:
+        if snippets == 0:
             raise PackError(
                 f"{meta.frames} frames are too few for one snippet of this recipe "
                 f"({self.recipe.snippet_frames})"
             )
+        if snippets is None:  # imported features: any number, but equal in all modalities
+            snippets = next(iter(shapes.values()))[0]
         for stream, (count, crops, width) in shapes.items():
             if count != snippets:
                 raise PackError(
@@ -171,23 +151,27 @@ def block_snippets(crops: int, width: int) -> int:
 
 def stored_snippets(snippets: int) -> int:
     """Return the number of snippets that a file has room for: the last chunk is stored whole."""
-    chunk = max(1, min(snippets, CHUNK_SNIPPETS))
-    return -(-snippets // chunk) * chunk
+    return (
+        snippets if snippets < CHUNK_SNIPPETS else -(-snippets // CHUNK_SNIPPETS) * CHUNK_SNIPPETS
+    )
 
 
 def array_blocks(array: NDArray[np.float16]) -> SnippetBlocks:
     """Return features that are in memory, (N, C, D), as blocks."""
-    snippets, crops, width = array.shape
-    rows = block_snippets(crops, width)
-    return SnippetBlocks(
-        (snippets, crops, width),
-        (array[start : start + rows] for start in range(0, snippets, rows)),
-    )
+    rows = block_snippets(*array.shape[1:])
+    blocks = (array[start : start + rows] for start in range(0, len(array), rows))
+    return SnippetBlocks(array.shape, blocks)
 
 
 def all_finite(array: NDArray[np.float16]) -> bool:
     """Return `np.isfinite(array).all()`, but faster: NaN and infinity have all exponent bits."""
     return int((array.view(np.uint16) & 0x7FFF).max()) < 0x7C00
+
+
+def check_finite(stream: str, array: NDArray[np.float16]) -> None:
+    """Raise PackError if features hold NaN or infinity."""
+    if not all_finite(array):
+        raise PackError(f"{stream} features hold NaN or infinity; they must be finite")
 
 
 def raw_bytes(array: NDArray[np.float16]) -> memoryview:

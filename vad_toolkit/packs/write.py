@@ -7,7 +7,7 @@ import hashlib
 import math
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ from vad_toolkit.packs.video import (
     StreamedVideo,
     VideoFeatures,
     VideoMeta,
-    all_finite,
+    check_finite,
     raw_bytes,
 )
 from vad_toolkit.recipes.recipe import AnyRecipe
@@ -92,7 +92,8 @@ def write_pack(
             for id, video in videos:
                 ids.add(id)
                 try:
-                    sync.wrote(_write_video(group, id, video, fit, writer))
+                    blocks = video.streamed() if isinstance(video, VideoFeatures) else video
+                    sync.wrote(_write_video(group, id, blocks, fit, writer))
                 except PackCorrupt:  # of the pack that is copied; names it and the video
                     raise
                 except PackError as error:
@@ -104,16 +105,9 @@ def write_pack(
 
 
 def _write_video(
-    videos: h5py.Group,
-    id: str,
-    video: VideoFeatures | StreamedVideo,
-    fit: PackFit,
-    writer: Executor,
+    group: h5py.Group, id: str, video: StreamedVideo, fit: PackFit, writer: Executor
 ) -> int:
     """Write a video, and return the bytes of its features."""
-    if isinstance(video, VideoFeatures):
-        video = video.streamed()
-    group = videos
     for part in id.split("/"):
         group = group[part] if part in group else hdf5.create_group(group, part)
     for name, stream in video.streams.items():
@@ -123,64 +117,52 @@ def _write_video(
     for field in dataclasses.fields(VideoMeta):
         value = getattr(meta, field.name)
         if value != field.default:
-            group.attrs[field.name] = (
-                canonical_json(list(value)) if field.name == "clips" else value
-            )
+            is_list = isinstance(value, tuple)
+            group.attrs[field.name] = canonical_json(list(value)) if is_list else value
     return sum(2 * math.prod(stream.shape) for stream in video.streams.values())
 
 
 def _write_stream(group: h5py.Group, name: str, stream: SnippetBlocks, writer: Executor) -> None:
     """Write blocks as a dataset with its sha256; `writer` stores one while the next one is made."""
-    snippets, crops, width = stream.shape
-    chunk = min(CHUNK_SNIPPETS, snippets)
+    snippets, *rest = stream.shape
     stored = group.create_dataset(
-        name, stream.shape, "<f2", chunks=(chunk, crops, width), track_times=False
+        name, stream.shape, "<f2", chunks=(min(CHUNK_SNIPPETS, snippets), *rest), track_times=False
     )
     digest = hashlib.sha256()
     waiting: Future[None] | None = None
     done = 0
     try:
-        for block in _checked(name, stream):
+        for block in stream.blocks:
+            if block.dtype != np.float16 or block.shape[1:] != stream.shape[1:] or not len(block):
+                raise PackError(
+                    f"a block of {name} features must be float16 (snippets, {rest[0]}, "
+                    f"{rest[1]}), got {block.dtype} {block.shape}"
+                )
+            if done % CHUNK_SNIPPETS:
+                raise PackError(
+                    f"a block of {name} features begins at snippet {done}; all blocks but the last "
+                    f"must have a multiple of {CHUNK_SNIPPETS} snippets"
+                )
+            done += len(block)
+            if done > snippets:
+                break
             data = np.ascontiguousarray(block, dtype="<f2")
             if waiting is not None:
                 waiting.result()
-            waiting = writer.submit(_store, stored, name, digest, done, data)
-            done += len(data)
+            waiting = writer.submit(_store, stored, name, digest, done - len(data), data)
     finally:
         if waiting is not None:
             waiting.result()
+    if done != snippets:
+        raise PackError(f"the blocks of {name} features must have {snippets} snippets, got {done}")
     stored.attrs["sha256"] = digest.hexdigest()
-
-
-def _checked(name: str, stream: SnippetBlocks) -> Iterator[NDArray[np.float16]]:
-    done = 0
-    for block in stream.blocks:
-        if block.dtype != np.float16 or block.shape[1:] != stream.shape[1:] or not len(block):
-            raise PackError(
-                f"a block of {name} features must be float16 (snippets, {stream.shape[1]}, "
-                f"{stream.shape[2]}), got {block.dtype} {block.shape}"
-            )
-        if done % CHUNK_SNIPPETS:
-            raise PackError(
-                f"a block of {name} features begins at snippet {done}; all blocks but the last "
-                f"must have a multiple of {CHUNK_SNIPPETS} snippets"
-            )
-        done += len(block)
-        if done > stream.shape[0]:
-            break
-        yield block
-    if done != stream.shape[0]:
-        raise PackError(
-            f"the blocks of {name} features must have {stream.shape[0]} snippets, got {done}"
-        )
 
 
 def _store(
     dataset: h5py.Dataset, name: str, digest: hashlib._Hash, start: int, data: NDArray[np.float16]
 ) -> None:
     """Hash a block and write it in whole chunks, which bypasses HDF5's slower way."""
-    if not all_finite(data):
-        raise PackError(f"{name} features hold NaN or infinity; they must be finite")
+    check_finite(name, data)
     digest.update(raw_bytes(data))
     chunk = dataset.chunks[0]
     for offset in range(0, len(data), chunk):
