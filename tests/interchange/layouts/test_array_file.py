@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.interchange.layouts.array_file import ArrayFile, read_text_array
+from vad_toolkit.interchange.layouts.array_file import ArrayFile
 
 
 def array(dtype: str = "float32", order: str = "C") -> np.ndarray:
@@ -178,16 +178,16 @@ def test_an_archive_that_does_not_decompress(tmp_path: Path) -> None:
 
 def test_text(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("1 2.5 -3e-2\n0 1 2\n")
-    read = read_text_array(tmp_path / "a.txt")
-    assert read.dtype == np.float32
-    np.testing.assert_array_equal(read, np.float32([[1, 2.5, -0.03], [0, 1, 2]]))
+    file = ArrayFile(tmp_path / "a.txt")
+    assert file.dtype == np.float32
+    np.testing.assert_array_equal(read_2d(file), np.float32([[1, 2.5, -0.03], [0, 1, 2]]))
 
 
 @pytest.mark.parametrize("text", ["1 2\n3\n", "1 two\n", "\x00\x01"])
 def test_a_text_that_is_not_a_table(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(text)
     with pytest.raises(InputError, match=r"a.txt is not a feature array: "):
-        read_text_array(tmp_path / "a.txt")
+        ArrayFile(tmp_path / "a.txt")
 
 
 def test_a_huge_text_is_not_read(tmp_path: Path) -> None:
@@ -196,4 +196,4 @@ def test_a_huge_text_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"a.txt has 68,157,440 bytes; a text file .* at most 67,108"
     ):
-        read_text_array(tmp_path / "a.txt")
+        ArrayFile(tmp_path / "a.txt")

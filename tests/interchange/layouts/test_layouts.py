@@ -134,7 +134,8 @@ def test_crops_of_two_dtypes_are_refused(tmp_path: Path) -> None:
 
 def test_a_text_of_other_rows_is_refused(tmp_path: Path) -> None:
     np.savetxt(tmp_path / "a.txt", np.zeros((31, 8)))
-    with pytest.raises(InputError, match=r"a.txt has 31 rows of numbers; layout sultani has 32"):
+    match = r"a.txt has shape \(31, 8\); layout sultani has \(32, dimensions\): check --layout"
+    with pytest.raises(InputError, match=match):
         find_layout("sultani").open([tmp_path / "a.txt"])
 
 

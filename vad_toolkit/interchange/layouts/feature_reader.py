@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,26 +20,8 @@ LARGEST_RELATIVE = float(np.float32(2.0**-11) / np.float32(1 + 2.0**-11))
 PIECE = 32_000  # values rounded at a time: they stay in the cache, and torch starts no threads
 
 
-class Reader(Protocol):
-    """Features of shape (N, C, D) in files."""
-
-    shape: tuple[int, int, int]
-
-    def read(self, start: int, stop: int) -> Numbers:
-        """Return snippets [start, stop) as (n, C, D); the array is valid until the next call.
-
-        Raises:
-            InputError: If the file cannot be read.
-        """
-        ...
-
-    def close(self) -> None:
-        """Close the files. A later `read` opens them again."""
-        ...
-
-
-class FileReader:
-    """Reader of one part that holds all crops, (N, C, D), or of one part (N, D) per crop.
+class Reader:
+    """Reader of features (N, C, D) in one part that holds all crops, or one part (N, D) per crop.
 
     Args:
         parts: Files of one dtype, each with the position of the part's first number in it.
@@ -52,6 +34,11 @@ class FileReader:
         self._buffer: Numbers = np.empty((0, 0, 0), parts[0][0].dtype)
 
     def read(self, start: int, stop: int) -> Numbers:
+        """Return snippets [start, stop) as (n, C, D); the array is valid until the next call.
+
+        Raises:
+            InputError: If a file cannot be read.
+        """
         _, crops, width = self.shape
         row = crops * width // len(self._parts)
         if self._buffer.shape[1] != stop - start:
@@ -63,28 +50,9 @@ class FileReader:
         return self._buffer.transpose(1, 0, 2)
 
     def close(self) -> None:
+        """Close the files. A later `read` opens them again."""
         for file, _ in self._parts:
             file.close()
-
-
-def snippet_first(file: ArrayFile) -> FileReader:
-    """Return the reader of one file with (N, C, D), or (N, D) for one crop."""
-    snippets, *crops, width = file.shape
-    return FileReader([(file, 0)], (snippets, crops[0] if crops else 1, width))
-
-
-class InMemory:
-    """Reader of a small array (N, D) of one crop that is already in memory."""
-
-    def __init__(self, array: Numbers) -> None:
-        self.shape = (len(array), 1, array.shape[1])
-        self._array = array[:, None, :]
-
-    def read(self, start: int, stop: int) -> Numbers:
-        return self._array[start:stop]
-
-    def close(self) -> None:
-        pass
 
 
 class HalfRounder:

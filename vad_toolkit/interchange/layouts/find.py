@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
@@ -18,9 +19,7 @@ _FILE_LINE = re.compile(r"(?P<path>.*?\.(npy|npz|txt))(\s.*)?", re.IGNORECASE)
 
 
 def feature_files(root: Path, suffixes: Sequence[str]) -> list[str]:
-    """Return the relative POSIX paths of the files with one of `suffixes`, sorted.
-
-    Sub-folders are searched too.
+    """Return the relative POSIX paths of the files with `suffixes`, sub-folders included, sorted.
 
     Raises:
         InputError: If `root` is not a readable folder or has no such file.
@@ -55,7 +54,7 @@ def listed_files(
         video_of: Returns the video id of a file's name or a line. By default lines are files only.
 
     Returns:
-        The relative paths, and the lines for which there is no file.
+        The relative paths, and the lines without a file.
 
     Raises:
         InputError: If the list cannot be read or is empty, a line stands for several files, or two
@@ -65,14 +64,11 @@ def listed_files(
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a list of files: {error}") from error
-    by_name: dict[str, list[str]] = {}
-    for file in files:
-        by_name.setdefault(file.rpartition("/")[2], []).append(file)
-    by_video: dict[str | None, list[str]] | None = None
+    by_name = _grouped(files, lambda file: file.rpartition("/")[2])
+    videos = cache(lambda: _grouped(files, video_of))  # needed for few lists
     found: dict[str, int] = {}
     absent: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        text = line.strip()
+    for number, text in enumerate(map(str.strip, lines), start=1):
         if not text:
             continue
         matched = _FILE_LINE.fullmatch(text)
@@ -84,12 +80,8 @@ def listed_files(
                 "or rename all but one"
             )
         if not named and not matched:
-            if by_video is None:
-                by_video = {}
-                for file in files:
-                    by_video.setdefault(video_of(file), []).append(file)
             id = video_of(text) or video_of(text.split()[0])
-            named = by_video.get(id, []) if id is not None else []
+            named = videos().get(id, []) if id is not None else []
         if not named:
             absent.append(text)
         for file in named:
@@ -114,8 +106,7 @@ def add_files(
     extra: list[str] = []
     for path in paths:
         parsed = layout.parse(path)
-        id = None if parsed is None else video_of(parsed.video)
-        if parsed is None or id is None:
+        if parsed is None or (id := video_of(parsed.video)) is None:
             extra.append(str(root / path))
             continue
         crops = files.setdefault(id, {}).setdefault(parsed.stream or stream, {})
@@ -126,6 +117,13 @@ def add_files(
             )
         crops[parsed.crop] = root / path
     return extra
+
+
+def _grouped(files: Sequence[str], key: VideoOf) -> dict[str | None, list[str]]:
+    groups: dict[str | None, list[str]] = {}
+    for file in files:
+        groups.setdefault(key(file), []).append(file)
+    return groups
 
 
 def _closest(parts: Sequence[str], candidates: Sequence[str]) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from io import BufferedWriter
 from pathlib import Path
-from typing import IO, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,23 +43,24 @@ class Layout(ABC):
         suffixes: Suffixes of its files, in lower case.
         axes: The shape of its arrays, for messages: "(snippets, dimensions)".
         crop_order: The usual order of crops, by name (`core.crops`).
-        rule: The usual ground-truth rule, which says how many snippets a video has.
+        rule: The usual ground-truth rule, which gives the number of snippets of a video.
+        dtype: The type of the numbers that `write` stores.
         spans: "step" if a snippet covers a fixed number of frames, "segments" if it covers one of
             N equal parts of the video.
-        names_stream: Whether a file's name tells its modality, so that RGB and flow features lie
-            in one folder.
+        names_stream: Whether a file's name tells its modality, so that one folder has both.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".npy",)
     axes: ClassVar[str]
     crop_order: ClassVar[str]
     rule: ClassVar[str]
+    dtype: ClassVar[str] = "<f4"
     spans: ClassVar[Literal["step", "segments"]] = "step"
     names_stream: ClassVar[bool] = False
 
-    def __init__(self, name: str, with_shape: Callable[[Shape], list[str]] = lambda shape: []):
+    def __init__(self, name: str, with_shape: Callable[[Shape, str], list[str]] | None = None):
         self.name = name
-        self._with_shape = with_shape  # names of the layouts that have arrays of a shape
+        self._with_shape = with_shape  # names of the layouts for a shape and a suffix
 
     def rule_for(self, dataset: str) -> str:
         """Return the rule that features of a dataset usually follow in this layout."""
@@ -68,7 +70,7 @@ class Layout(ABC):
         """Return True if files with these names, without folders, can only be of this layout."""
         return False
 
-    def has_shape(self, shape: tuple[int, ...]) -> bool:
+    def has_shape(self, shape: Shape) -> bool:
         """Return True if this layout has arrays of this shape, apart from empty axes."""
         return False
 
@@ -77,14 +79,14 @@ class Layout(ABC):
         return FileName(path)
 
     def open_array(self, path: Path) -> ArrayFile:
-        """Open a .npy or .npz file, whose array must have the layout's shape.
+        """Open a file, whose array must have the layout's shape.
 
         Raises:
             InputError: If it cannot be read or has another shape; names the layouts that have it.
         """
         file = ArrayFile(path)
         if not self.has_shape(file.shape) or 0 in file.shape:
-            others = self._with_shape(file.shape)
+            others = self._with_shape(file.shape, path.suffix) if self._with_shape else []
             hint = f"it looks like --layout {' or '.join(others)}" if others else "check --layout"
             raise InputError(
                 f"{path} has shape {file.shape}; layout {self.name} has {self.axes}: "
@@ -92,13 +94,17 @@ class Layout(ABC):
             )
         return file
 
-    @abstractmethod
     def open(self, paths: Sequence[Path]) -> Reader:
         """Open the files of one modality of one video, in the order of their crop numbers.
+
+        By default one file has all crops, (N, C, D), or (N, D) for a single crop.
 
         Raises:
             InputError: If a file cannot be read or its shape is not that of the layout.
         """
+        file = self.open_array(paths[0])
+        snippets, *crops, width = file.shape
+        return Reader([(file, 0)], (snippets, crops[0] if crops else 1, width))
 
     @abstractmethod
     def file_names(self, video: str, stream: str, crops: int) -> list[str]:
@@ -107,40 +113,36 @@ class Layout(ABC):
     def check(self, shape: tuple[int, int, int]) -> None:  # noqa: B027 - most take any shape
         """Raise InputError if the layout cannot store features of shape (N, C, D)."""
 
-    @abstractmethod
     def write(self, paths: Sequence[Path], stream: SnippetBlocks) -> None:
-        """Write features that `check` accepts into new files, named by `file_names`."""
+        """Write features that `check` accepts into new files, named by `file_names`.
+
+        By default one .npy file, of the shapes that the layout has, stores all crops, or each of
+        several files one crop.
+        """
+        snippets, crops, width = stream.shape
+        share = crops // len(paths)  # crops per file
+        shape = (snippets, share, width) if self.has_shape(stream.shape) else (snippets, width)
+        with ExitStack() as stack:
+            files = [stack.enter_context(new_file(path)) for path in paths]
+            for file in files:
+                write_header(file, shape, self.dtype)
+            for block in stream.blocks:
+                for index, file in enumerate(files):
+                    put(file, block[:, index * share : (index + 1) * share], self.dtype)
 
 
-def write_header(file: IO[bytes], shape: tuple[int, ...], dtype: str) -> None:
+def new_file(path: Path) -> BufferedWriter:
+    """Open a file for writing, which must not exist yet, and create its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("xb")
+
+
+def write_header(file: BufferedWriter, shape: Shape, dtype: str) -> None:
     """Write the header of a .npy file with an array in C order."""
-    np.lib.format.write_array_header_1_0(
-        file, {"descr": dtype, "fortran_order": False, "shape": shape}
-    )
+    header = {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
-@contextmanager
-def new_files(paths: Sequence[Path]) -> Iterator[list[IO[bytes]]]:
-    """Open files for writing, which must not exist yet, and create their folders."""
-    with ExitStack() as stack:
-        files: list[IO[bytes]] = []
-        for path in paths:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            files.append(stack.enter_context(path.open("xb")))
-        yield files
-
-
-def put(file: IO[bytes], array: NDArray[Any], dtype: str) -> None:
+def put(file: BufferedWriter, array: NDArray[Any], dtype: str) -> None:
     """Append an array's values to a file, converted to `dtype`."""
     file.write(np.ascontiguousarray(array, dtype=dtype).data)
-
-
-def write_crops(paths: Sequence[Path], stream: SnippetBlocks, dtype: str) -> None:
-    """Write one .npy file per crop, each (N, D) of `dtype`."""
-    snippets, _, width = stream.shape
-    with new_files(paths) as files:
-        for file in files:
-            write_header(file, (snippets, width), dtype)
-        for block in stream.blocks:
-            for crop, file in enumerate(files):
-                put(file, block[:, crop], dtype)

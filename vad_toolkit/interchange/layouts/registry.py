@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 LAYOUTS: Registry[type[Layout]] = Registry(
     "layout",
     {
-        "rtfm": "vad_toolkit.interchange.layouts.rtfm:Rtfm",
-        "per-crop": "vad_toolkit.interchange.layouts.per_crop:PerCrop",
-        "ten-first": "vad_toolkit.interchange.layouts.ten_first:TenFirst",
-        "video-features": "vad_toolkit.interchange.layouts.video_features:VideoFeaturesLayout",
-        "sultani": "vad_toolkit.interchange.layouts.sultani:Sultani",
+        "rtfm": "vad_toolkit.interchange.layouts.published:Rtfm",
+        "per-crop": "vad_toolkit.interchange.layouts.published:PerCrop",
+        "ten-first": "vad_toolkit.interchange.layouts.published:TenFirst",
+        "video-features": "vad_toolkit.interchange.layouts.published:VideoFeaturesLayout",
+        "sultani": "vad_toolkit.interchange.layouts.published:Sultani",
     },
 )
 
@@ -36,7 +36,7 @@ def register_layout(name: str, layout: type[Layout]) -> None:
         InputError: If the name is taken.
 
     Example:
-        >>> from vad_toolkit.interchange.layouts.rtfm import Rtfm
+        >>> from vad_toolkit.interchange.layouts.published import Rtfm
         >>> class Flat(Rtfm):
         ...     def file_names(self, video, stream, crops):
         ...         return [f"{video}.npy"]
@@ -47,12 +47,15 @@ def register_layout(name: str, layout: type[Layout]) -> None:
 
 def find_layout(name: str) -> Layout:
     """Return the layout called `name`. Raises InputError if there is none."""
-    return LAYOUTS[name](name, layouts_with_shape)
+    return LAYOUTS[name](name, _layouts_with_shape)
 
 
-def layouts_with_shape(shape: tuple[int, ...]) -> list[str]:
-    """Return the names of the layouts that have arrays of a shape."""
-    return [name for name, layout in LAYOUTS.items() if layout(name).has_shape(shape)]
+def _layouts_with_shape(shape: tuple[int, ...], suffix: str) -> list[str]:
+    return [
+        name
+        for name, layout in LAYOUTS.items()
+        if suffix.lower() in layout.suffixes and layout(name).has_shape(shape)
+    ]
 
 
 def feature_suffixes() -> tuple[str, ...]:
@@ -61,10 +64,7 @@ def feature_suffixes() -> tuple[str, ...]:
 
 
 def guess_layout(paths: Sequence[Path]) -> Layout:
-    """Return the layout of feature files, recognized by their names, else by their shapes.
-
-    Args:
-        paths: At least one file.
+    """Return the layout of feature files, at least one, recognized by their names, else shapes.
 
     Raises:
         InputError: If a file cannot be read, or no layout has arrays of the first file's shape.
@@ -82,9 +82,8 @@ def guess_layout(paths: Sequence[Path]) -> Layout:
         raise InputError(
             f"{paths[0]} has shape {shape}, which no layout has; available: {', '.join(LAYOUTS)}"
         )
-    for (
-        layout
-    ) in fitting:  # a video may have as many snippets as a layout segments; not all of them
+    for layout in fitting:
+        # One video may by chance have as many snippets as there are segments, but not all videos.
         some = paths[:20] if layout.spans == "segments" else []
         if len(some) > 1 and all(layout.has_shape(ArrayFile(path).shape) for path in some):
             return layout
