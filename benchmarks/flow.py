@@ -1,17 +1,18 @@
-"""How fast TV-L1 is, and how near to OpenCV's, on real pairs of frames.
+"""Speed of TV-L1 and of its median filter, and difference from OpenCV's flow, on real videos.
 
     python benchmarks/flow.py --reference DIR [--videos 50] [--pairs 2] [--device cpu] [--threads 2]
                               [--rounds 3] [--out benchmarks/results]
 
-DIR holds `video/samples` and `cctv_fights`. From each of so many videos come `pairs` + 1 frames in
-a row, scaled and cut to the middle 320x240. Both ways take turns on each video, with equal
-parameters and as many threads; OpenCV's runs on the CPU whatever the device. Ours gives each thread
-a pair: take no fewer pairs than threads, and several on a GPU (`--pairs 12`), so that there is a
-batch; OpenCV then takes most of the time. Needs the extra `opencv`.
+DIR has the folders `video/samples` and `cctv_fights`. Each video gives `pairs` + 1 consecutive
+frames, scaled and cropped to the center 320x240. Both implementations run in turns on each video,
+with equal parameters and the same number of threads; OpenCV always runs on the CPU. `tvl1` computes
+one pair per thread: use at least as many pairs as threads, and a batch on a GPU (`--pairs 12`).
+Needs the extra `opencv`.
 
-`times_opencv` is our time in OpenCV's: over all videos, and of the median and the worst video.
-`processor_seconds` count the time of all threads, and mean more where a machine is busy; those of a
-GPU are not in them. `difference` is the mean length of the difference of two flows, in pixels.
+`times_opencv` is the time of `tvl1` relative to OpenCV: of all videos, and of the median and the
+worst video. `processor_seconds` is the time of all threads without the GPU; on a busy machine it is
+more reliable. `difference` is the mean length of the difference of two flows in pixels. `median`
+has the time of the 5x5 median filter of one flow, and relative to torch and OpenCV, on one thread.
 """
 
 from __future__ import annotations
@@ -30,19 +31,20 @@ from torch import Tensor
 
 from vad_toolkit.core.device import pick_device
 from vad_toolkit.errors import DecodeError
+from vad_toolkit.flow.median import median_filter
 from vad_toolkit.flow.opencv import OpenCVTVL1
 from vad_toolkit.flow.tvl1 import TVL1
 from vad_toolkit.video.open import open_video
 from vad_toolkit.video.paths import find_videos
 
 HEIGHT, WIDTH = 240, 320
-SKIPPED_FRAMES = 10  # many clips begin with a cut or a still
+SKIPPED_FRAMES = 10  # many clips start with a cut or a still image
 
 
 def real_frames(
     reference: Path, videos: int, pairs: int, size: tuple[int, int] = (HEIGHT, WIDTH)
 ) -> Iterator[tuple[str, Tensor]]:
-    """Names, and uint8 (pairs + 1, 3, *size), of videos spread evenly over those there are."""
+    """Yield names and frames, uint8 (pairs + 1, 3, *size), of videos spread over the folders."""
     samples = find_videos(reference / "video" / "samples")
     clips = find_videos(reference / "cctv_fights")
     wanted = videos - len(samples)
@@ -59,7 +61,7 @@ def _frames(path: Path, count: int, size: tuple[int, int]) -> Tensor:
     finally:
         reader.close()
     if len(frames) < count:
-        raise DecodeError(f"{path} has fewer than {SKIPPED_FRAMES + count} frames: lower --pairs")
+        raise DecodeError(f"{path} has fewer than {SKIPPED_FRAMES + count} frames; lower --pairs")
     images = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
     scale = max(height / images.size(2), width / images.size(3))
     scaled = [
@@ -71,13 +73,13 @@ def _frames(path: Path, count: int, size: tuple[int, int]) -> Tensor:
 
 
 def measure(videos: list[Tensor], device: torch.device, rounds: int) -> dict[str, dict[str, float]]:
-    """Seconds of a pair, and what follows from them, a row a way; and how the two differ."""
+    """Return rows with the seconds per pair of both implementations, ratios and differences."""
     ways = {"tvl1": (TVL1(), device), "tvl1-opencv": (OpenCVTVL1(), torch.device("cpu"))}
     clocks = {"seconds": time.perf_counter, "processor_seconds": time.process_time}
     taken: dict[tuple[str, str], list[list[float]]] = {
         (name, clock): [[] for _ in range(rounds)] for name in ways for clock in clocks
     }
-    differences: list[float] = []  # of each pair
+    differences: list[float] = []  # per pair
     for estimator, place in ways.values():
         estimator(videos[0].to(place))  # warm up
     for i in range(rounds):
@@ -114,7 +116,40 @@ def measure(videos: list[Tensor], device: torch.device, rounds: int) -> dict[str
         "pixels_median": round(statistics.median(differences), 5),
         "pixels_worst": round(max(differences), 5),
     }
+    rows["median"] = measure_median()
     return rows
+
+
+def measure_median(rounds: int = 15) -> dict[str, float]:
+    """Return the processor seconds of the 5x5 median filter of one flow, and ratios to others."""
+    flow = torch.randn((1, 2, HEIGHT, WIDTH), generator=torch.Generator().manual_seed(0))
+
+    def torch_median() -> Tensor:
+        windows = F.pad(flow, (2, 2, 2, 2), mode="replicate").unfold(2, 5, 1).unfold(3, 5, 1)
+        return windows.flatten(4).median(dim=-1).values
+
+    ways = {
+        "tvl1": lambda: median_filter(flow, 5),
+        "torch": torch_median,
+        "opencv": lambda: [cv2.medianBlur(component, 5) for component in flow[0].numpy()],
+    }
+    threads = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, call in ways.items():
+            start = time.process_time()
+            call()
+            taken[name].append(time.process_time() - start)
+    torch.set_num_threads(threads[0])
+    cv2.setNumThreads(threads[1])
+    seconds = {name: statistics.median(times) for name, times in taken.items()}
+    return {
+        "processor_seconds": round(seconds["tvl1"], 5),
+        "times_torch": round(seconds["tvl1"] / seconds["torch"], 3),
+        "times_opencv": round(seconds["tvl1"] / seconds["opencv"], 3),
+    }
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A benchmark's result as a data file, the machine it was measured on, and memory in use."""
+"""Result files of benchmarks, and facts about the machine and the process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def processor() -> str:
-    """The processor's name, as the system tells it."""
+    """Return the name of the processor."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text().splitlines():
@@ -25,13 +25,13 @@ def processor() -> str:
 
 
 def memory_mb(name: str) -> float:
-    """VmRSS (memory in use) or VmHWM (the most so far) of this process."""
+    """Return VmRSS (memory in use) or VmHWM (peak memory) of this process in MB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 2**10
 
 
 def slug(name: str) -> str:
-    """A name in the form that file names have: "AMD EPYC (TM)" becomes "amd-epyc-tm"."""
+    """Return a name for use in file names: "AMD EPYC (TM)" becomes "amd-epyc-tm"."""
     return "-".join(name.lower().replace("(", "").replace(")", "").split())
 
 
@@ -43,13 +43,14 @@ def write_result(
     rows: Mapping[str, Mapping[str, Any]],
     **versions: str,
 ) -> None:
-    """Print a result, and write it to `path`; the benchmark's name is the running file's.
+    """Print a result and write it to `path` as JSON, with the name of the running program.
 
     Args:
-        setting: what was measured.
-        machine: on what.
-        rows: what was found, by name.
-        versions: beside this toolkit's and Python's, of what the numbers depend on.
+        path: The JSON file.
+        setting: The options of the measurement.
+        machine: Facts about the machine.
+        rows: Results by name.
+        versions: Versions of libraries, in addition to those of this toolkit and Python.
     """
     result = {
         "benchmark": Path(sys.argv[0]).stem,

@@ -1,7 +1,7 @@
-"""Inception-I3D as papers' code has it: eager, contiguous, batch norm apart, padding done by hand.
+"""Inception-I3D as in papers' code: eager, contiguous, separate batch norm, explicit padding.
 
-The baseline of `benchmarks/extract.py` and the reference of `tests/backbones`. Its parameter names
-are those of piergiaj/pytorch-i3d, so that its state dict is a file that `vad weights import` reads.
+It is the baseline of benchmarks and the reference of tests. Parameter names are those of
+piergiaj/pytorch-i3d, so that `vad weights import` accepts its state dict.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from vad_toolkit.backbones.inception_i3d import CLASSES, EPSILON, FEATURE_DIM, M
 
 
 def same_pad(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> Tensor:
-    """TensorFlow's SAME, with zeros."""
+    """Pad with zeros like TensorFlow's SAME."""
     pads: list[int] = []
     for size, k, s in reversed(list(zip(x.shape[2:], kernel, stride, strict=True))):
         total = max((-(-size // s) - 1) * s + k - size, 0)
@@ -36,7 +36,7 @@ class Unit3D(nn.Module):
 
 
 class Mixed(nn.Module):
-    """The Inception block, branch by branch."""
+    """Inception block with separate branches."""
 
     def __init__(self, inputs: int, widths: tuple[int, int, int, int, int, int]) -> None:
         super().__init__()
@@ -52,12 +52,12 @@ class Mixed(nn.Module):
 
 
 def max_pool(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> Tensor:
-    """Max pooling under SAME; zeros are as good as -inf after a ReLU."""
+    """Return the SAME max pool; after a ReLU, zeros work like -inf."""
     return F.max_pool3d(same_pad(x, kernel, stride), kernel, stride)
 
 
 class PlainInceptionI3D(nn.Module):
-    """Clips (n, channels, frames, height, width) in [-1, 1] to features (n, 1024)."""
+    """Network from clips (n, channels, frames, height, width) in [-1, 1] to features (n, 1024)."""
 
     def __init__(self, channels: int = 3) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class PlainInceptionI3D(nn.Module):
 
 
 def unfolded(network: InceptionI3D) -> PlainInceptionI3D:
-    """The plain network with the weights of ours: batch norm holds the bias and no scale."""
+    """Return the plain network with the weights of `network`: biases are those of batch norm."""
     plain = PlainInceptionI3D(network.channels).eval()
     state = network.state_dict()
     pairs = [

