@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import signal
 import socket
 import subprocess
@@ -69,6 +70,7 @@ class FakeRay:
         if address.endswith(":1"):
             raise ConnectionError("could not\nfind it")
         self.calls.append(address)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def shutdown(self) -> None:
         self.calls.append("shutdown")
@@ -136,6 +138,7 @@ def test_each_video_is_a_task_longest_first(fake: FakeRay, monkeypatch: pytest.M
     }
     assert fake.order == ["a", "b", "c"]
     assert fake.calls == [ADDRESS, (1, 0), "shutdown"]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL  # not the one that Ray has set
 
 
 def test_gpus_are_used_if_the_cluster_has_some(fake: FakeRay) -> None:
@@ -231,18 +234,22 @@ def cluster(tmp_path: Path) -> Iterator[str]:
     finally:
         head.send_signal(signal.SIGTERM)  # ends all processes of this cluster, and of no other
         head.wait(START_SECONDS)
+        if head.stdout is not None:
+            head.stdout.close()  # not read to its end: processes of Ray may hold it for a while
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_real_cluster(videos: Path, recipe: Recipe, tmp_path: Path, cluster: str) -> None:
     """A run that is ended by SIGTERM resumes; the pack is that of a local run."""
-    sources = list_sources(videos)
-    local = extract_pack(sources, recipe, tmp_path / "local.h5", device="cpu")
+    folder = tmp_path / "many"
+    for number in range(8):  # enough that the signal comes before the end
+        shutil.copytree(videos / "good", folder / str(number))
+    local = extract_pack(list_sources(folder), recipe, tmp_path / "local.h5", device="cpu")
     out = tmp_path / "ray.h5"
     code = (
         "from vad_cli.main import main; main()",
-        *("extract", str(videos), "--like", str(local.pack), "--out", str(out)),
+        *("extract", str(folder), "--like", str(local.pack), "--out", str(out)),
         *("--engine", "ray", "--address", cluster),
     )
     run = subprocess.Popen([sys.executable, "-c", *code])
@@ -251,9 +258,9 @@ def test_a_real_cluster(videos: Path, recipe: Recipe, tmp_path: Path, cluster: s
         assert run.poll() is None
         time.sleep(0.01)
     run.send_signal(signal.SIGTERM)
-    assert run.wait(START_SECONDS) in (143, -signal.SIGTERM)
+    assert run.wait(START_SECONDS) in (143, -signal.SIGTERM)  # the latter while Ray shuts down
     done = subprocess.run([sys.executable, "-c", *code], capture_output=True, text=True)
-    assert done.returncode == 1, done.stderr  # three videos are bad
+    assert done.returncode == 0, done.stderr
     assert "videos reused" in done.stdout
     with FeaturePack.open(local.pack) as a, FeaturePack.open(out) as b:
         assert a.content_sha256 == b.content_sha256

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional as tv
 
-from vad_toolkit.core.crops import CENTER, CORNERS, MIRRORED, TEN_CROP_ORDERS
+from vad_toolkit.core.crops import CENTER, CORNERS, TEN_CROP_ORDERS
 from vad_toolkit.extraction.snippets import SnippetCutter, crop_views
 from vad_toolkit.recipes.recipe import Recipe
 
@@ -59,7 +59,7 @@ def places(height: int, width: int) -> torch.Tensor:
 
 
 def test_ten_crops_in_torchvisions_order() -> None:
-    made = views(places(8, 10), CORNERS + MIRRORED, 4)
+    made = views(places(8, 10), TEN_CROP_ORDERS["torchvision"], 4)
     assert [view.shape for view in made] == [(1, 4, 4, 2)] * 10
     corners = [tuple(view[0, 0, 0].tolist()) for view in made]
     assert corners[:5] == [(0, 0), (0, 6), (4, 0), (4, 6), (2, 3)]
@@ -78,7 +78,11 @@ def middle(length: int, size: int) -> int:
 def test_center_crops_are_where_torchvision_cuts_them(height: int, width: int) -> None:
     """Also 256x455, a 16:9 video, with half a pixel: 115.5 is 116; 114.5 is 114."""
     assert (middle(455, 224), middle(453, 224), middle(256, 224)) == (116, 114, 16)
-    for order, mirrored in ((CENTER, False), (CORNERS, False), (CORNERS + MIRRORED, True)):
+    for order, mirrored in (
+        (CENTER, False),
+        (CORNERS, False),
+        (TEN_CROP_ORDERS["torchvision"], True),
+    ):
         made = dict(zip(order, views(places(height, width), order, 224), strict=True))
         top, left = middle(height, 224), middle(width, 224)
         assert made["center"][0, 0, 0].tolist() == [top, left]
@@ -97,14 +101,22 @@ def test_crops_are_torchvisions(height: int, width: int) -> None:
     snippet = torch.randint(0, 256, (2, height, width, 3), dtype=torch.uint8, generator=generator)
     expected = tv.ten_crop(snippet.permute(0, 3, 1, 2), [224, 224])
     assert torch.equal(expected[4], tv.center_crop(snippet.permute(0, 3, 1, 2), [224, 224]))
-    for view, other in zip(views(snippet, CORNERS + MIRRORED, 224), expected, strict=True):
+    for view, other in zip(
+        views(snippet, TEN_CROP_ORDERS["torchvision"], 224), expected, strict=True
+    ):
         assert torch.equal(view.permute(0, 3, 1, 2), other)
 
 
 @pytest.mark.parametrize("name", TEN_CROP_ORDERS)
 def test_orders_hold_the_same_crops(name: str) -> None:
     frame, order = places(8, 10), TEN_CROP_ORDERS[name]
-    ten = dict(zip(CORNERS + MIRRORED, views(frame, CORNERS + MIRRORED, 4), strict=True))
+    ten = dict(
+        zip(
+            TEN_CROP_ORDERS["torchvision"],
+            views(frame, TEN_CROP_ORDERS["torchvision"], 4),
+            strict=True,
+        )
+    )
     for view, place in zip(views(frame, order, 4), order, strict=True):
         assert torch.equal(view, ten[place])
 
@@ -112,4 +124,4 @@ def test_orders_hold_the_same_crops(name: str) -> None:
 def test_without_mirrored_crops_no_mirrored_frame_is_needed() -> None:
     assert len(crop_views(places(8, 10), None, CORNERS, 4)) == 5
     with pytest.raises(AssertionError):
-        crop_views(places(8, 10), None, CORNERS + MIRRORED, 4)
+        crop_views(places(8, 10), None, TEN_CROP_ORDERS["torchvision"], 4)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import signal
+import threading
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -70,6 +72,7 @@ def _extract_on_cluster(
     on_frames: OnFrames,  # not called: a task reports nothing before its end
 ) -> Generator[Extracted, None, None]:
     ray: Any = import_module("ray")
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -77,6 +80,8 @@ def _extract_on_cluster(
             f"no Ray cluster answers at {address} ({_one_line(error)}); start one with `ray start "
             "--head`, or give the --address of another one"
         ) from error
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)  # Ray's own handler would abort this process
     exceptions = ray.exceptions
     lost = (
         exceptions.WorkerCrashedError,
