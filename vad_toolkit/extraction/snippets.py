@@ -56,7 +56,7 @@ def crop_views(
     Args:
         snippet: (frames, height, width, channels), at least `size` pixels high and wide.
         mirrored: The mirrored snippet, or None if no crop is mirrored.
-        crop_order: Names of crops, as in `crops.CORNERS` and `crops.MIRRORED`.
+        crop_order: Names of crops, as in `crops.TEN_CROP_ORDERS`.
         size: The side of a crop in pixels.
     """
     places = crop_places(snippet.shape[1], snippet.shape[2], size)
