@@ -129,7 +129,7 @@ def test_new_files_and_folders(tmp_path: Path) -> None:
 
 def test_syncs_are_as_rare_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
-    monkeypatch.setattr(os, "fdatasync", synced.append)
+    monkeypatch.setattr(os, "fsync", synced.append)
     path = tmp_path / "a"
     path.touch()
     with EarlySync(path, every=10) as sync:
@@ -149,7 +149,7 @@ def test_a_sync_that_fails_is_told(
     def fail(descriptor: int) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(os, "fdatasync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     path = tmp_path / "a"
     path.touch()
 

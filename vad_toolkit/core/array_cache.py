@@ -27,14 +27,13 @@ SPARE_BYTES = 1 << 30  # of the disk, that stay free
 def cached_array(
     key: str, size: int, dtype: np.dtype[Any], fill: Callable[[NDArray[Any]], None]
 ) -> NDArray[Any]:
-    """Return a flat array mapped from the cache; changes to it do not reach the file.
+    """Return an array, (size,), mapped from the cache; changes to it do not reach the file.
 
     Args:
         key: Hex digits that identify everything that the content depends on.
         size: The length of the array.
         dtype: The type of its numbers.
-        fill: Writes the content into an array, (size,), if it is not in the cache yet. If it raises
-            an error, nothing is kept.
+        fill: Writes the content if it is not in the cache yet. If it raises, nothing is kept.
 
     Raises:
         VadError: If the disk has no room for the array, or the folder cannot be written.
@@ -42,19 +41,18 @@ def cached_array(
     path = home() / "cache" / "segments" / f"{key}.npy"
     folder = path.parent
     try:
-        found = _open(path, size, dtype)
-        if found is None:
-            folder.mkdir(parents=True, exist_ok=True)
-            with locked(folder / "lock"):
-                remove_temporaries(folder)
-                found = _open(path, size, dtype)  # another process may have written it meanwhile
-                if found is None:
-                    _make_room(folder, size * dtype.itemsize)
-                    with atomic_path(path) as temporary:
-                        array = np.lib.format.open_memmap(temporary, "w+", dtype, (size,))
-                        fill(array)
-                        array.flush()
-                    found = _open(path, size, dtype)
+        if (found := _open(path, size, dtype)) is not None:
+            return found
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder / "lock"):
+            remove_temporaries(folder)
+            if (found := _open(path, size, dtype)) is None:  # no other process has written it
+                _make_room(folder, size * dtype.itemsize)
+                with atomic_path(path) as temporary:
+                    array = np.lib.format.open_memmap(temporary, "w+", dtype, (size,))
+                    fill(array)
+                    array.flush()
+                found = _open(path, size, dtype)
     except OSError as error:
         raise VadError(
             f"the cache {folder} cannot be used ({error.strerror or error}); set VAD_HOME to a "
@@ -79,13 +77,13 @@ def _open(path: Path, size: int, dtype: np.dtype[Any]) -> NDArray[Any] | None:
 def _make_room(folder: Path, needed: int) -> None:
     files = [(path, path.stat()) for path in folder.glob("*.npy")]
     total = sum(stat.st_size for _, stat in files)
+    free = shutil.disk_usage(folder).free
     for path, stat in sorted(files, key=lambda item: item[1].st_mtime):
-        free = shutil.disk_usage(folder).free
         if total + needed <= LIMIT_BYTES and free >= needed + SPARE_BYTES:
             return
         path.unlink()  # processes that have it mapped keep it
         total -= stat.st_size
-    free = shutil.disk_usage(folder).free
+        free = shutil.disk_usage(folder).free
     if free < needed + SPARE_BYTES:
         raise VadError(
             f"the cache {folder} needs {needed / 1e9:.1f} GB for the segments, and its disk has "

@@ -15,42 +15,36 @@ from vad_toolkit.errors import InputError
 
 CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right", "center")
 MIRRORED_SUFFIX = " mirrored"
-MIRRORED = tuple(name + MIRRORED_SUFFIX for name in CORNERS)
 CENTER = ("center",)
 
 
-def _with_mirrored(*places: str) -> tuple[str, ...]:
-    return places + tuple(place + MIRRORED_SUFFIX for place in places)
+def _mirrored(places: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(place + MIRRORED_SUFFIX for place in places)
 
 
-_GOWTHAM = ("top-left", "top-right", "center", "bottom-left", "bottom-right")
-_DEEPMIL = ("center", "top-left", "top-right", "bottom-left", "bottom-right")
-
-# Orders of ten crops, named after the code that made them popular.
-TEN_CROP_ORDERS: Mapping[str, tuple[str, ...]] = {
-    "torchvision": _with_mirrored(*CORNERS),  # also RTFM
-    "gowtham": _with_mirrored(*_GOWTHAM),  # also UR-DMU's extractor and Finspire
-    "deepmil": _with_mirrored(*_DEEPMIL),  # also XD-Violence
-    "mmaction2": tuple(name for place in CORNERS for name in (place, place + MIRRORED_SUFFIX)),
-}
-# The first, unmirrored half of each; MMAction2 has no order of five crops.
+# Orders of crops, named after the code that made them popular.
 FIVE_CROP_ORDERS: Mapping[str, tuple[str, ...]] = {
-    "torchvision": CORNERS,
-    "gowtham": _GOWTHAM,
-    "deepmil": _DEEPMIL,
+    "torchvision": CORNERS,  # also RTFM
+    "gowtham": ("top-left", "top-right", "center", "bottom-left", "bottom-right"),  # also UR-DMU
+    "deepmil": (
+        "center",
+        "top-left",
+        "top-right",
+        "bottom-left",
+        "bottom-right",
+    ),  # also XD-Violence
+}
+TEN_CROP_ORDERS: Mapping[str, tuple[str, ...]] = {
+    **{name: order + _mirrored(order) for name, order in FIVE_CROP_ORDERS.items()},
+    "mmaction2": tuple(name for place in CORNERS for name in (place, place + MIRRORED_SUFFIX)),
 }
 ORDER_NAMES = tuple(TEN_CROP_ORDERS)
 
 
 def crop_order(name: str, count: int) -> tuple[str, ...]:
-    """Return the names of the crops in a named order.
+    """Return the names of 10, 5 or 1 crops in a named order, which one crop does not need.
 
-    Args:
-        name: "torchvision", "gowtham", "deepmil" or "mmaction2". Ignored for one crop.
-        count: The number of crops: 10, 5 or 1.
-
-    Raises:
-        InputError: If there is no such order for this number of crops.
+    Raises InputError if there is no such order for this number of crops.
     """
     if count == 1:
         return CENTER
@@ -66,20 +60,17 @@ def crop_order(name: str, count: int) -> tuple[str, ...]:
 
 def order_name(crops: Sequence[str]) -> str | None:
     """Return the name of an order of ten or five crops, or None if it has no name."""
-    for orders in (TEN_CROP_ORDERS, FIVE_CROP_ORDERS):
-        for name, known in orders.items():
-            if tuple(crops) == known:
-                return name
-    return None
+    orders = (*TEN_CROP_ORDERS.items(), *FIVE_CROP_ORDERS.items())
+    return next((name for name, known in orders if known == tuple(crops)), None)
 
 
 def check_crop_order(crops: tuple[str, ...]) -> tuple[str, ...]:
-    """Return `crops` if they are ten, five or one center crop, in any order.
-
-    Raises:
-        ValueError: If they are anything else.
-    """
-    if sorted(crops) not in (sorted(CORNERS + MIRRORED), sorted(CORNERS), sorted(CENTER)):
+    """Return `crops`. Raises ValueError if they are not ten, five or one center, in any order."""
+    if sorted(crops) not in (
+        sorted(TEN_CROP_ORDERS["torchvision"]),
+        sorted(CORNERS),
+        sorted(CENTER),
+    ):
         raise ValueError(
             f"crop_order must name {', '.join(CORNERS)} once each; or these and each of them "
             "followed by ' mirrored'; or only center"
@@ -90,8 +81,7 @@ def check_crop_order(crops: tuple[str, ...]) -> tuple[str, ...]:
 def crop_index(have: Sequence[str], want: Sequence[str]) -> NDArray[np.intp]:
     """Return the position in `have` of each crop in `want`: features[:, crop_index(have, want)].
 
-    Raises:
-        InputError: If a crop of `want` is missing in `have`.
+    Raises InputError if a crop of `want` is missing in `have`.
     """
     missing = [name for name in want if name not in have]
     if missing:
@@ -100,13 +90,7 @@ def crop_index(have: Sequence[str], want: Sequence[str]) -> NDArray[np.intp]:
 
 
 def crop_places(height: int, width: int, size: int) -> dict[str, tuple[int, int]]:
-    """Return the top and left pixel of each of the five crops of `size` x `size` pixels by name.
-
-    Args:
-        height: The height of the frame in pixels, at least `size`.
-        width: The width of the frame in pixels, at least `size`.
-        size: The side of a crop in pixels.
-    """
+    """Return the top and left pixel of each of the five crops of `size` x `size` pixels by name."""
     down, right = height - size, width - size
     return {
         "top-left": (0, 0),

@@ -22,8 +22,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # <malloc.h>
 def pick_device(name: str = "auto") -> torch.device:
     """Return the device with a name: auto (the first GPU, else the CPU), cpu, cuda or cuda:N.
 
-    Raises:
-        InputError: If it is not such a name, or this machine does not have the device.
+    Raises InputError if it is not such a name, or this machine does not have the device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -41,11 +40,7 @@ def pick_device(name: str = "auto") -> torch.device:
 def pick_devices(names: str) -> list[str]:
     """Return the names of several devices: separated by commas, or "all" for all CUDA devices.
 
-    The CPU may be listed several times, for workers that divide its cores.
-
-    Raises:
-        InputError: As for `pick_device`; if "all" finds no CUDA device, a device is listed twice,
-            or CPU and CUDA devices are mixed.
+    The CPU may be listed several times, for workers that divide its cores. Raises InputError.
     """
     if names == "all":
         count = torch.cuda.device_count()

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,61 +18,40 @@ from numpy.typing import NDArray
 from vad_toolkit.errors import InputError
 
 TEMPORARY_MARK = ".tmp-"  # in the name of every file that is still being written
-_CANONICAL = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-)
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path next to `path`, which becomes `path` when the block ends.
+    """Yield the path of a temporary file or folder, which becomes `path` when the block ends.
 
-    The file is fsynced, then renamed, then its folder is fsynced. After a crash, either the old
-    file or the whole new file exists. If the block raises, the temporary file is removed.
+    It is fsynced, then renamed, then the folder that it is in is fsynced. After a crash, either the
+    old file or the whole new one exists. If the block raises, the temporary one is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}{TEMPORARY_MARK}{os.getpid()}")
     try:
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        for written in (temporary, *temporary.rglob("*")):  # if it is a folder, all of it
+            fsync(written)
         temporary.replace(path)
-        fsync_folder(path.parent)
+        fsync(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        remove(temporary)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder, which becomes `path` when the block ends, as in `atomic_path`.
-
-    Raises:
-        InputError: If `path` exists and is not an empty folder.
-    """
+    """Yield a temporary folder as `atomic_path` does. Raises InputError if `path` is in use."""
     check_new_folder(path)
-    temporary = path.with_name(f"{path.name}{TEMPORARY_MARK}{os.getpid()}")
-    temporary.mkdir(parents=True)
-    try:
+    with atomic_path(path) as temporary:
+        temporary.mkdir()
         yield temporary
-        for folder, _, names in os.walk(temporary):
-            for name in names:
-                with Path(folder, name).open("rb") as written:
-                    os.fsync(written.fileno())
-            fsync_folder(Path(folder))
-        temporary.replace(path)
-        fsync_folder(path.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 class EarlySync:
-    """A context that sends a large file to the disk while more of it is being written.
+    """A context that syncs a file every so many bytes, which keeps the fsync at the end short.
 
-    It keeps the fsync at the end short. One sync at a time runs, in a thread.
-
-    Args:
-        path: The file. It must exist as soon as `every` bytes were written.
-        every: The number of bytes between two syncs.
+    One sync at a time runs, in a thread. The file must exist as soon as `every` bytes were written.
     """
 
     def __init__(self, path: Path, every: int = 256 << 20) -> None:
@@ -90,7 +69,7 @@ class EarlySync:
         if self._running is not None:
             self._running.result()
         self._waiting = 0
-        self._running = self._pool.submit(_fdatasync, self._path)
+        self._running = self._pool.submit(fsync, self._path)
 
     def __enter__(self) -> EarlySync:
         return self
@@ -101,14 +80,17 @@ class EarlySync:
             self._running.result()  # the system reports a failed sync once: fsync may then succeed
 
 
-def _fdatasync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fdatasync(file.fileno())
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it exists."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
-def fsync_folder(folder: Path) -> None:
-    """Make renames and removals in `folder` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def fsync(path: Path) -> None:
+    """Make a file, or the renames and removals in a folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -116,15 +98,10 @@ def fsync_folder(folder: Path) -> None:
 
 
 def check_new_file(path: Path, what: str = "files", option: str = "--out") -> None:
-    """Check that nothing exists at `path`, not even a broken link.
+    """Raise InputError if anything exists at `path`, even a broken link.
 
-    Args:
-        path: The file that is going to be written.
-        what: The kind of files, for the error message: "packs".
-        option: The command-line option that chooses another path.
-
-    Raises:
-        InputError: If something exists there.
+    `what` are the files that are going to be written, such as "packs", and `option` the option of
+    the command line that chooses another path.
     """
     if os.path.lexists(path):
         raise InputError(
@@ -133,11 +110,7 @@ def check_new_file(path: Path, what: str = "files", option: str = "--out") -> No
 
 
 def check_new_folder(path: Path, what: str = "results", option: str = "--out") -> None:
-    """Check that `path` is missing or an empty folder. The arguments are as in `check_new_file`.
-
-    Raises:
-        InputError: If it is a file, or a folder with anything in it.
-    """
+    """Raise InputError if `path` exists and is not an empty folder."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(
             f"{path} already exists and is not an empty folder; choose another {option} ({what} "
@@ -161,11 +134,9 @@ def claim_folder(folder: Path, name: str, record: Mapping[str, Any], what: str) 
     if not path.is_file():
         check_new_folder(folder)
         write_json(path, record)
-        return
-    try:
+    found = None
+    with suppress(ValueError):
         found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        found = None
     if found != record:
         raise InputError(
             f"{folder} holds {what} with other data or settings (see {name} there); choose "
@@ -193,7 +164,9 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of a value, for hashes: sorted keys, no spaces, no NaN."""
-    return _CANONICAL.encode(value)
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
 
 
 def sha256_text(text: str) -> str:

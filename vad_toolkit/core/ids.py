@@ -25,9 +25,8 @@ _PLAIN = re.compile(rf"[\w-][\w .-]*(?:/[\w-][\w .-]*){{0,{MAX_PARTS - 1}}}", re
 def check_relative_path(text: str) -> str:
     """Return `text` if it is a relative POSIX path with nothing to resolve in it.
 
-    Raises:
-        ValueError: If it is empty or absolute, has a part that is empty, "." or "..", a control
-            character or a lone surrogate, more than 32 parts or more than 1,024 bytes.
+    Raises ValueError if it is too long or absolute, has a part that is empty, "." or "..", or has a
+    control character or a lone surrogate.
     """
     if len(text) <= MAX_BYTES and _PLAIN.fullmatch(text):
         return text  # the fast way, for nearly all: manifests have millions of paths
@@ -44,11 +43,7 @@ def check_relative_path(text: str) -> str:
 
 
 def path_inside(root: Path, path: str) -> Path:
-    """Return `root / path` if no symbolic link on the way leads out of `root`.
-
-    Raises:
-        ValueError: If a link leads out, or `path` is not relative (`check_relative_path`).
-    """
+    """Return `root / path`. Raises ValueError if `path`, or a link on the way, leads out of it."""
     inside = root / check_relative_path(path)
     real = Path(os.path.realpath(inside))
     if not real.is_relative_to(os.path.realpath(root)):

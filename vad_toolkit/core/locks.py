@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vad_toolkit.core.files import TEMPORARY_MARK
+from vad_toolkit.core.files import TEMPORARY_MARK, remove
 from vad_toolkit.errors import InputError
 
 
@@ -24,13 +23,12 @@ def acquire_lock(path: Path, *, wait_seconds: float | None = None, busy: str = "
         path: The file, in an existing folder; or an existing folder.
         wait_seconds: The time to wait for another process that holds the lock. If None, wait as
             long as it takes.
-        busy: The error message when another process still holds the lock.
+        busy: The message of the InputError if another process still holds the lock.
 
     Returns:
         The file descriptor that holds the lock, until it is closed or the process ends.
 
     Raises:
-        InputError: If another process holds the lock after `wait_seconds`.
         OSError: If the file cannot be opened, or its file system has no locks.
     """
     flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
@@ -38,8 +36,9 @@ def acquire_lock(path: Path, *, wait_seconds: float | None = None, busy: str = "
         descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
         try:
             _flock(descriptor, wait_seconds, busy)
-            if _is_open_file(descriptor, path):
-                return descriptor
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), path.stat()):
+                    return descriptor
         except BaseException:
             os.close(descriptor)
             raise
@@ -62,29 +61,17 @@ def remove_temporaries(folder: Path) -> None:
     The caller holds the lock that all writers of the folder take, so that none of them is alive.
     """
     for path in folder.glob(f"*{TEMPORARY_MARK}*"):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        remove(path)
 
 
 def _flock(descriptor: int, wait_seconds: float | None, busy: str) -> None:
-    if wait_seconds is None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return
-    deadline = time.monotonic() + wait_seconds
+    mode = fcntl.LOCK_EX if wait_seconds is None else fcntl.LOCK_EX | fcntl.LOCK_NB
+    deadline = time.monotonic() + (wait_seconds or 0)
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, mode)
             return
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 raise InputError(busy) from None
             time.sleep(0.05)
-
-
-def _is_open_file(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False

@@ -8,21 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ProgressEvent:
-    """Progress of one stage of work.
+    """Progress of one stage of work."""
 
-    Attributes:
-        stage: The stage, such as "extract".
-        done: The finished units.
-        total: All units; may be an estimate that changes.
-        unit: The unit in the plural, such as "frames".
-        note: The current item.
-    """
-
-    stage: str
-    done: float
-    total: float
-    unit: str
-    note: str = ""
+    stage: str  # such as "extract"
+    done: float  # finished units
+    total: float  # all units; may be an estimate that changes
+    unit: str  # in the plural, such as "frames"
+    note: str = ""  # the current item
 
 
 ProgressCallback = Callable[[ProgressEvent], None]

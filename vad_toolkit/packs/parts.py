@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
-from vad_toolkit.core.files import TEMPORARY_MARK, fsync_folder
+from vad_toolkit.core.files import TEMPORARY_MARK, fsync
 from vad_toolkit.core.ids import IdSet
 from vad_toolkit.core.locks import acquire_lock, remove_temporaries
 from vad_toolkit.errors import InputError, PackCorrupt, PackError, PackUnsafe
@@ -244,7 +244,7 @@ def _unlock(folder: Path, descriptor: int) -> None:
         if all(path.name == LOCK for path in folder.iterdir()):
             (folder / LOCK).unlink()
             folder.rmdir()
-            fsync_folder(folder.parent)
+            fsync(folder.parent)
     except OSError:
         pass  # another run has the folder now, or somebody removed it
     finally:

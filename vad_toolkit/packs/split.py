@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vad_toolkit.core.files import TEMPORARY_MARK, canonical_json, check_new_file, fsync_folder
+from vad_toolkit.core.files import TEMPORARY_MARK, canonical_json, check_new_file, fsync
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.errors import InputError, PackError
 from vad_toolkit.packs.pack import FeaturePack
@@ -178,5 +178,5 @@ def _publish(parts: Sequence[Path], out: Path, name: str) -> list[Path]:
         for target in named:
             target.unlink()
         raise PackError(f"{out} cannot be written: {error.strerror}") from error
-    fsync_folder(out)
+    fsync(out)
     return named

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from vad_toolkit.backbones.registry import BACKBONES, Normalisation, Stream
-from vad_toolkit.core.crops import CENTER, CORNERS, MIRRORED
+from vad_toolkit.core.crops import crop_order
 from vad_toolkit.core.settings import AsTuple, Settings, describe_error, read_settings
 from vad_toolkit.errors import InputError
 from vad_toolkit.flow.registry import FLOWS
@@ -41,9 +41,11 @@ Pixels = Annotated[int, Field(ge=32, le=4096)]
 SHA256 = r"^[0-9a-f]{64}$"
 Sha256 = Annotated[str, Field(pattern=SHA256)]
 
-# The default order of each layout is that of torchvision's FiveCrop and TenCrop: four corners, the
-# center, then the same of the mirrored frame.
-CROP_ORDER = {"center": CENTER, "five": CORNERS, "ten": CORNERS + MIRRORED}
+# The default order of each layout: that of torchvision's FiveCrop and TenCrop.
+CROP_ORDER = {
+    name: crop_order("torchvision", count)
+    for name, count in {"center": 1, "five": 5, "ten": 10}.items()
+}
 
 # sha256 of the published file of i3d-rgb-k400, as in the catalog of weights.
 K400_RGB_SHA256 = "af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd"
