@@ -1,13 +1,14 @@
-"""What commands share: data on stdout as table or JSON, progress on stderr, KEY=VALUE settings."""
+"""Shared parts of the commands: options, tables and JSON on stdout, progress on stderr."""
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from vad_toolkit.core.progress import ProgressCallback, ProgressEvent
 from vad_toolkit.errors import InputError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Show = Callable[[ProgressEvent, float], None]  # displays an event and the rate per second
 
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -26,20 +28,19 @@ PLAIN_INTERVAL_SECONDS = 10.0
 
 
 def json_option(function: Function) -> Function:
-    """`--json`: data as JSON on stdout instead of a table."""
+    """Add `--json`: data as JSON on stdout instead of a table."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
 
 
 def settings_option(help_text: str) -> Callable[[Function], Function]:
-    """`--set KEY=VALUE`, many times; read the values with `parse_settings`."""
+    """Add `--set KEY=VALUE`, many times; read the values with `parse_settings`."""
     return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=help_text)
 
 
 def device_option(function: Function) -> Function:
-    """`--device auto|cpu|cuda|cuda:N`."""
-    return click.option(
-        "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."
-    )(function)
+    """Add `--device auto|cpu|cuda|cuda:N`."""
+    text = "auto, cpu, cuda or cuda:N."
+    return click.option("--device", default="auto", show_default=True, help=text)(function)
 
 
 def timeout_option(function: Function) -> Function:
@@ -84,12 +85,12 @@ def _check_decoder(context: click.Context, option: click.Parameter, name: str) -
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """KEY=VALUE texts as a mapping; a value is TOML (7, true, [1, 2]) or else plain text."""
+    """Return KEY=VALUE texts as a mapping; values are TOML (7, true, [1, 2]), else plain text."""
     values: dict[str, Any] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key.strip():
-            raise InputError(f"--set {setting!r}: has to be KEY=VALUE, as in --set crops=center")
+            raise InputError(f"--set {setting!r}: must be KEY=VALUE, as in --set crops=center")
         try:
             values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
@@ -98,29 +99,24 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
 
 
 def print_json(value: Any) -> None:
-    """JSON on stdout."""
+    """Print a value as JSON on stdout."""
     click.echo(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
-    """Rows as an aligned table on stdout; floats with four decimals, None as '-'."""
+    """Print rows as an aligned table on stdout; floats with four decimals, None as '-'."""
     if not rows:
         return
     names = list(columns or rows[0])
-    cells = [[_cell(row.get(name)) for name in names] for row in rows]
-    widths = [max(len(name), *(len(row[i]) for row in cells)) for i, name in enumerate(names)]
-    click.echo(
-        "  ".join(name.ljust(width) for name, width in zip(names, widths, strict=True)).rstrip()
-    )
-    for row in cells:
-        click.echo(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        )
+    lines = [names, *([_cell(row.get(name)) for name in names] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        click.echo("  ".join(map(str.ljust, line, widths)).rstrip())
 
 
 def print_pairs(pairs: Mapping[str, Any]) -> None:
-    """Names and values, one a line, aligned, on stdout."""
-    width = max((len(name) for name in pairs), default=0)
+    """Print names and values on stdout, one pair per line, aligned."""
+    width = max(map(len, pairs), default=0)
     for name, value in pairs.items():
         click.echo(f"{name.ljust(width)}  {_cell(value)}")
 
@@ -128,47 +124,48 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    return str(value)
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 @contextmanager
 def progress_reporter() -> Iterator[ProgressCallback]:
-    """Progress on stderr: a live bar on a terminal, a plain line every ten seconds elsewhere."""
-    if sys.stderr.isatty():
-        with _live_bar() as callback:
-            yield callback
-    else:
-        yield _PlainLines()
+    """Show progress on stderr: live bars on a terminal, a line every ten seconds elsewhere."""
+    started: dict[str, tuple[float, float]] = {}  # time and amount done at the start of each stage
+    latest: dict[str, float] = {}  # amount done of each stage
+    with ExitStack() as stack:
+        is_live = sys.stderr.isatty()
+        show = stack.enter_context(_live_bars()) if is_live else _plain_lines()
+
+        def callback(event: ProgressEvent) -> None:
+            now = time.monotonic()
+            if event.done < latest.get(event.stage, math.inf):  # it starts, perhaps once more
+                started[event.stage] = now, event.done
+            latest[event.stage] = event.done
+            begin, base = started[event.stage]
+            show(event, (event.done - base) / max(now - begin, 1e-9))
+
+        yield callback
 
 
-class _PlainLines:
-    def __init__(self) -> None:
-        self.stage = ""
-        self.started = 0.0
-        self.printed = 0.0
+def _plain_lines() -> Show:
+    printed: dict[str, float] = {}  # time of the last line of each stage
 
-    def __call__(self, event: ProgressEvent) -> None:
+    def show(event: ProgressEvent, rate: float) -> None:
         now = time.monotonic()
-        if event.stage != self.stage:
-            self.stage, self.started, self.printed, self.base = event.stage, now, now, event.done
         finished = event.done >= event.total
-        if not finished and now - self.printed < PLAIN_INTERVAL_SECONDS:
+        if not finished and now - printed.setdefault(event.stage, now) < PLAIN_INTERVAL_SECONDS:
             return
-        self.printed = now
-        rate = (event.done - self.base) / max(now - self.started, 1e-9)
+        printed[event.stage] = now
         left = "" if finished or rate <= 0 else f", {(event.total - event.done) / rate:.0f} s left"
         note = f", {event.note}" if event.note else ""
-        click.echo(
-            f"{event.stage}: {event.done:.0f}/{event.total:.0f} {event.unit}, "
-            f"{rate:.1f} {event.unit}/s{left}{note}",
-            err=True,
-        )
+        done = f"{event.done:.0f}/{event.total:.0f} {event.unit}, {rate:.1f} {event.unit}/s"
+        click.echo(f"{event.stage}: {done}{left}{note}", err=True)
+
+    return show
 
 
 @contextmanager
-def _live_bar() -> Iterator[ProgressCallback]:
+def _live_bars() -> Iterator[Show]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -181,22 +178,13 @@ def _live_bar() -> Iterator[ProgressCallback]:
         TextColumn("{task.fields[note]}"),
     )
     tasks: dict[str, Any] = {}
-    started: dict[str, tuple[float, float]] = {}
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(stderr=True)) as bars:
 
-        def callback(event: ProgressEvent) -> None:
-            now = time.monotonic()
+        def show(event: ProgressEvent, rate: float) -> None:
+            fields: dict[str, Any] = {"unit": event.unit, "note": event.note, "rate": rate}
             if event.stage not in tasks:
-                tasks[event.stage] = bar.add_task(event.stage, unit=event.unit, rate=0.0, note="")
-                started[event.stage] = (now, event.done)
-            begin, base = started[event.stage]
-            bar.update(
-                tasks[event.stage],
-                completed=event.done,
-                total=event.total,
-                unit=event.unit,
-                rate=(event.done - base) / max(now - begin, 1e-9),
-                note=event.note,
-            )
+                tasks[event.stage] = bars.add_task(event.stage, **fields)
+            task = tasks[event.stage]
+            bars.update(task, completed=event.done, total=event.total, **fields)
 
-        yield callback
+        yield show

@@ -13,23 +13,21 @@ from vad_toolkit import __version__
 from vad_toolkit.core.registry import load_plugin
 from vad_toolkit.errors import VadError
 
-from . import (
-    ablate,
-    compose,
-    context_motion,
-    demo,
-    doctor,
-    evaluate,
-    extract,
-    gt,
-    manifest,
-    pack,
-    predict,
-    probe,
-    train,
-    weights,
-)
+from .ablate import ablate
+from .compose import compose
+from .context_motion import context_motion
+from .demo import demo
+from .doctor import doctor
+from .evaluate import evaluate
+from .extract import extract
+from .gt import gt
+from .manifest import manifest
+from .pack import pack
+from .predict import predict
+from .probe import probe
 from .signals import end_interrupted, handle_signals
+from .train import train
+from .weights import weights
 
 
 @click.group(context_settings={"max_content_width": 100})
@@ -52,20 +50,8 @@ def vad(debug: bool) -> None:
 
 
 for command in (
-    demo.demo,
-    doctor.doctor,
-    weights.weights,
-    manifest.manifest,
-    gt.gt,
-    probe.probe,
-    extract.extract,
-    pack.pack,
-    compose.compose,
-    context_motion.context_motion,
-    train.train,
-    evaluate.evaluate,
-    ablate.ablate,
-    predict.predict,
+    *(demo, doctor, weights, manifest, gt, probe, extract, pack, compose, context_motion),
+    *(train, evaluate, ablate, predict),
 ):
     vad.add_command(command)
 

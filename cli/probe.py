@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    default=None,
     metavar="N",
     help="Number of videos opened at the same time.  [default: one per core]",
 )

@@ -12,8 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import torch
+
 from vad_toolkit import __version__
+from vad_toolkit.core.device import why_no_kernels
+from vad_toolkit.core.files import home
 from vad_toolkit.errors import VadError, WeightsError
+from vad_toolkit.video.encode import write_video
+from vad_toolkit.video.registry import DECODERS
+from vad_toolkit.video.worker import DecodeWorker
+from vad_toolkit.weights.store import check_weights, installed
 
 PACKAGES = (
     *("torch", "torchvision", "decord", "av", "h5py", "numpy", "pillow", "joblib", "click"),
@@ -22,6 +31,7 @@ PACKAGES = (
 GIB = 1 << 30
 LITTLE_DISK_GIB = 5.0  # less free space is a note
 PROBE_FRAMES = 8
+Status = Literal["ok", "note", "problem"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,7 @@ class Finding:
     """One line of the report. A `problem` needs action, a `note` does not."""
 
     subject: str
-    status: Literal["ok", "note", "problem"]
+    status: Status
     detail: str
 
 
@@ -52,26 +62,20 @@ def _packages() -> Iterator[Finding]:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             yield Finding(name, "problem", "not installed: pip install vad-toolkit")
-            continue
-        if name == "torch" and version.startswith("2.9."):
-            detail = f"{version}: 3-D convolutions are 4 to 20 times slower; install 2.10 or newer"
-            yield Finding(name, "problem", detail)
         else:
-            yield Finding(name, "ok", version)
+            is_slow = name == "torch" and version.startswith("2.9.")
+            why = ": 3-D convolutions are 4 to 20 times slower; install 2.10 or newer"
+            yield Finding(name, *(("problem", version + why) if is_slow else ("ok", version)))
 
 
 def _devices() -> Iterator[Finding]:
-    import torch
-
-    from vad_toolkit.core.device import why_no_kernels
-
     yield Finding("cpu", "ok", f"{torch.get_num_threads()} threads, {platform.machine()}")
     if not torch.cuda.is_available():
         yield Finding("gpu", "note", "torch finds none; extraction runs on the CPU")
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
-        memory = properties.total_memory / GIB
-        yield Finding(f"cuda:{index}", "ok", f"{properties.name}, {memory:.0f} GiB")
+        size = f"{properties.total_memory / GIB:.0f} GiB"
+        yield Finding(f"cuda:{index}", "ok", f"{properties.name}, {size}")
         if (reason := why_no_kernels(torch.device("cuda", index))) is not None:
             detail = f"extraction is slower than possible: {reason}"
             yield Finding(f"cuda:{index} kernels", "note", detail)
@@ -79,31 +83,21 @@ def _devices() -> Iterator[Finding]:
 
 def _decoders() -> Iterator[Finding]:
     """Read a small video with each decoder of files, in a child process that may crash."""
-    import numpy as np
-
-    from vad_toolkit.video.encode import write_video
-    from vad_toolkit.video.registry import DECODERS
-    from vad_toolkit.video.worker import DecodeWorker
-
     with tempfile.TemporaryDirectory() as folder, DecodeWorker(timeout_seconds=30) as worker:
         path = Path(folder) / "gray.mp4"
         write_video(path, [np.full((64, 64, 3), 128, np.uint8)] * PROBE_FRAMES, fps=8)
         for name in (name for name, decoder in DECODERS.items() if decoder.reads == "file"):
             try:
                 with worker.stream(path, name) as stream:
-                    frames = sum(len(chunk) for chunk in stream)
+                    frames = sum(map(len, stream))
                 detail = f"{stream.info.decoder_version}, {frames} of {PROBE_FRAMES} frames"
-                yield Finding(
-                    f"decoder {name}", "ok" if frames == PROBE_FRAMES else "problem", detail
-                )
+                status: Status = "ok" if frames == PROBE_FRAMES else "problem"
+                yield Finding(f"decoder {name}", status, detail)
             except VadError as error:
                 yield Finding(f"decoder {name}", "problem", str(error))
 
 
 def _weights() -> Iterator[Finding]:
-    from vad_toolkit.core.files import home
-    from vad_toolkit.weights.store import check_weights, installed
-
     yield Finding("cache", "ok", str(home()))
     items = installed()
     if not items:
@@ -117,8 +111,6 @@ def _weights() -> Iterator[Finding]:
 
 
 def _disk() -> Finding:
-    from vad_toolkit.core.files import home
-
     folder = home()
     while not folder.exists():
         folder = folder.parent

@@ -80,7 +80,7 @@ def _matroska(data: mmap.mmap) -> None:
     tracks: set[int] = set()
     position = start
     while position < end:
-        identity, start, size = _known(data, position, SEGMENT_PARTS)
+        identity, start, size = _element(data, position, SEGMENT_PARTS)
         if identity == CLUSTER:
             position = _cluster(data, start, end if size == UNKNOWN else start + size, end, tracks)
             continue
@@ -96,7 +96,7 @@ def _cluster(data: mmap.mmap, position: int, end: int, limit: int, tracks: set[i
     while position < end:
         if end == limit and _element(data, position)[0] in SEGMENT_PARTS - ANYWHERE:
             return position
-        identity, start, size = _known(data, position, CLUSTER_PARTS)
+        identity, start, size = _element(data, position, CLUSTER_PARTS)
         after = _end(position, start, size, min(end, start + 8) if identity in NUMBERS else end)
         block = _block_in(data, start, after) if identity == BLOCK_GROUP else start
         if identity in (SIMPLE_BLOCK, BLOCK_GROUP) and _number(data, block)[0] not in tracks:
@@ -106,24 +106,29 @@ def _cluster(data: mmap.mmap, position: int, end: int, limit: int, tracks: set[i
 
 
 def _block_in(data: mmap.mmap, position: int, end: int) -> int:
-    block, first = None, position
-    while position < end:
-        identity, start, size = _known(data, position, GROUP_PARTS)
-        block = start if identity == BLOCK else block
-        position = _end(position, start, size, end)
-    if block is None:
-        raise _Damaged(f"damaged at byte {first}: a group without a block")
-    return block
+    parts = list(_elements(data, position, end, GROUP_PARTS))
+    blocks = [start for identity, start, _ in parts if identity == BLOCK]
+    if not blocks:
+        raise _Damaged(f"damaged at byte {position}: a group without a block")
+    return blocks[-1]
 
 
 def _track_numbers(data: mmap.mmap, position: int, end: int) -> Iterator[int]:
-    while position < end:
-        identity, start, size = _element(data, position)
-        position = _end(position, start, size, end)
+    for identity, start, after in _elements(data, position, end):
         if identity == TRACK_ENTRY:
-            yield from _track_numbers(data, start, position)
+            yield from _track_numbers(data, start, after)
         elif identity == TRACK_NUMBER:
-            yield int.from_bytes(data[start:position], "big")
+            yield int.from_bytes(data[start:after], "big")
+
+
+def _elements(
+    data: mmap.mmap, position: int, end: int, allowed: frozenset[int] = frozenset()
+) -> Iterator[tuple[int, int, int]]:
+    """Yield the identity, and the start and end of the content, of each element in between."""
+    while position < end:
+        identity, start, size = _element(data, position, allowed)
+        position = _end(position, start, size, end)
+        yield identity, start, position
 
 
 def _end(position: int, start: int, size: int, limit: int) -> int:
@@ -133,18 +138,15 @@ def _end(position: int, start: int, size: int, limit: int) -> int:
     return start + size
 
 
-def _known(data: mmap.mmap, position: int, allowed: frozenset[int]) -> tuple[int, int, int]:
-    element = _element(data, position)
-    if element[0] not in allowed:
-        raise _Damaged(f"damaged at byte {position}: {element[0]:#x} is not allowed there")
-    return element
-
-
-def _element(data: mmap.mmap, position: int) -> tuple[int, int, int]:
-    """Return an element's identity, and the start and size of its content in bytes."""
+def _element(
+    data: mmap.mmap, position: int, allowed: frozenset[int] = frozenset()
+) -> tuple[int, int, int]:
+    """Return an element's identity (one of `allowed`, if any), and its content's start and size."""
     length = _length(data, position, 4)
     identity = int.from_bytes(data[position : position + length], "big")
     size, start = _number(data, position + length)
+    if allowed and identity not in allowed:
+        raise _Damaged(f"damaged at byte {position}: {identity:#x} is not allowed there")
     is_unknown = size == (1 << 7 * (start - position - length)) - 1
     return identity, start, UNKNOWN if is_unknown else size
 
@@ -341,8 +343,7 @@ def _edit(
 def _field(data: mmap.mmap, at: int, short: tuple[str, int], long: tuple[str, int]) -> int:
     """Return a field of a header whose layout and offset depend on the version, its first byte."""
     layout, offset = long if data[at] else short
-    (value,) = struct.unpack_from(layout, data, at + offset)
-    return int(value)
+    return int(struct.unpack_from(layout, data, at + offset)[0])
 
 
 def _table(data: mmap.mmap, at: int, columns: int) -> NDArray[np.int64]:
@@ -362,19 +363,16 @@ TS_PACKETS = (188, 192, 204)  # bytes: plain, with a preceding time, with a chec
 
 def _ts(data: mmap.mmap) -> None:
     """Check the sync bytes. FFmpeg notices lost packets, except multiples of 16 and the end."""
-    for length in TS_PACKETS:
-        for start in range(length):
-            places = range(start, min(len(data), start + 8 * length), length)
-            if all(data[place] == TS_SYNC for place in places):
-                break
-        else:
-            continue
-        marks = np.frombuffer(data, np.uint8)[start::length]
-        if (wrong := np.flatnonzero(marks != TS_SYNC)).size:
-            raise _Damaged(f"damaged at byte {start + wrong[0] * length}: no packet starts there")
-        if (len(data) - start) % length:
-            raise _CutShort("cut short: its last packet is incomplete")
-        return
+    starts = [(length, start) for length in TS_PACKETS for start in range(length)]
+    for length, start in starts:
+        if set(data[start : start + 8 * length : length]) <= {TS_SYNC}:
+            marks = np.frombuffer(data, np.uint8)[start::length]
+            if (wrong := np.flatnonzero(marks != TS_SYNC)).size:
+                place = start + wrong[0] * length
+                raise _Damaged(f"damaged at byte {place}: no packet starts there")
+            if (len(data) - start) % length:
+                raise _CutShort("cut short: its last packet is incomplete")
+            return
 
 
 EXAMINERS: dict[str, Callable[[mmap.mmap], int | None]] = {

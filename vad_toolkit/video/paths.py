@@ -12,19 +12,17 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 from vad_toolkit.core.files import sha256_file
 from vad_toolkit.errors import DecodeError, InputError
 
-VIDEO_SUFFIXES = frozenset(
-    {
-        ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4",
-        ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv",
-    }
-)  # fmt: skip
+VIDEO_SUFFIXES = frozenset({
+    ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov",
+    ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv",
+})  # fmt: skip
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff"})
 LITTER = frozenset({"desktop.ini", "thumbs.db"})  # files that Windows adds to folders of images
 EXAMPLE = "000.jpg, 001.jpg, ..."
@@ -89,12 +87,28 @@ def list_frames(folder: Path) -> list[str]:
     if not any(map(frame_number, names)):
         raise DecodeError(f"{folder}: is a folder without numbered images ({EXAMPLE}), not a video")
     if videos := sorted(filter(is_video_name, names)):
-        raise DecodeError(
-            f"{folder}: is a folder, not a video: {videos[0]!r} is next to its images"
-        )
+        problem = f"is a folder, not a video: {videos[0]!r} is next to its images"
+        raise DecodeError(f"{folder}: {problem}")
     if folders:
         raise DecodeError(f"{folder}: {_mixed(names, folders)}")
-    return _in_order(folder, names)
+    numbered: list[tuple[str, int, str]] = []
+    for name in sorted(filter(is_image_name, names)):
+        if (found := frame_number(name)) is None:
+            raise DecodeError(f"{folder}: image {name!r} has no number, so its place is unknown")
+        numbered.append((*found, name))
+        if found[0] != numbered[0][0]:
+            raise DecodeError(
+                f"{folder}: {numbered[0][2]!r} and {name!r} differ before the number; "
+                "a folder of frames is one video"
+            )
+    numbered.sort()
+    for (_, before, one), (_, after, other) in pairwise(numbered):
+        pair = f"{one!r} and {other!r}"
+        if before == after:
+            raise DecodeError(f"{folder}: {pair} are both frame {before}")
+        if after != before + 1:
+            raise DecodeError(f"{folder}: frame {before + 1} is missing, between {pair}")
+    return [name for *_, name in numbered]
 
 
 def source_sha256(path: Path) -> str:
@@ -172,17 +186,15 @@ def frame_number(name: str) -> tuple[str, int] | None:
 
 def _suffix(name: str) -> str:
     # pathlib takes five times as long, and a folder may have 100,000 names.
-    _, dot, end = name.rpartition(".")
-    return (dot + end).lower()
+    return "".join(name.rpartition(".")[1:]).lower()
 
 
-def _holds_frames(names: Iterable[str]) -> bool:
+def _holds_frames(names: Sequence[str]) -> bool:
     """Return whether files of these names are frames: there is a numbered image, and no video."""
-    names = list(names)
     return any(map(frame_number, names)) and not any(map(is_video_name, names))
 
 
-def _mixed(names: Iterable[str], folders: Sequence[str]) -> str:
+def _mixed(names: Sequence[str], folders: Sequence[str]) -> str:
     """Return the error message for a folder that contains frames and sub-folders."""
     first = min(name for name in names if frame_number(name))
     return (
@@ -193,34 +205,8 @@ def _mixed(names: Iterable[str], folders: Sequence[str]) -> str:
 
 def _list(folder: Path) -> tuple[list[str], list[str]]:
     """Return the names of the folders, and of everything else, that are not hidden."""
-    folders: list[str] = []
-    names: list[str] = []
     with os.scandir(folder) as entries:
-        for entry in entries:
-            if not is_hidden(entry.name):
-                (folders if entry.is_dir() else names).append(entry.name)
-    return folders, names
-
-
-def _in_order(folder: Path, names: Iterable[str]) -> list[str]:
-    numbered: list[tuple[int, str]] = []
-    first: tuple[str, str] | None = None  # prefix and name of the first image
-    for name in sorted(filter(is_image_name, names)):
-        if (found := frame_number(name)) is None:
-            raise DecodeError(f"{folder}: image {name!r} has no number, so its place is unknown")
-        first = first or (found[0], name)
-        if found[0] != first[0]:
-            raise DecodeError(
-                f"{folder}: {first[1]!r} and {name!r} differ before the number; "
-                "a folder of frames is one video"
-            )
-        numbered.append((found[1], name))
-    numbered.sort()
-    for (before, one), (after, other) in pairwise(numbered):
-        if before == after:
-            raise DecodeError(f"{folder}: {one!r} and {other!r} are both frame {before}")
-        if after != before + 1:
-            raise DecodeError(
-                f"{folder}: frame {before + 1} is missing, between {one!r} and {other!r}"
-            )
-    return [name for _, name in numbered]
+        found = [(entry.is_dir(), entry.name) for entry in entries if not is_hidden(entry.name)]
+    return [name for is_dir, name in found if is_dir], [
+        name for is_dir, name in found if not is_dir
+    ]

@@ -58,7 +58,7 @@ class ContainerFacts:
 
     @property
     def kind(self) -> str:
-        """What the video is: a "folder" of frames, or a "file"."""
+        """Kind of the video: a "folder" of frames, or a "file"."""
         return "folder" if self.container == FRAMES else "file"
 
     def has_container(self, *names: str) -> bool:
@@ -77,7 +77,8 @@ def probe(path: str | os.PathLike[str]) -> ContainerFacts:
         width, height = size or (stream.codec_context.width, stream.codec_context.height)
         if width < 1 or height < 1:
             raise DecodeError(f"{path}: no picture can be decoded, so its size is unknown")
-        has_table = "mov" in container.format.name.split(",") and stream.frames > 0
+        name = container.format.name
+        has_table = "mov" in name.split(",") and stream.frames > 0
         entries = list(stream.index_entries) if has_table else []
         listed = len(entries)
         hidden = sum(entry.is_discard for entry in entries)
@@ -86,7 +87,7 @@ def probe(path: str | os.PathLike[str]) -> ContainerFacts:
         seconds = (container.duration or 0) / 1_000_000
         return ContainerFacts(
             path=path,
-            container=container.format.name,
+            container=name,
             codec=stream.codec_context.codec.canonical_name,
             width=width,
             height=height,
@@ -100,7 +101,7 @@ def probe(path: str | os.PathLike[str]) -> ContainerFacts:
             frames_estimated=listed or max(stream.frames, 0) or round(seconds * fps),
             varies=_varies(stream, [entry.timestamp for entry in entries]),
             beyond_end=sum(entry.pos + entry.size > length for entry in entries),
-            structure=examine(path, container.format.name),
+            structure=examine(path, name),
         )
 
 
@@ -112,18 +113,8 @@ def _probe_frames(folder: Path) -> ContainerFacts:
     first = read_image(folder / frames[0])
     size = first.pixels.shape[:2]
     height, width = size[::-1] if first.rotation in (90, 270) else size
-    return ContainerFacts(
-        path=folder,
-        container=FRAMES,
-        codec=first.codec,
-        width=width,
-        height=height,
-        rotation=first.rotation,
-        fps=0.0,
-        frames_reported=len(frames),
-        frames_estimated=len(frames),
-        samples=len(frames),
-    )
+    shown = (first.codec, width, height, first.rotation, 0.0)
+    return ContainerFacts(folder, FRAMES, *shown, len(frames), len(frames), samples=len(frames))
 
 
 def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
@@ -137,20 +128,19 @@ def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
         container = av.open(str(path.absolute()), container_options=CONTAINER_OPTIONS)
     except (av.FFmpegError, UnicodeError) as error:
         raise DecodeError(f"{path}: not a readable video ({_reason(path, error)})") from error
-    try:
-        name = container.format.name
-        if name in NOT_VIDEO_FORMATS or name.endswith("_pipe"):
-            raise DecodeError(f"{path}: not a video (its format is {name!r})")
-        stream = container.streams.best("video")
-        # FFmpeg also calls the cover picture of a music file a video stream.
-        if not isinstance(stream, VideoStream) or Disposition.attached_pic in stream.disposition:
-            raise DecodeError(f"{path}: has no video stream")
-        if stream.codec_context is None:
-            raise DecodeError(f"{path}: PyAV does not support its video codec")
-    except BaseException:
-        container.close()
-        raise
-    return container, stream
+    name = container.format.name
+    stream = container.streams.best("video")
+    if name in NOT_VIDEO_FORMATS or name.endswith("_pipe"):
+        problem = f"not a video (its format is {name!r})"
+    # FFmpeg also calls the cover picture of a music file a video stream.
+    elif not isinstance(stream, VideoStream) or Disposition.attached_pic in stream.disposition:
+        problem = "has no video stream"
+    elif stream.codec_context is None:
+        problem = "PyAV does not support its video codec"
+    else:
+        return container, stream
+    container.close()
+    raise DecodeError(f"{path}: {problem}")
 
 
 def ends_early(end_seconds: float, facts: ContainerFacts) -> bool:
@@ -172,13 +162,11 @@ def _first_picture(
     packets = container.demux(stream)
     for _ in range(FIRST_PICTURE_PACKETS):
         try:
-            packet = next(packets, None)
-            if packet is None:
+            if (packet := next(packets, None)) is None:
                 break
             for frame in packet.decode():
                 # PyAV gives counter-clockwise degrees; the picture is turned back by as much.
-                turns = round(-frame.rotation / 90) % 4
-                return 90 * turns, (frame.width, frame.height)
+                return 90 * (round(-frame.rotation / 90) % 4), (frame.width, frame.height)
         except av.FFmpegError:
             continue  # the backend reports damage
     return 0, None
@@ -195,9 +183,8 @@ def _varies(stream: VideoStream, times: list[int]) -> bool:
 
 def _duration_tag(stream: VideoStream) -> float | None:
     """Return the seconds in a Matroska stream's DURATION tag ("00:00:02.400000000"), if any."""
-    parts = stream.metadata.get("DURATION", "").split(":")
     try:
-        hours, minutes, seconds = (float(part) for part in parts)
+        hours, minutes, seconds = map(float, stream.metadata.get("DURATION", "").split(":"))
     except ValueError:
         return None
     return hours * 3600 + minutes * 60 + seconds

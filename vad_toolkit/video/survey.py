@@ -148,38 +148,31 @@ def _report(worker: DecodeWorker, path: Path, decode: bool) -> VideoReport:
         facts, decoder = worker.probe(path)
     except DecodeError as error:
         return VideoReport(path, problem=_without_path(error, path))
+    problem = facts.structure.damage
+    if facts.beyond_end and not problem:
+        problem = f"cut short: {facts.beyond_end} of {facts.samples} frames are not in the file"
+    count = None
+    try:
+        count = count_frames(worker, path).frames_decoded if decode else None
+    except DecodeError as error:
+        problem = _without_path(error, path)
     width, height = facts.upright_size
-    frames = facts.samples if facts.samples is not None else facts.frames_reported
-    report = VideoReport(
+    frames = facts.frames_reported if facts.samples is None else facts.samples
+    return VideoReport(
         path,
         width=width,
         height=height,
         fps=facts.fps,
         frames=frames,
+        frames_decoded=count,
         codec=facts.codec,
         container=_container_name(facts),
         rotation=facts.rotation,
         decoder=decoder,
-        seconds=facts.frames_estimated / facts.fps if facts.fps > 0 else None,
-        notes=tuple(_notes(facts)),
-        problem=facts.structure.damage,
+        seconds=(facts.frames_estimated or count or 0) / facts.fps if facts.fps > 0 else None,
+        notes=tuple(_notes(facts, frames, count)),
+        problem=problem,
     )
-    if facts.beyond_end and not report.problem:
-        missing = f"{facts.beyond_end} of {facts.samples} frames are not in the file"
-        report = replace(report, problem=f"cut short: {missing}")
-    if not decode:
-        return report
-    try:
-        count = count_frames(worker, path).frames_decoded
-    except DecodeError as error:
-        return replace(report, problem=_without_path(error, path))
-    notes = list(report.notes)
-    if frames not in (0, count) and not any(note.startswith("header states") for note in notes):
-        notes.append(f"header states {frames} frames")
-    if count < SNIPPET_FRAMES:
-        notes = [*(note for note in notes if not note.startswith("short")), _short(count)]
-    seconds = report.seconds or (count / facts.fps if facts.fps > 0 else None)
-    return replace(report, frames_decoded=count, seconds=seconds, notes=tuple(notes))
 
 
 def count_frames(worker: DecodeWorker, path: Path) -> DecodeStats:
@@ -197,11 +190,10 @@ def count_frames(worker: DecodeWorker, path: Path) -> DecodeStats:
             decoder = error.retry
 
 
-def _notes(facts: ContainerFacts) -> Iterator[str]:
+def _notes(facts: ContainerFacts, stated: int, decoded: int | None) -> Iterator[str]:
     """Yield descriptions of unusual properties."""
     if facts.cut:
-        hidden = facts.frames_reported - (facts.samples or 0)
-        yield f"edit list hides {hidden} frames"
+        yield f"edit list hides {facts.frames_reported - (facts.samples or 0)} frames"
     if facts.varies:
         yield "frame rate varies"
     if facts.fps <= 0:
@@ -211,14 +203,13 @@ def _notes(facts: ContainerFacts) -> Iterator[str]:
     in_file = facts.structure.packets
     if in_file is not None and facts.frames_reported not in (0, in_file):
         yield f"header states {facts.frames_reported} frames, {in_file} are in the file"
+    elif decoded is not None and stated not in (0, decoded):
+        yield f"header states {stated} frames"
     if min(facts.width, facts.height) < SMALL_SIDE:
         yield f"small: crops of {SMALL_SIDE} pixels are enlarged"
-    if 0 < facts.frames_estimated < SNIPPET_FRAMES:
-        yield _short(facts.frames_estimated)
-
-
-def _short(frames: int) -> str:
-    return f"short: {frames} frames, but a snippet has {SNIPPET_FRAMES}"
+    frames = facts.frames_estimated if decoded is None else decoded
+    if 0 < frames < SNIPPET_FRAMES:
+        yield f"short: {frames} frames, but a snippet has {SNIPPET_FRAMES}"
 
 
 def _container_name(facts: ContainerFacts) -> str:

@@ -99,7 +99,7 @@ class PyAVReader(ChunkedReader):
 
     @property
     def _is_torn(self) -> bool:
-        """Whether packets may have disappeared; transport streams have no list of packets."""
+        """True if packets may have disappeared; transport streams have no list of packets."""
         damage = self._facts.structure.damage and not self._unplaced
         return bool(damage) or self._facts.has_container("mpegts")
 
@@ -119,18 +119,13 @@ class PyAVReader(ChunkedReader):
 
     def _packets(self, losses: Losses) -> Iterator[Packet[VideoStream] | None]:
         """Yield packets with data, then None, which flushes the decoder."""
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.FFmpegError as error:
-                self._demux_error = str(error.strerror)
-                break
-            if packet is None:
-                break
-            if packet.size:  # an empty packet between others would end the decoding
-                losses.add_packet(packet)
-                yield packet
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size:  # an empty packet between others would end the decoding
+                    losses.add_packet(packet)
+                    yield packet
+        except av.FFmpegError as error:
+            self._demux_error = str(error.strerror)
         yield None
 
     def _check(self, losses: Losses, read_whole: bool) -> None:
