@@ -127,7 +127,7 @@ def test_a_note_where_validation_is_not_what_it_should_be(data: Path, tmp_path: 
         ),
         (["--jobs", "2"], "jobs is for several seeds, got jobs 2 for one; give seeds too"),
         (["--set", "head.activate=gate"], "config key head.activate: unknown; available: hidden"),
-        (["--set", "steps"], "has to be KEY=VALUE"),
+        (["--set", "steps"], "must be KEY=VALUE"),
         (
             ["--config", "nothing.toml"],
             "unknown config 'nothing.toml'; give a file (.toml, .json) or one of clav-como",
