@@ -6,8 +6,8 @@ cosine of every crop of one side with every crop of the other shows which ones a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,6 +36,7 @@ MARGIN = 1e-3
 
 Floats = NDArray[np.floating[Any]]
 Shape = tuple[int, int, int]
+_Pair = tuple[str, str, str, Shape]  # id in A, id in B, modality, and the shape of both
 
 
 class FeatureSource(Protocol):
@@ -84,19 +85,12 @@ class Likeness:
 
 @dataclass(frozen=True)
 class CropMatch:
-    """Crops that are compared with each other.
+    """Crops that are compared with each other."""
 
-    Attributes:
-        index: The position in B of each crop of A.
-        names: Names of A's crops.
-        stated: Whether `index` is what the stated names say, or the order in the files.
-        text: The orders in words, or empty if there is nothing to say.
-    """
-
-    index: tuple[int, ...]
-    names: tuple[str, ...]
-    stated: bool = True
-    text: str = ""
+    index: tuple[int, ...]  # the position in B of each crop of A
+    names: tuple[str, ...]  # of A's crops
+    stated: bool = True  # whether `index` is what the stated names say, or the order in the files
+    text: str = ""  # the orders in words, or empty if there is nothing to say
 
 
 @dataclass
@@ -106,16 +100,13 @@ class Comparison:
     Attributes:
         crops: The matched crops, by number of crops.
         videos: By id in A, modality and crop, in A's order of crops.
-        other_shapes: (id, modality, shape in A, shape in B), not compared. The shape is None for a
-            modality that one side does not have.
+        other_shapes: (id, modality, shape in A, shape in B), not compared. None: no such modality.
         only_a, only_b: Videos that only one side has, by their names there.
     """
 
     crops: dict[int, CropMatch] = field(default_factory=dict)
     videos: dict[str, dict[str, dict[str, Likeness]]] = field(default_factory=dict)
-    other_shapes: list[tuple[str, str, tuple[int, ...] | None, tuple[int, ...] | None]] = field(
-        default_factory=list
-    )
+    other_shapes: list[tuple[str, str, Shape | None, Shape | None]] = field(default_factory=list)
     only_a: list[str] = field(default_factory=list)
     only_b: list[str] = field(default_factory=list)
 
@@ -176,7 +167,7 @@ def compare(
         []
     """
     with ExitStack() as stack:
-        a, b = (stack.enter_context(_open(path)) for path in (first, second))
+        a, b = _open(first, stack), _open(second, stack)
         pairs = _pairs(a, b)
         result = compare_sources(a, b, pairs, progress=progress)
     paired_a, paired_b = {id for id, _ in pairs}, {id for _, id in pairs}
@@ -198,7 +189,7 @@ def compare_sources(
         VadError: If features cannot be read.
     """
     result = Comparison()
-    equal: list[tuple[str, str, str, Shape]] = []
+    equal: list[_Pair] = []
     for id_a, id_b in pairs:
         shapes_a, shapes_b = a.shapes(id_a), b.shapes(id_b)
         for stream in dict.fromkeys((*shapes_a, *shapes_b)):
@@ -240,16 +231,11 @@ def _alike(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[Likeness]:
 
 
 def _match_crops(
-    a: FeatureSource,
-    b: FeatureSource,
-    videos: Sequence[tuple[str, str, str, Shape]],
-    count: int,
+    a: FeatureSource, b: FeatureSource, videos: Sequence[_Pair], count: int
 ) -> CropMatch:
     names_a = a.crops if a.crops and len(a.crops) == count else None
     names_b = b.crops if b.crops and len(b.crops) == count else None
-    stated = list(range(count))
-    if names_a and names_b:
-        stated = crop_index(names_b, names_a).tolist()
+    stated = crop_index(names_b, names_a).tolist() if names_a and names_b else list(range(count))
     shown = names_a or tuple(f"crop {number}" for number in range(count))
     if count == 1:
         return CropMatch((0,), shown)
@@ -258,24 +244,17 @@ def _match_crops(
     cosines = _cosine_matrix(a, b, videos, count)
     crops, columns = linear_sum_assignment(cosines, maximize=True)  # each crop of B once
     found = columns.tolist()
-    gain = cosines[crops, found].mean() - cosines[crops, stated].mean()
-    if gain > MARGIN:
-        text = _order_text(names_a, names_b, found)
-        return CropMatch(tuple(found), shown, stated=False, text=text)
+    if cosines[crops, found].mean() - cosines[crops, stated].mean() > MARGIN:
+        return CropMatch(tuple(found), shown, False, _order_text(names_a, names_b, found))
     text = ""
     if names_a and names_b and names_a != names_b:
-        text = (
-            f"A's crops are in the order {_named(names_a)}, B's in {_named(names_b)}: compared by "
-            "name"
-        )
+        orders = f"A's crops are in the order {_named(names_a)}, B's in {_named(names_b)}"
+        text = f"{orders}: compared by name"
     return CropMatch(tuple(stated), shown, text=text)
 
 
 def _cosine_matrix(
-    a: FeatureSource,
-    b: FeatureSource,
-    videos: Sequence[tuple[str, str, str, Shape]],
-    count: int,
+    a: FeatureSource, b: FeatureSource, videos: Sequence[_Pair], count: int
 ) -> NDArray[np.float64]:
     """Return the mean cosine of A's crop i and B's crop j, (C, C), over a sample."""
     total = np.zeros((count, count))
@@ -302,9 +281,7 @@ def _order_text(
 ) -> str:
     """Describe the orders if B's crop found[i] is A's crop i."""
     if names_a:
-        real_b = [""] * len(found)
-        for crop, place in zip(names_a, found, strict=True):
-            real_b[place] = crop
+        real_b = [names_a[crop] for crop in np.argsort(found)]
         stated = f", not in {_named(names_b)} as B states" if names_b else ""
         return f"B's crops are in the order {_named(real_b)}{stated}, A's in {_named(names_a)}"
     if names_b:
@@ -319,10 +296,8 @@ def _order_text(
     ]
     if known:
         return f"B's crops are in the order {', or '.join(known)}"
-    return (
-        f"B's crops are in an unnamed order: A's crops 0 to {len(found) - 1} are B's "
-        f"{', '.join(map(str, found))}"
-    )
+    places = f"A's crops 0 to {len(found) - 1} are B's {', '.join(map(str, found))}"
+    return f"B's crops are in an unnamed order: {places}"
 
 
 def _named(crops: Sequence[str]) -> str:
@@ -349,14 +324,15 @@ class _FileSource:
     crops: tuple[str, ...] | None = None
 
     def __init__(self, path: Path) -> None:
-        self.name = str(path)
-        self.is_file = not path.is_dir()
+        self.name, self.is_file = str(path), not path.is_dir()
         root, names = path.parent, [path.name]
         if not self.is_file:
             root, names = path, feature_files(path, feature_suffixes())
         self._layout = guess_layout([root / name for name in names])
         self._files: Files = {}
-        add_files(self._files, root, names, self._layout, _shortest_form, "rgb")
+        add_files(
+            self._files, root, names, self._layout, lambda name: list(name_forms(name))[-1], "rgb"
+        )
         self.ids = tuple(self._files)
         self._open: tuple[str, str, Reader] | None = None
 
@@ -374,31 +350,20 @@ class _FileSource:
     def _reader(self, id: str, stream: str) -> Reader:
         if self._open is None or self._open[:2] != (id, stream):
             self.close()
-            crops = self._files[id][stream]
-            paths = [crops[number] for number in sorted(crops)]
+            paths = [path for _, path in sorted(self._files[id][stream].items())]
             self._open = (id, stream, self._layout.open(paths))
         return self._open[2]
-
-
-def _shortest_form(name: str) -> str:
-    return list(name_forms(name))[-1]
 
 
 _Source = _PackSource | _FileSource
 
 
-@contextmanager
-def _open(source: str | Path | FeaturePack) -> Iterator[_Source]:
+def _open(source: str | Path | FeaturePack, stack: ExitStack) -> _Source:
+    """Open the features of a path, which are closed with `stack`."""
     path = source.path if isinstance(source, FeaturePack) else Path(source)
     if path.is_dir() or path.suffix.lower() in feature_suffixes():
-        files = _FileSource(path)
-        try:
-            yield files
-        finally:
-            files.close()
-    else:
-        with FeaturePack.open(path) as pack:
-            yield _PackSource(pack)
+        return stack.enter_context(closing(_FileSource(path)))
+    return _PackSource(stack.enter_context(FeaturePack.open(path)))
 
 
 def _pairs(a: _Source, b: _Source) -> list[tuple[str, str]]:
@@ -424,11 +389,8 @@ def _find(files: _Source, known: _Source) -> list[tuple[str, str]]:
     found: dict[str, str] = {}
     for name in files.ids:
         id = index.find(name)
-        if id is None:
-            continue
-        if id in found:
+        if id is not None and found.setdefault(id, name) != name:
             raise InputError(
                 f"{files.name}: {found[id]!r} and {name!r} are both video {id!r}; remove one"
             )
-        found[id] = name
     return list(found.items())

@@ -36,16 +36,14 @@ HASHED_AHEAD = 2  # videos whose files are hashed while earlier ones are written
 
 @dataclass
 class ImportReport:
-    """Result of an import, and everything that did not fit. Ids are the manifest's.
+    """Result of an import, and everything that did not fit. It can be used as the pack's path.
 
     Attributes:
-        pack: The pack; the report itself can be used as its path.
         rule: The ground-truth rule that snippet counts were compared with.
         crops: The order of crops.
         width: D by modality.
-        snippets: Number of snippets of all videos together.
         extra: Files that belong to no video of the manifest and were left out.
-        absent: Lines of the list for which there is no file.
+        absent: Lines of the list without a file.
         missing: Videos without a file.
         misfits: (id, snippets by the rule, snippets in the files), imported as they are.
         unchecked: Videos whose snippet count could not be checked without a frame count.
@@ -58,7 +56,6 @@ class ImportReport:
     layout: str
     rule: str
     crops: tuple[str, ...] = ()
-    streams: tuple[str, ...] = ()
     width: Mapping[str, int] = field(default_factory=dict)
     videos: int = 0
     snippets: int = 0
@@ -81,9 +78,8 @@ class ImportReport:
             *(f"in the list, but no such file: {line}" for line in self.absent),
             *(f"missing: {id}" for id in self.missing),
             *(
-                f"cut: {id}: {stream} from {there} to {kept} snippets, as many as the other "
-                "modality has"
-                for id, stream, there, kept in self.cut
+                f"cut: {id}: {name} from {n} to {kept} snippets, as many as the other modality has"
+                for id, name, n, kept in self.cut
             ),
             *(
                 f"snippets: {id}: the files have {there}, rule {self.rule} gives {wanted}"
@@ -179,12 +175,15 @@ def import_features(
     check_new_file(out, "packs")
     folders = _folders(source)
     videos = find_manifest(manifest, side)
-    kind = _layout(folders, layout)
+    if layout is None:
+        root = next(iter(folders.values()))
+        kind = guess_layout([root / file for file in feature_files(root, feature_suffixes())])
+    else:
+        kind = find_layout(layout)
     name, fields = load_rule(rule or kind.rule_for(videos.dataset), videos.rules)
     report = ImportReport(pack=out, dataset=videos.dataset, layout=kind.name, rule=name)
     lines = None if list_file is None else Path(list_file)
-    files = _match(folders, kind, videos, lines, report)
-    _check_missing(files, videos, lines, allow_missing, report)
+    files = _match(folders, kind, videos, lines, allow_missing, report)
     plan, crop_count = _plan(files, kind, videos, report)
     report.crops = crops_of(crop_order or kind.crop_order, crop_count)
     _check_counts(plan, kind, name, fields, report)
@@ -194,7 +193,7 @@ def import_features(
         rule=name,
         spans=kind.spans,
         crop_order=report.crops,
-        streams=tuple(stream for stream in STREAMS if stream in report.streams),
+        streams=tuple(stream for stream in STREAMS if stream in report.width),
     )
     rounder = HalfRounder()
     blocks = _streamed(plan, kind, rounder, progress)
@@ -212,20 +211,15 @@ def _folders(source: str | Path | Mapping[str, str | Path]) -> dict[str, Path]:
     return {stream: Path(folder) for stream, folder in folders.items()}
 
 
-def _layout(folders: Mapping[str, Path], name: str | None) -> Layout:
-    if name is not None:
-        return find_layout(name)
-    root = next(iter(folders.values()))
-    return guess_layout([root / file for file in feature_files(root, feature_suffixes())])
-
-
 def _match(
     folders: Mapping[str, Path],
     layout: Layout,
     manifest: Manifest,
     list_file: Path | None,
+    allow_missing: bool,
     report: ImportReport,
 ) -> Files:
+    """Return the files of the manifest's videos; add the other files and videos to the report."""
     index = NameIndex(entry.id for entry in manifest)
     files: Files = {}
     for stream, root in folders.items():
@@ -234,16 +228,6 @@ def _match(
             paths, absent = listed_files(list_file, paths, index.find)
             report.absent += absent
         report.extra += add_files(files, root, paths, layout, index.find, stream)
-    return files
-
-
-def _check_missing(
-    files: Files,
-    manifest: Manifest,
-    list_file: Path | None,
-    allow_missing: bool,
-    report: ImportReport,
-) -> None:
     report.missing = [entry.id for entry in manifest if entry.id not in files]
     if not files and not report.extra:  # then there is a list, and no file for any of its lines
         raise ManifestError(
@@ -262,6 +246,7 @@ def _check_missing(
             f"{len(report.missing)} of the {len(manifest)} videos of {manifest.dataset} have no "
             f"file (first: {report.missing[0]}); complete the folder, or pass --allow-missing"
         )
+    return files
 
 
 def _plan(
@@ -273,11 +258,9 @@ def _plan(
     for entry in manifest:
         if entry.id not in files:
             continue
-        ordered: dict[str, Sequence[Path]] = {
-            stream: _in_order(entry.id, files[entry.id][stream])
-            for stream in STREAMS
-            if stream in files[entry.id]
-        }
+        found = files[entry.id]
+        ordered: dict[str, Sequence[Path]]
+        ordered = {name: _in_order(entry.id, found[name]) for name in STREAMS if name in found}
         counts: dict[str, int] = {}
         for stream, paths in ordered.items():
             counts[stream], crops, width = layout.open(paths).shape
@@ -300,7 +283,6 @@ def _plan(
     if len({crops for _, crops, _ in first.values()}) > 1:
         crop_counts = ", ".join(f"{path} has {crops} crops" for path, crops, _ in first.values())
         raise InputError(f"{crop_counts}; both modalities of a pack must have the same crops")
-    report.streams = tuple(first)
     report.width = {stream: width for stream, (_, _, width) in first.items()}
     report.videos = len(plan)
     report.snippets = sum(video.snippets for video in plan)
@@ -320,10 +302,7 @@ def _in_order(id: str, crops: Mapping[int, Path]) -> list[Path]:
 
 
 def _snippets(
-    id: str,
-    counts: Mapping[str, int],
-    files: Mapping[str, Sequence[Path]],
-    report: ImportReport,
+    id: str, counts: Mapping[str, int], files: Mapping[str, Sequence[Path]], report: ImportReport
 ) -> int:
     """Return N of a video: that of the shorter modality, if the other has one snippet more."""
     kept = min(counts.values())
@@ -377,27 +356,28 @@ def _video(
         stream: half_blocks(layout.open(paths), video.snippets, rounder, paths[0])
         for stream, paths in video.files.items()
     }
-    meta: dict[str, Any] = {
-        "frames": entry.length or video.snippets * ImportedRecipe.model_fields["step"].default,
-        "frames_reported": entry.container_frames or 0,
-        "frames_duplicated": 0,
-        "fps": entry.fps or 0.0,
-        "width": 0,
-        "height": 0,
-        "decoder": "imported",
-        "decoder_version": vad_toolkit.__version__,
-    }
-    return StreamedVideo(streams, lambda: VideoMeta(source_sha256=digest.result(), **meta))
+    return StreamedVideo(
+        streams,
+        lambda: VideoMeta(
+            frames=entry.length or video.snippets * ImportedRecipe.model_fields["step"].default,
+            frames_reported=entry.container_frames or 0,
+            frames_duplicated=0,
+            fps=entry.fps or 0.0,
+            width=0,
+            height=0,
+            source_sha256=digest.result(),
+            decoder="imported",
+            decoder_version=vad_toolkit.__version__,
+        ),
+    )
 
 
 def _source_digest(files: Mapping[str, Sequence[Path]]) -> str:
     """Return the sha256 of the file, or of the sorted list of (modality, name, sha256) of all."""
     try:
-        digests: list[Any] = sorted(
-            (stream, path.name, sha256_file(path))
-            for stream, paths in files.items()
-            for path in paths
+        digests = sorted(
+            (name, path.name, sha256_file(path)) for name, paths in files.items() for path in paths
         )
     except OSError as error:
         raise InputError(f"{error.filename} cannot be read ({error.strerror})") from error
-    return str(digests[0][2]) if len(digests) == 1 else sha256_text(canonical_json(digests))
+    return digests[0][2] if len(digests) == 1 else sha256_text(canonical_json(digests))
