@@ -1,9 +1,10 @@
-"""Loading of training configs: presets, files, overrides, and the defaults of the methods."""
+"""Loading of training configs: named ones (presets.toml), files, and the methods' defaults."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,54 +15,15 @@ from vad_toolkit.errors import InputError
 from vad_toolkit.models.config import TrainConfig
 from vad_toolkit.models.registry import METHODS, method_of
 
-DEFAULT_METHOD = "clav-como"
 
-SMALL_HEAD = {
-    "activate_hidden": 32,
-    "stream_width": 32,
-    "nodes": 8,
-    "node_width": 32,
-    "score_hidden": [64, 32],
-}
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "clav-como-small": {  # for tens to a few hundred videos, where the paper's width overfits
-        "method": "clav-como",
-        "steps": 500,
-        "pairs": 16,
-        "validation": {"every": 20},
-        "head": {"width": 128, **SMALL_HEAD},
-    },
-    "context-motion": {  # for that benchmark; tuned on other data seeds (docs/LOG.md)
-        "method": "clav-como",
-        "steps": 600,
-        "validation": {"every": 20},
-        "optimiser": {"name": "adamw", "learning_rate": 5e-3, "weight_decay": 0.1, "ema": 0.98},
-        "input": {"components": 24, "noise": 0.5},
-        "head": {
-            **{"width": 32, "activate": "gate", "embed_dropout": 0.3, "dropout": 0.3},
-            **SMALL_HEAD,
-        },
-        "losses": {
-            "top_divisor": 2,  # an event fills half of its video
-            **{"distance_of": "scorer", "distance_start": 0.5, "smoothness": 0.0, "sparsity": 0.0},
-        },
-    },
-    # Named after the datasets; docs/reproduce.md explains why they hardly differ.
-    "ucf-crime": {"method": "clav-como"},
-    "shanghaitech": {"method": "clav-como"},
-    "xd-violence": {"method": "clav-como"},
-    "avenue-weak": {
-        "method": "clav-como",
-        "pairs": 6,  # normal training videos: 8, of which 2 are held out
-        "steps": 500,  # on sets this small the best step was at most 160 (docs/LOG.md)
-        "validation": {"every": 10},
-    },
-}
+@cache
+def _presets() -> Mapping[str, Mapping[str, Any]]:
+    return read_settings(Path(__file__).with_name("presets.toml"), "config", ())
 
 
 def config_names() -> list[str]:
     """Return the names that `load_config` takes: methods, then presets. Imports no torch."""
-    return [*METHODS, *PRESETS]
+    return [*METHODS, *_presets()]
 
 
 def load_config(
@@ -88,10 +50,16 @@ def load_config(
         fields: Mapping[str, Any] = config.model_dump()
     elif config is None or isinstance(config, Mapping):
         fields = config or {}
+    elif (name := os.fspath(config)) in _presets():
+        fields = _presets()[name]
+    elif name in METHODS:
+        fields = {"method": name}
     else:
-        fields = _named(os.fspath(config))
+        fields = read_settings(Path(name), "config", config_names())
     for key, value in (overrides or {}).items():
-        fields = _merge(fields, _nest(key, value))
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        fields = _merge(fields, value)
     return parse_config(fields)
 
 
@@ -106,26 +74,11 @@ def parse_config(fields: Mapping[str, Any], written_by: str | None = None) -> Tr
     Raises:
         InputError: If a key is unknown or a value is not allowed.
     """
-    kind = METHODS[str(fields.get("method", DEFAULT_METHOD))].config
+    kind = METHODS[str(fields.get("method", "clav-como"))].config
     try:
         return kind.model_validate(_merge(kind.model_validate({}).model_dump(), fields))
     except ValidationError as error:
         raise InputError(describe_error(error, kind, "config key", written_by)) from error
-
-
-def _named(name: str) -> Mapping[str, Any]:
-    if name in PRESETS:
-        return PRESETS[name]
-    if name in METHODS:
-        return {"method": name}
-    return read_settings(Path(name), "config", config_names())
-
-
-def _nest(key: str, value: Any) -> dict[str, Any]:
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    nested: dict[str, Any] = value
-    return nested
 
 
 def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
