@@ -122,7 +122,12 @@ def compose_videos(
         "abnormal-videos": abnormal_videos,
         "validation-fraction": validation_fraction,
     }
-    _check_options(mode, mixed_only, target)
+    if mode not in MODES:
+        raise InputError(f"unknown mode {mode!r}; available: {', '.join(MODES)}")
+    given = [name for name, value in mixed_only.items() if value is not None]
+    if mode == "source" and given:
+        raise InputError(f"{given[0]} is for mode mixed only; mode source follows the sources")
+    check_new_folder(target)
     manifests = _manifests(manifest, test_manifest)
     with FeaturePack.open(Path(pack)) as source:
         clips = {side: _clips(side, part, source) for side, part in manifests.items()}
@@ -131,20 +136,32 @@ def compose_videos(
             if mode == "source":
                 plans[side] = plan_source(side, clips[side], seed=seed)
                 continue
-            share = 1.0 if side == "train" else _test_share(manifests)
+            # Abnormal clips of this side per abnormal training clip.
+            share = len(manifests[side].abnormal) / max(1, len(manifests["train"].abnormal))
+            normal, abnormal = (
+                None if number is None else max(min(number, 1), round(number * share))
+                for number in (normal_videos, abnormal_videos)
+            )
             fraction = VALIDATION_FRACTION if validation_fraction is None else validation_fraction
             plans[side] = plan_mixed(
                 side,
                 clips[side],
                 seed=seed,
                 clips_per_video=clips_per_video or CLIPS_PER_VIDEO,
-                normal_videos=_scaled(normal_videos, share),
-                abnormal_videos=_scaled(abnormal_videos, share),
+                normal_videos=normal,
+                abnormal_videos=abnormal,
                 validation_fraction=fraction if side == "train" else 0.0,
             )
-        videos = [video for plan in plans.values() for video in plan.videos]
+        joined = {v.id: [c.id for c in v.clips] for plan in plans.values() for v in plan.videos}
         name = f"{manifests['train'].dataset}-{mode}"
-        _write_pack(source, videos, target / PACK_FILE, name, progress)
+
+        def videos() -> Iterator[tuple[str, VideoFeatures]]:
+            for done, item in enumerate(join_pack(source, joined), start=1):
+                yield item
+                progress(ProgressEvent("compose", done, len(joined), "videos", item[0]))
+
+        composed = target / PACK_FILE
+        write_pack(composed, source.recipe, videos(), dataset=name, license=source.license)
         step = source.recipe.step
         inputs = {
             "pack_content_sha256": source.content_sha256,
@@ -152,13 +169,16 @@ def compose_videos(
             **{f"{side}_manifest_sha256": part.sha256 for side, part in manifests.items()},
         }
     entries = {side: tuple(v.entry(step) for v in plan.videos) for side, plan in plans.items()}
-    info = _info(manifests["train"].path, name, mode, seed)
+    path = manifests["train"].path
+    info = DatasetInfo(name=name) if path is None else info_beside(path)
+    notes = f"Videos composed from trimmed clips: mode {mode}, seed {seed}; see {COMPOSE_FILE}."
+    info = info.model_copy(update={"name": name, "notes": f"{notes} {info.notes}".strip()})
     written = write_dataset(BuiltDataset(info, entries["train"], entries.get("test", ())), target)
     counts = {side: _counts(plan.videos, step) for side, plan in plans.items()}
-    notes = tuple(chain.from_iterable(plan.notes for plan in plans.values()))
-    with FeaturePack.open(target / PACK_FILE) as composed:
+    warned = tuple(chain.from_iterable(plan.notes for plan in plans.values()))
+    with FeaturePack.open(composed) as new:
         outputs = {
-            "pack_content_sha256": composed.content_sha256,
+            "pack_content_sha256": new.content_sha256,
             **{f"{s}_manifest_sha256": Manifest(e, name).sha256 for s, e in entries.items()},
         }
     record = {
@@ -167,20 +187,11 @@ def compose_videos(
         "inputs": inputs,
         "outputs": outputs,
         "counts": counts,
-        "notes": list(notes),
-        "videos": {video.id: [clip.id for clip in video.clips] for video in videos},
+        "notes": list(warned),
+        "videos": joined,
     }
     write_json(target / COMPOSE_FILE, record)
-    return ComposeResult(target / PACK_FILE, written["train"], written.get("test"), counts, notes)
-
-
-def _check_options(mode: str, mixed_only: Mapping[str, object], out: Path) -> None:
-    if mode not in MODES:
-        raise InputError(f"unknown mode {mode!r}; available: {', '.join(MODES)}")
-    given = [name for name, value in mixed_only.items() if value is not None]
-    if mode == "source" and given:
-        raise InputError(f"{given[0]} is for mode mixed only; mode source follows the sources")
-    check_new_folder(out)
+    return ComposeResult(composed, written["train"], written.get("test"), counts, warned)
 
 
 def _manifests(
@@ -214,39 +225,6 @@ def _clips(side: str, manifest: Manifest, pack: FeaturePack) -> list[Clip]:
                     "are abnormal; in a clip all must be"
                 )
     return [Clip(entry, pack.shape(entry.id)[0]) for entry in manifest]
-
-
-def _test_share(manifests: Mapping[str, Manifest]) -> float:
-    """Return the number of abnormal test clips per abnormal training clip."""
-    return len(manifests["test"].abnormal) / max(1, len(manifests["train"].abnormal))
-
-
-def _scaled(number: int | None, share: float) -> int | None:
-    return None if number is None else max(min(number, 1), round(number * share))
-
-
-def _write_pack(
-    source: FeaturePack,
-    videos: Sequence[ComposedVideo],
-    path: Path,
-    dataset: str,
-    progress: ProgressCallback,
-) -> None:
-    plan = {video.id: [clip.id for clip in video.clips] for video in videos}
-
-    def joined() -> Iterator[tuple[str, VideoFeatures]]:
-        for done, item in enumerate(join_pack(source, plan), start=1):
-            yield item
-            progress(ProgressEvent("compose", done, len(plan), "videos", item[0]))
-
-    write_pack(path, source.recipe, joined(), dataset=dataset, license=source.license)
-
-
-def _info(train: Path | None, name: str, mode: Mode, seed: int) -> DatasetInfo:
-    """Return the description of the clips' dataset under a name that says that it is composed."""
-    clips = DatasetInfo(name=name) if train is None else info_beside(train)
-    notes = f"Videos composed from trimmed clips: mode {mode}, seed {seed}; see {COMPOSE_FILE}."
-    return clips.model_copy(update={"name": name, "notes": f"{notes} {clips.notes}".strip()})
 
 
 def _counts(videos: Sequence[ComposedVideo], step: int) -> dict[str, int]:

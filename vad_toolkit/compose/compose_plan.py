@@ -9,7 +9,7 @@ labels, sources, snippet counts and the seed.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -36,7 +36,7 @@ class Clip:
 
     @property
     def abnormal(self) -> bool:
-        """Whether the label is 1."""
+        """True if the label is 1."""
         return self.entry.label == 1
 
 
@@ -74,16 +74,14 @@ class ComposedVideo:
 
     def entry(self, step: int) -> Entry:
         """Return the video's entry in a manifest."""
-        label = self.label
+        classes = {name for clip in self.clips if clip.abnormal for name in clip.entry.classes}
         return Entry(
             id=self.id,
             path=self.id,
-            label=1 if label else 0,
-            classes=tuple(
-                sorted({name for c in self.clips if c.abnormal for name in c.entry.classes})
-            ),
+            label=1 if self.label else 0,
+            classes=tuple(sorted(classes)),
             frames=self.snippets * step,
-            events=self.events(step) if label else None,
+            events=self.events(step) or None,
             source=self.source,
         )
 
@@ -94,6 +92,9 @@ class SidePlan:
 
     videos: tuple[ComposedVideo, ...]
     notes: tuple[str, ...]
+
+
+_Run = tuple[Sequence[Clip], str]  # the clips of a video in their order, and its source
 
 
 def plan_mixed(
@@ -134,15 +135,14 @@ def plan_mixed(
         if number is not None and number < 1:
             raise InputError(f"{name} videos must be >= 1, got {number}")
     if not _enough(clips):
-        normal = sum(not clip.abnormal for clip in clips)
+        normal, abnormal = _by_label(clips)
         raise ManifestError(
-            f"{side}: {normal} normal and {len(clips) - normal} abnormal clips; composing needs at "
+            f"{side}: {len(normal)} normal and {len(abnormal)} abnormal clips; composing needs at "
             "least 3 normal and 1 abnormal clip"
         )
     notes: list[str] = []
     parts = _parts(clips, validation_fraction, seed)
-    wanted = (normal_videos, abnormal_videos)
-    if len(parts) == 2 and any(number is not None and number < 2 for number in wanted):
+    if 1 in (normal_videos, abnormal_videos):  # one video cannot be in both parts
         parts = [clips]
     if validation_fraction > 0 and len(parts) == 1:
         notes.append(
@@ -150,29 +150,15 @@ def plan_mixed(
             "videos would share clips with training videos"
         )
     abnormal_clips = [sum(clip.abnormal for clip in part) for part in parts]
-    normals: list[ComposedVideo] = []
-    abnormals: list[ComposedVideo] = []
-    counts_normal = _allocate(normal_videos, abnormal_clips)
-    counts_abnormal = _allocate(abnormal_videos, abnormal_clips)
-    for number, part in enumerate(parts, start=1):
-        runs_normal, runs_abnormal, part_notes = _mix(
-            part,
-            random.Random(f"{seed}:{side}:{number}"),
-            clips_per_video,
-            counts_normal[number - 1],
-            counts_abnormal[number - 1],
-        )
+    counts = [_allocate(number, abnormal_clips) for number in (normal_videos, abnormal_videos)]
+    runs: list[_Run] = []
+    for number, (part, *numbers) in enumerate(zip(parts, *counts, strict=True), start=1):
         source = f"{side}-{number}"
-        notes.extend(f"{source}: {note}" for note in part_notes)
-        normals += [
-            _video(side, "normal", len(normals) + i, run, source)
-            for i, run in enumerate(runs_normal, 1)
-        ]
-        abnormals += [
-            _video(side, "abnormal", len(abnormals) + i, run, source)
-            for i, run in enumerate(runs_abnormal, 1)
-        ]
-    return SidePlan((*normals, *abnormals), tuple(notes))
+        rng = random.Random(f"{seed}:{side}:{number}")
+        mixed, part_notes = _mix(part, rng, clips_per_video, *numbers)
+        runs += [(run, source) for run in mixed]
+        notes += [f"{source}: {note}" for note in part_notes]
+    return SidePlan(_numbered(side, runs), tuple(notes))
 
 
 def plan_source(side: str, clips: Sequence[Clip], *, seed: int = 0) -> SidePlan:
@@ -194,34 +180,30 @@ def plan_source(side: str, clips: Sequence[Clip], *, seed: int = 0) -> SidePlan:
         ManifestError: If the sources give no normal or no abnormal video.
     """
     sources: dict[str, list[Clip]] = {}
-    unknown: list[Clip] = []
     for clip in clips:
-        if clip.entry.source is None or clip.entry.source == UNLISTED:
-            unknown.append(clip)
-        else:
-            sources.setdefault(clip.entry.source, []).append(clip)
+        sources.setdefault(clip.entry.source or UNLISTED, []).append(clip)
+    unknown = sources.pop(UNLISTED, [])
     unused: list[Clip] = []
-    normals: list[ComposedVideo] = []
-    abnormals: list[ComposedVideo] = []
+    runs: list[_Run] = []
     for source, members in sorted(sources.items()):
         rng = random.Random(f"{seed}:{side}:{source}")
-        normal = [clip for clip in members if not clip.abnormal]
-        abnormal = [clip for clip in members if clip.abnormal]
+        normal, abnormal = _by_label(members)
         if not normal:
             unused += abnormal
             continue
         own, among = _cut(normal, rng) if abnormal else (normal, [])
         if own:
-            normals.append(_video(side, "normal", len(normals) + 1, own, source))
+            runs.append((own, source))
         for run in _chunks(abnormal, MAX_ABNORMAL_CLIPS):
             place = rng.randint(0, len(among))
-            joined = [*among[:place], *run, *among[place:]]
-            abnormals.append(_video(side, "abnormal", len(abnormals) + 1, joined, source))
-    if not normals or not abnormals:
+            runs.append(([*among[:place], *run, *among[place:]], source))
+    videos = _numbered(side, runs)
+    composed = sum(video.label for video in videos)
+    if not 0 < composed < len(videos):
         raise ManifestError(
-            f"{side}: {len(sources)} known sources give {len(normals)} normal and {len(abnormals)} "
-            "abnormal videos, and one of each is needed; use mode mixed, or add sources to the "
-            "manifest"
+            f"{side}: {len(sources)} known sources give {len(videos) - composed} normal and "
+            f"{composed} abnormal videos, and one of each is needed; use mode mixed, or add "
+            "sources to the manifest"
         )
     notes: list[str] = []
     if unknown:
@@ -230,12 +212,26 @@ def plan_source(side: str, clips: Sequence[Clip], *, seed: int = 0) -> SidePlan:
         notes.append(
             f"{side}: {len(unused)} abnormal clips are not used: their source has no normal clip"
         )
-    return SidePlan((*normals, *abnormals), tuple(notes))
+    return SidePlan(videos, tuple(notes))
 
 
-def _enough(clips: Iterable[Clip]) -> bool:
-    labels = [clip.abnormal for clip in clips]
-    return labels.count(False) >= 3 and labels.count(True) >= 1
+def _numbered(side: str, runs: Sequence[_Run]) -> tuple[ComposedVideo, ...]:
+    """Return a video per run, the normal ones first, with numbers by label in their ids."""
+    videos: list[ComposedVideo] = []
+    for kind in ("normal", "abnormal"):
+        alike = [run for run in runs if any(clip.abnormal for clip in run[0]) == (kind != "normal")]
+        for number, (clips, source) in enumerate(alike, start=1):
+            videos.append(ComposedVideo(f"{side}/{kind}-{number:04d}", tuple(clips), source))
+    return tuple(videos)
+
+
+def _by_label(clips: Sequence[Clip]) -> tuple[list[Clip], list[Clip]]:
+    return [clip for clip in clips if not clip.abnormal], [clip for clip in clips if clip.abnormal]
+
+
+def _enough(clips: Sequence[Clip]) -> bool:
+    normal, abnormal = _by_label(clips)
+    return len(normal) >= 3 and len(abnormal) >= 1
 
 
 def _parts(clips: Sequence[Clip], fraction: float, seed: int) -> list[Sequence[Clip]]:
@@ -268,10 +264,10 @@ def _mix(
     clips_per_video: tuple[int, int],
     normal_videos: int,
     abnormal_videos: int,
-) -> tuple[list[list[Clip]], list[list[Clip]], list[str]]:
-    """Return runs of normal clips, runs with abnormal ones, and notes."""
-    for_normal, for_abnormal = _pools([clip for clip in clips if not clip.abnormal], rng)
-    abnormal = [clip for clip in clips if clip.abnormal]
+) -> tuple[list[list[Clip]], list[str]]:
+    """Return runs of normal clips and runs with abnormal ones, and notes."""
+    normal, abnormal = _by_label(clips)
+    for_normal, for_abnormal = _pools(normal, rng)
     low, high = clips_per_video
     # Videos that take their whole pool would all be alike, so at least one clip is left out.
     most = max(2, min(len(for_normal) - 1, len(for_abnormal)))
@@ -280,28 +276,26 @@ def _mix(
         high = most
         low = min(low, max(2, high // 2))
         notes.append(
-            f"{len(for_normal) + len(for_abnormal)} normal clips in two pools make videos of "
-            f"{low} to {high} clips"
+            f"{len(normal)} normal clips in two pools make videos of {low} to {high} clips"
         )
 
     draw = _Deck(for_normal, rng)
     sizes = _sizes(rng, [(low, high)] * normal_videos, len(for_normal))
-    runs_normal = [draw(size) for size in sizes]
+    runs = [draw(size) for size in sizes]
     unused = draw.unused()
 
     bound = (1, min(MAX_ABNORMAL_CLIPS, len(abnormal), high - 1))
     counts = _sizes(rng, [bound] * abnormal_videos, len(abnormal))
     rests = _sizes(rng, [(max(1, low - n), high - n) for n in counts], len(for_abnormal))
     draw, draw_abnormal = _Deck(for_abnormal, rng), _Deck(abnormal, rng)
-    runs_abnormal: list[list[Clip]] = []
     for count, rest in zip(counts, rests, strict=True):
         run = draw_abnormal(count) + draw(rest)
         rng.shuffle(run)
-        runs_abnormal.append(run)
+        runs.append(run)
     unused += draw.unused() + draw_abnormal.unused()
     if unused:
         notes.append(f"{unused} of {len(clips)} clips are not used: there are too few videos")
-    return runs_normal, runs_abnormal, notes
+    return runs, notes
 
 
 def _pools(normal: Sequence[Clip], rng: random.Random) -> tuple[list[Clip], list[Clip]]:
@@ -351,12 +345,12 @@ def _sizes(rng: random.Random, bounds: Sequence[tuple[int, int]], needed: int) -
 
 def _cut(run: Sequence[Clip], rng: random.Random) -> tuple[Sequence[Clip], Sequence[Clip]]:
     """Return the runs for the normal video and for the abnormal ones, which get a single clip."""
-    longer = len(run) - len(run) // 2
     if len(run) == 1:
         return [], run
+    shorter = len(run) // 2
     if rng.random() < 0.5:
-        return run[:longer], run[longer:]
-    return run[len(run) - longer :], run[: len(run) - longer]
+        return run[: len(run) - shorter], run[len(run) - shorter :]
+    return run[shorter:], run[:shorter]
 
 
 def _chunks(run: Sequence[Clip], most: int) -> list[Sequence[Clip]]:
@@ -364,7 +358,3 @@ def _chunks(run: Sequence[Clip], most: int) -> list[Sequence[Clip]]:
     count = -(-len(run) // most)
     edges = [i * len(run) // count for i in range(count + 1)] if count else [0]
     return [run[a:b] for a, b in pairwise(edges)]
-
-
-def _video(side: str, kind: str, number: int, clips: Sequence[Clip], source: str) -> ComposedVideo:
-    return ComposedVideo(f"{side}/{kind}-{number:04d}", tuple(clips), source)
