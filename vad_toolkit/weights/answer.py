@@ -20,23 +20,14 @@ SIZE = 224  # pixels
 
 @dataclass(frozen=True)
 class Answer:
-    """A network's classification of the clip.
-
-    Attributes:
-        class_index: The class with the largest logit.
-        class_name: Its name, or None if it is not the expected class.
-        probability: Its softmax.
-        logit: Its logit.
-        logits_norm: The norm of all logits.
-        agrees: True if class, logit and norm agree with the catalog.
-    """
+    """A network's classification of the clip: the class with the largest logit."""
 
     class_index: int
-    class_name: str | None
+    class_name: str | None  # None if it is not the expected class
     probability: float
     logit: float
-    logits_norm: float
-    agrees: bool
+    logits_norm: float  # of all logits
+    agrees: bool  # class, logit and norm agree with the catalog
 
 
 def known_answer(name: str, clip: str | Path) -> Answer:

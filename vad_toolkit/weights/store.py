@@ -307,14 +307,8 @@ def _read_header(path: Path) -> InstalledWeights:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-        return InstalledWeights(
-            name=path.stem,
-            path=path,
-            published_sha256=header["published_sha256"],
-            tensors_sha256=header["tensors_sha256"],
-            backbone=header["backbone"],
-            stream=header["stream"],
-        )
+        digests = header["published_sha256"], header["tensors_sha256"]
+        return InstalledWeights(path.stem, path, *digests, header["backbone"], header["stream"])
     except (safetensors.SafetensorError, OSError, KeyError) as error:
         raise WeightsError(f"{path} is not a weights file of this toolkit; delete it") from error
 
@@ -322,13 +316,11 @@ def _read_header(path: Path) -> InstalledWeights:
 def _load(weights: InstalledWeights) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = safetensors.torch.load_file(weights.path)
-    except (safetensors.SafetensorError, OSError) as error:
+        found, expected = tensors_digest(tensors), weights.tensors_sha256
+        if found != expected:
+            raise ValueError(f"sha256 of its tensors is {found}, expected {expected}")
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise WeightsError(
             f"{weights.path} is damaged ({error}); delete it and get it again"
         ) from error
-    if (found := tensors_digest(tensors)) != weights.tensors_sha256:
-        raise WeightsError(
-            f"{weights.path} is damaged (sha256 of its tensors is {found}, expected "
-            f"{weights.tensors_sha256}); delete it and get it again"
-        )
     return tensors
