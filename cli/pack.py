@@ -41,12 +41,11 @@ def info(file: Path, with_videos: bool, as_json: bool) -> None:
     if as_json:
         print_json({**facts, "video_list": videos} if with_videos else facts)
         return
-    recipe, creator = facts.pop("recipe"), facts.pop("creator")
+    parts = {"recipe": facts.pop("recipe"), "made with": facts.pop("creator")}
     print_pairs({name: _text(value) for name, value in facts.items()})
-    click.echo("\nrecipe")
-    print_pairs({f"  {name}": _text(value) for name, value in recipe.items()})
-    click.echo("\nmade with")
-    print_pairs({f"  {name}": value for name, value in creator.items()})
+    for title, values in parts.items():
+        click.echo(f"\n{title}")
+        print_pairs({f"  {name}": _text(value) for name, value in values.items()})
     if with_videos:
         click.echo()
         print_table([row | {"features": _text(row["features"])} for row in videos])

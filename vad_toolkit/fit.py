@@ -50,25 +50,17 @@ def check_manifest(
             for id, reason in missing.items()
         ]
     if pack is not None:
-        is_train = side == "train" or (
-            side is None and listed.path is not None and listed.path.stem == "train"
-        )
+        stem = "" if listed.path is None else listed.path.stem
         with FeaturePack.open(pack) as opened:
-            problems += pack_problems(listed, opened, needs_events=not is_train)
+            problems += pack_problems(listed, opened, needs_events=(side or stem) != "train")
     return problems
 
 
 def pack_problems(manifest: Manifest, pack: FeaturePack, *, needs_events: bool = True) -> list[str]:
-    """Return everything that prevents using a manifest with a pack, in the manifest's order.
+    """Return everything that prevents using a manifest with a pack: lines that each name a video.
 
-    Args:
-        manifest: The wanted videos; the pack may have more.
-        pack: An open pack, of which only metadata is read.
-        needs_events: Require known events of abnormal videos, as testing does and training does
-            not.
-
-    Returns:
-        Lines that each name a video; empty if everything fits.
+    The pack may have more videos; only its metadata is read. With `needs_events`, abnormal videos
+    must have known events, as testing needs them and training does not.
     """
     return [
         f"video {entry.id!r}: {problem}"

@@ -14,6 +14,8 @@ from vad_toolkit.core.crops import CENTER, CORNERS, TEN_CROP_ORDERS
 from vad_toolkit.extraction.snippets import SnippetCutter, crop_views
 from vad_toolkit.recipes.recipe import Recipe
 
+TEN = TEN_CROP_ORDERS["torchvision"]
+
 
 def numbered(count: int) -> torch.Tensor:
     """Frames of one pixel, whose value is their index."""

@@ -116,7 +116,7 @@ def test_other_features_of_one_video_are_refused(
     video = make_video(32, seed=2)
     longer = replace(video, meta=replace(video.meta, frames=31))
     write_pack(tmp_path / "r.h5", recipe, [("b", longer)], dataset="made-up", license="MIT")
-    match = r"video 'b' has 32 frames in .*p\.h5 and 31 in .*r\.h5"
+    match = r"video 'b' has 32 and 31 frames in .*p\.h5 and .*r\.h5"
     refused(PackError, match, [one, tmp_path / "r.h5"], tmp_path / "out.h5")
 
 

@@ -64,7 +64,7 @@ def test_a_video_that_is_too_large_is_named_before_anything_is_written(
 ) -> None:
     with FeaturePack.open(pack) as opened:
         sizes = {id: FILE_BYTES + estimated_bytes(opened, id) for id in opened.ids}
-    large = next(id for id, size in sizes.items() if size > 50_000)
+    large = max(sizes, key=sizes.__getitem__)
     match = rf"--max-size must be at least {sizes[large]:,} bytes for video '{large}', got 50,000"
     with pytest.raises(InputError, match=match):
         split_pack(pack, tmp_path / "parts", 50_000)

@@ -94,9 +94,8 @@ def why_no_kernels(device: torch.device) -> str | None:
 def keep_freed_memory() -> None:
     """Keep freed memory in this process for its next allocations, instead of returning it.
 
-    glibc returns large blocks to the system as soon as they are free. A network on a CPU frees and
-    allocates the same large tensors layer after layer, and the system clears each page again, which
-    takes a tenth of the time or more (docs/LOG.md). On other systems this does nothing.
+    A network on a CPU frees and allocates the same large tensors layer after layer. glibc returns
+    them to the system, which clears each page again: a tenth of the time or more (docs/LOG.md).
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if sys.platform == "linux" and mallopt is not None:

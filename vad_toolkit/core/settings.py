@@ -49,15 +49,13 @@ def _canonical(settings: Settings, default: Settings | None) -> dict[str, Any]:
     fields = settings.model_dump(mode="json")
     for name, info in type(settings).model_fields.items():
         value = getattr(settings, name)
-        at_default = (
-            info.get_default(call_default_factory=True)
-            if default is None
-            else getattr(default, name, None)
-        )
+        at_default = getattr(default, name, None)
+        if default is None:
+            at_default = info.get_default(call_default_factory=True)
         if name not in settings.VERSION_1 and value == at_default:
             del fields[name]
         elif isinstance(value, Settings):
-            same = isinstance(at_default, Settings) and type(at_default) is type(value)
+            same = type(at_default) is type(value)
             fields[name] = _canonical(value, at_default if same else None)
     return fields
 
@@ -67,15 +65,14 @@ def describe_error(
 ) -> str:
     """Describe the first problem of a validation in one line.
 
+    For example "config key steps: Input should be greater than or equal to 1 (given: 0)".
+
     Args:
         error: The validation error of `kind`.
         kind: The model that was validated.
         what: The name of the thing in the message: "recipe field", "config key".
         written_by: The version of vad-toolkit that wrote the file, for files of the toolkit's own.
             If it is newer than this one, the message says to install it.
-
-    Returns:
-        For example "config key steps: Input should be greater than or equal to 1 (given: 0)".
     """
     first = error.errors()[0]
     path = [str(part) for part in first["loc"]]
@@ -115,15 +112,9 @@ def _section(kind: type[BaseModel], path: Iterable[str]) -> type[BaseModel]:
 
 
 def read_settings(path: Path, what: str, names: Iterable[str]) -> dict[str, Any]:
-    """Read the keys and values of a .toml or .json file that the user named.
+    """Read the keys and values of a .toml or .json file that the user named. Raises InputError.
 
-    Args:
-        path: The file.
-        what: The kind of file that is expected, for error messages: "recipe".
-        names: The built-in names that the user could have given instead.
-
-    Raises:
-        InputError: If there is no such file, or it does not hold keys and values.
+    Messages name `what` is expected, "recipe", and the built-in `names` to give instead.
     """
     if not path.is_file():
         raise InputError(

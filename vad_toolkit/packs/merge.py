@@ -21,17 +21,11 @@ from vad_toolkit.packs.write import write_pack
 
 @dataclass(frozen=True)
 class Merged(os.PathLike[str]):
-    """A merged pack, which stands for its path wherever a path is accepted.
-
-    Attributes:
-        path: The new pack.
-        videos: The number of its videos.
-        taken_once: Ids that were in several packs, with equal features.
-    """
+    """A merged pack, which stands for its path wherever a path is accepted."""
 
     path: Path
-    videos: int
-    taken_once: tuple[str, ...]
+    videos: int  # the number of its videos
+    taken_once: tuple[str, ...]  # ids that were in several packs, with equal features
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -53,8 +47,7 @@ def merge_packs(
     Args:
         packs: At least one pack.
         out: The new pack (.h5), which must not exist.
-        dataset: A name that is stored in the new pack. If None, that of the packs,
-            which must agree.
+        dataset: The name to store. If None, that of the packs, which must agree.
         license: The license of the new pack. If None, that of the packs, which must agree.
         progress: Called after each video.
 
@@ -91,12 +84,7 @@ def merge_packs(
 
 
 def check_alike(packs: Sequence[FeaturePack]) -> None:
-    """Check that packs have one recipe and, for each modality, one dimension.
-
-    Raises:
-        InputError: If the recipes differ; names the fields.
-        PackError: If the dimensions differ.
-    """
+    """Check that packs have one recipe (or raise InputError) and equal dimensions (PackError)."""
     first = packs[0]
     fields = first.recipe.model_dump(mode="json")
     for pack in packs[1:]:
@@ -117,29 +105,24 @@ def check_alike(packs: Sequence[FeaturePack]) -> None:
 
 def _differences(one: Mapping[str, object], other: Mapping[str, object]) -> str:
     """Return the fields that differ, with both values: "crops 'ten', not 'center'"."""
+
+    def described(value: object) -> str:
+        if isinstance(value, list):
+            name = order_name(value)
+            return f"{name} ({len(value)} crops)" if name else ", ".join(map(str, value))
+        return repr(value)
+
     lines = []
     for name in dict.fromkeys([*one, *other]):
         if name not in one or name not in other:  # extracted features and imported ones
             lines.append(f"{name} only in one")
         elif one[name] != other[name]:
-            lines.append(f"{name} {_described(other[name])}, not {_described(one[name])}")
+            lines.append(f"{name} {described(other[name])}, not {described(one[name])}")
     return "; ".join(lines)
 
 
-def _described(value: object) -> str:
-    """Return the value of a field as text; ten crops as the name of their order."""
-    if isinstance(value, list):
-        name = order_name(value)
-        return f"{name} ({len(value)} crops)" if name else ", ".join(map(str, value))
-    return repr(value)
-
-
 def agreed(packs: Sequence[FeaturePack], name: str, given: str | None) -> str:
-    """Return `given` if it is not None, or else the "dataset" or "license" of all packs.
-
-    Raises:
-        InputError: If the packs have several.
-    """
+    """Return `given`, or if None, the "dataset" or "license" of all packs, which must agree."""
     if given is not None:
         return given
     values = {str(getattr(pack, name)): pack.path for pack in reversed(packs)}
@@ -158,23 +141,14 @@ def _choose(packs: Sequence[FeaturePack]) -> tuple[dict[str, FeaturePack], tuple
             other = chosen.setdefault(id, pack)
             if other is pack:
                 continue
-            _check_same(id, other, pack)
+            where = f"in {other.path} and {pack.path}; remove it from one of them"
+            for stream in pack.recipe.streams:
+                if pack.digest(id, stream) != other.digest(id, stream):
+                    raise PackError(f"video {id!r} has different {stream} features {where}")
+            frames = other.meta(id).frames, pack.meta(id).frames
+            if frames[0] != frames[1]:
+                raise PackError(f"video {id!r} has {frames[0]} and {frames[1]} frames {where}")
             twice.add(id)
             # Metadata may differ (another decoder): the choice must not depend on the order.
             chosen[id] = min(other, pack, key=lambda one: dataclasses.astuple(one.meta(id)))
     return chosen, tuple(sorted(twice))
-
-
-def _check_same(id: str, one: FeaturePack, other: FeaturePack) -> None:
-    for stream in one.recipe.streams:
-        if one.digest(id, stream) != other.digest(id, stream):
-            raise PackError(
-                f"video {id!r} has different {stream} features in {one.path} and {other.path}; "
-                "remove it from one of them"
-            )
-    frames = one.meta(id).frames, other.meta(id).frames
-    if frames[0] != frames[1]:
-        raise PackError(
-            f"video {id!r} has {frames[0]} frames in {one.path} and {frames[1]} in {other.path}; "
-            "remove it from one of them"
-        )

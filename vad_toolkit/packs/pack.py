@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -80,8 +80,6 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
         self.recipe_sha256 = self.recipe.sha256
         self._videos = read_videos(path, file, self.recipe)
         self.ids: tuple[str, ...] = tuple(self._videos)
-        streams = self.recipe.streams
-        self._main_stream = "rgb" if "rgb" in streams else streams[0]
 
     @classmethod
     def open(cls, pack: str | os.PathLike[str]) -> FeaturePack:
@@ -182,7 +180,7 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
             PackError: If the pack does not have the modality.
         """
         self._find(id, stream)
-        stream = stream or self._main_stream
+        stream = stream or self.recipe.streams[0]
         try:
             array = self._file[f"videos/{id}/{stream}"][start:stop, crops]
         except hdf5.HDF5_ERRORS as error:
@@ -200,7 +198,7 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
             VideoNotFound: If the pack does not have the video.
         """
         meta = self.meta(id)
-        streams = {stream: self.features(id, stream) for stream in self.recipe.streams}
+        streams = {stream: self.features(id, stream) for stream in self._videos[id].streams}
         for stream, features in streams.items():
             if hashlib.sha256(raw_bytes(features)).hexdigest() != self.digest(id, stream):
                 raise self._damaged(id, stream)
@@ -210,12 +208,9 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
             raise PackCorrupt(f"{self.path}: video {id!r}: {error}") from error
 
     def streamed(self, id: str) -> StreamedVideo:
-        """Return a video in blocks; the digest is compared after the last block.
+        """Return a video in blocks. Raises the errors of `video`.
 
-        Raises:
-            VideoNotFound: If the pack does not have the video.
-            PackCorrupt: While the blocks are read and after the last one, if they cannot be read
-                or differ from their digest.
+        PackCorrupt is raised while the blocks are read, or after the last one.
         """
         meta = self.meta(id)
         streams = {
@@ -239,10 +234,7 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
 
     @property
     def content_sha256(self) -> str:
-        """The digest of the recipe's hash and each (id, modality, sha256), sorted.
-
-        Packs with equal features have equal digests, in whatever order and parts they were written.
-        """
+        """The digest of the recipe and the features, which no order or split into parts changes."""
         return content_sha256([self])
 
     def table(self) -> list[dict[str, Any]]:
@@ -333,7 +325,7 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
     def _find(self, id: str, stream: str | None) -> StoredFeatures:
         self.meta(id)
         streams = self._videos[id].streams
-        if (name := stream or self._main_stream) not in streams:
+        if (name := stream or self.recipe.streams[0]) not in streams:
             raise PackError(f"{self.path} has no {name!r} features; it has {', '.join(streams)}")
         return streams[name]
 
@@ -353,15 +345,13 @@ def _weights_name(sha256: str) -> str:
 open_pack = FeaturePack.open
 
 
-def content_sha256(packs: Iterable[FeaturePack]) -> str:
+def content_sha256(packs: Sequence[FeaturePack]) -> str:
     """Return the content digest of the pack that packs of one recipe would be merged into."""
-    digests: set[tuple[str, str, str]] = set()
-    recipe = ""
-    for pack in packs:
-        recipe = pack.recipe_sha256
-        digests |= {
-            (id, stream, pack.digest(id, stream))
-            for id in pack.ids
-            for stream in pack.recipe.streams
-        }
+    digests = {
+        (id, stream, pack.digest(id, stream))
+        for pack in packs
+        for id in pack.ids
+        for stream in pack.recipe.streams
+    }
+    recipe = packs[0].recipe_sha256
     return sha256_text(canonical_json({"recipe": recipe, "features": sorted(digests)}))

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -29,7 +30,6 @@ from vad_toolkit.packs.write import write_pack
 from vad_toolkit.recipes.recipe import Recipe
 
 LOCK = "lock"
-LOCK_TRIES = 100  # each fails only when another run ends at that moment
 
 
 class PartStore:
@@ -37,13 +37,8 @@ class PartStore:
 
     Videos of earlier runs are `completed`: their parts, and the videos of an existing pack `out` of
     the same recipe. All of them are compared with their digests first. Damaged ones are dropped,
-    with a line in `notes`, and must be extracted again. The new pack holds the union.
-
-    Args:
-        out: The pack.
-        recipe: The settings that make the features.
-        dataset: A name that is stored in the pack.
-        license: The license of the features. If it is not stated, that of an existing pack is kept.
+    with a line in `notes`, and must be extracted again. The new pack holds the union. If no license
+    is stated, that of an existing pack is kept.
 
     Raises:
         InputError: If another run writes the same pack, or `out` or its parts have another recipe.
@@ -62,7 +57,6 @@ class PartStore:
         self._completed: dict[str, VideoMeta] = {}
         self._parts: dict[str, Path] = {}
         self._old: FeaturePack | None = None
-        self._carried: set[str] = set()  # ids of whole videos in the old pack
         self._ids = IdSet()
         self._lock: int | None = _lock(self.folder)
         try:
@@ -81,26 +75,21 @@ class PartStore:
     def add(self, id: str, features: VideoFeatures) -> None:
         """Store a finished video; afterwards it survives a kill or a power cut.
 
-        Raises:
-            PackError: If the id is not valid, is completed already or lies inside another, or the
-                features do not fit the recipe.
+        Raises PackError if the id cannot be added, or the features do not fit the recipe.
         """
         self._ids.check(id)
         path = self._part_path(id)
-        videos = [(id, features)]
-        write_pack(path, self.recipe, videos, dataset=self.dataset, license=self.license)
+        self._write(path, [(id, features)])
         self._parts[id] = path
         self._complete(id, features.meta)
 
     def finish(self) -> Path | None:
-        """Write the pack of all completed videos and remove the parts.
+        """Write the pack of all completed videos, remove the parts, and return the pack.
 
-        Returns:
-            The pack, which stays as it is if there are no new videos; None if there are no videos.
+        It stays as it is if there are no new videos. If there are no videos, return None.
         """
         if self._parts:
-            videos = ((id, self._read(id)) for id in sorted(self._completed))
-            write_pack(self.out, self.recipe, videos, dataset=self.dataset, license=self.license)
+            self._write(self.out, ((id, self._read(id)) for id in sorted(self._completed)))
             for path in self._parts.values():
                 path.unlink()
             self._parts.clear()
@@ -109,12 +98,20 @@ class PartStore:
         return done
 
     def close(self) -> None:
-        """Release the lock, and remove the folder if it has no parts. Closing twice is fine."""
+        """Release the lock, and remove the folder if it has no parts. Closing twice is fine.
+
+        The lock is removed while it is held, so that nobody locks a file that is about to go.
+        """
         if self._old is not None:
             self._old.close()
             self._old = None
         if self._lock is not None:
-            _unlock(self.folder, self._lock)
+            with suppress(OSError):  # another run has the folder now, or somebody removed it
+                if all(path.name == LOCK for path in self.folder.iterdir()):
+                    (self.folder / LOCK).unlink()
+                    self.folder.rmdir()
+                    fsync(self.folder.parent)
+            os.close(self._lock)
             self._lock = None
 
     def __enter__(self) -> PartStore:
@@ -123,15 +120,18 @@ class PartStore:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def _write(self, out: Path, videos: Iterable[tuple[str, VideoFeatures]]) -> None:
+        write_pack(out, self.recipe, videos, dataset=self.dataset, license=self.license)
+
     def _part_path(self, id: str) -> Path:
         return self.folder / f"{hashlib.sha256(id.encode('utf-8')).hexdigest()[:32]}.h5"
 
     def _remove_temporaries(self) -> None:
         """Remove what killed runs of this pack were writing; the lock says that none is alive."""
         remove_temporaries(self.folder)
-        start = f"{self.out.name}{TEMPORARY_MARK}"
+        name = re.compile(re.escape(f"{self.out.name}{TEMPORARY_MARK}") + r"\d+")
         for path in self.out.parent.iterdir():  # which also has files of other packs
-            if path.name.startswith(start) and path.name.removeprefix(start).isdigit():
+            if name.fullmatch(path.name):
                 path.unlink()
 
     def _read_old_pack(self) -> None:
@@ -149,7 +149,6 @@ class PartStore:
             if id in damaged:
                 self.notes.append(f"{self.out}: {damaged[id]}; dropped, extract it again")
             else:
-                self._carried.add(id)
                 self._complete(id, self._old.meta(id))
 
     def _read_parts(self) -> None:
@@ -158,17 +157,16 @@ class PartStore:
             try:
                 with FeaturePack.open(path) as part:
                     _check_recipe(part, self.recipe, advice)
-                    problems = part.verify()
-                    if problems or len(part) != 1 or path != self._part_path(part.ids[0]):
+                    problems, id, meta = part.verify(), part.ids[0], part.meta(part.ids[0])
+                    if problems or len(part) != 1 or path != self._part_path(id):
                         raise PackCorrupt(f"{path}: {' '.join(problems) or 'not a part'}")
-                    id, meta = part.ids[0], part.meta(part.ids[0])
             except (PackCorrupt, PackUnsafe) as error:
                 self.notes.append(f"dropped a part, its video must be extracted again: {error}")
                 path.unlink()
                 continue
             except PackError as error:  # perhaps of a later version, so it is not deleted
                 raise InputError(f"{error}; {advice}") from error
-            if id in self._carried:  # killed after the pack was made, before its parts were removed
+            if id in self._completed:  # killed after the pack was made, with parts still here
                 path.unlink()
             else:
                 self._parts[id] = path
@@ -189,11 +187,7 @@ class PartStore:
 def finished_ids(out: Path, recipe: Recipe) -> set[str]:
     """Return the ids of the videos that a run for the pack `out` would not extract again.
 
-    Nothing is locked or removed, and digests are not compared.
-
-    Raises:
-        InputError: If `out` or its parts have another recipe.
-        PackError: If `out` exists and is not a pack.
+    Nothing is locked or removed, and digests are not compared. The errors are those of `PartStore`.
     """
     found: set[str] = set()
     if out.exists():
@@ -221,7 +215,7 @@ def _check_recipe(pack: FeaturePack, recipe: Recipe, advice: str) -> None:
 def _lock(folder: Path) -> int:
     """Create the folder and hold its lock. Raises InputError if another process holds it."""
     busy = f"another run is writing to {folder}; wait for its end, or choose another --out"
-    for _ in range(LOCK_TRIES):
+    for _ in range(100):  # each try fails only when another run ends at that moment
         try:
             folder.mkdir(parents=True, exist_ok=True)
             return acquire_lock(folder / LOCK, wait_seconds=0, busy=busy)
@@ -233,19 +227,3 @@ def _lock(folder: Path) -> int:
                 "on a local disk"
             ) from error
     raise InputError(f"cannot lock {folder / LOCK}: it does not stay; choose another --out")
-
-
-def _unlock(folder: Path, descriptor: int) -> None:
-    """Release the lock, and remove it with its folder if nothing else is there.
-
-    The file is removed while it is still locked, so that nobody locks a file that is about to go.
-    """
-    try:
-        if all(path.name == LOCK for path in folder.iterdir()):
-            (folder / LOCK).unlink()
-            folder.rmdir()
-            fsync(folder.parent)
-    except OSError:
-        pass  # another run has the folder now, or somebody removed it
-    finally:
-        os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -21,7 +22,6 @@ UNITS = {
     **{f"{prefix}B": 1000**power for power, prefix in enumerate("kMGT", start=1)},
     **{f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGT", start=1)},
 }
-_UNIT_BY_CASE = {unit.lower(): size for unit, size in UNITS.items()}
 
 # Upper bounds of the bytes that HDF5 needs besides the features: measured on packs of 1 to 1,000
 # videos with ids of up to 32 parts and up to 10,000 chunks per video, and rounded up. The real size
@@ -34,14 +34,10 @@ CHUNK_BYTES = 128
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes of a size such as "500MB", "2 GB" or "1.5GiB".
-
-    Raises:
-        InputError: If it is not a number with a unit, or less than one byte.
-    """
+    """Return the bytes of a size such as "500MB", "2 GB" or "1.5GiB". Raises InputError."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", text, re.ASCII)
-    unit = _UNIT_BY_CASE.get(match[2].lower()) if match else None
-    size = int(float(match[1]) * unit) if match and unit else 0
+    units = {unit.lower(): size for unit, size in UNITS.items()}
+    size = int(float(match[1]) * units.get(match[2].lower(), 0)) if match else 0
     if size < 1:
         raise InputError(
             f"size must be a number with a unit ({', '.join(UNITS)}), as in 500MB, got {text!r}"
@@ -81,20 +77,19 @@ def split_pack(
         >>> [part.name for part in vad.split_pack("features.h5", "parts", "2GB")]
         ['features-001-of-001.h5']
     """
-    path, folder = Path(pack), Path(out)
+    name, folder = Path(pack).stem, Path(out)
     max_bytes = parse_size(max_size) if isinstance(max_size, str) else max_size
-    name = path.stem
     for other in sorted(folder.glob("*.h5")) if folder.is_dir() else ():
         if re.fullmatch(re.escape(name) + r"-\d+-of-\d+", other.stem):
             check_new_file(other, "parts", "--out-dir")
-    with FeaturePack.open(path) as opened:
+    with FeaturePack.open(pack) as opened:
         sizes = {id: estimated_bytes(opened, id) for id in opened.ids}
-        for id, size in sizes.items():
-            if FILE_BYTES + size > max_bytes:
-                raise InputError(
-                    f"--max-size must be at least {FILE_BYTES + size:,} bytes for video {id!r}, "
-                    f"got {max_bytes:,}"
-                )
+        largest = max(sizes, key=sizes.__getitem__)
+        if (needed := FILE_BYTES + sizes[largest]) > max_bytes:
+            raise InputError(
+                f"--max-size must be at least {needed:,} bytes for video {largest!r}, got "
+                f"{max_bytes:,}"
+            )
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -128,14 +123,12 @@ def _write_parts(
     progress: ProgressCallback,
 ) -> list[Path]:
     parts: list[Path] = []
-    done = 0
+    done = itertools.count(1)
 
     def videos(ids: Sequence[str]) -> Iterator[tuple[str, StreamedVideo]]:
-        nonlocal done
         for id in ids:
             yield id, pack.streamed(id)
-            done += 1
-            progress(ProgressEvent("split", done, len(sizes), "videos", id))
+            progress(ProgressEvent("split", next(done), len(sizes), "videos", id))
 
     for ids in _groups(sizes, max_bytes):
         part = folder / f"{len(parts) + 1}.h5"
@@ -153,15 +146,13 @@ def _write_parts(
 def _groups(sizes: dict[str, int], max_bytes: int) -> Iterator[list[str]]:
     """Yield the ids of each part, in order; a part ends when the next video would not fit."""
     group: list[str] = []
-    room = 0
+    used = FILE_BYTES
     for id, size in sizes.items():
-        if group and size > room:
+        if group and used + size > max_bytes:
             yield group
-            group = []
-        if not group:
-            room = max_bytes - FILE_BYTES
+            group, used = [], FILE_BYTES
         group.append(id)
-        room -= size
+        used += size
     yield group
 
 

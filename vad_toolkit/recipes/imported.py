@@ -10,13 +10,23 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field
 
+from vad_toolkit.backbones.registry import Stream
 from vad_toolkit.core.crops import check_crop_order
 from vad_toolkit.core.settings import AsTuple, Settings
 
 CropOrder = Annotated[tuple[str, ...], AsTuple, AfterValidator(check_crop_order)]
 NOT_STATED = "not stated"
+
+
+def _check_streams(value: tuple[Stream, ...]) -> tuple[Stream, ...]:
+    if value not in (("rgb",), ("flow",), ("rgb", "flow")):
+        raise ValueError('must be ["rgb"], ["flow"] or ["rgb", "flow"]')
+    return value
+
+
+Streams = Annotated[tuple[Stream, ...], AsTuple, AfterValidator(_check_streams)]
 
 
 class ImportedRecipe(Settings):
@@ -46,14 +56,7 @@ class ImportedRecipe(Settings):
     snippet_frames: int = Field(default=16, ge=1, le=256)
     step: int = Field(default=16, ge=1, le=256)
     crop_order: CropOrder
-    streams: Annotated[tuple[Literal["rgb", "flow"], ...], AsTuple] = ("rgb",)
-
-    @field_validator("streams")
-    @classmethod
-    def _check_streams(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or len(set(value)) != len(value):
-            raise ValueError("streams must name rgb, flow or both, each once")
-        return value
+    streams: Streams = ("rgb",)
 
     @property
     def crop_count(self) -> int:

@@ -26,17 +26,13 @@ from vad_toolkit.core.crops import crop_order
 from vad_toolkit.core.settings import AsTuple, Settings, describe_error, read_settings
 from vad_toolkit.errors import InputError
 from vad_toolkit.flow.registry import FLOWS
-from vad_toolkit.recipes.imported import CropOrder, ImportedRecipe
+from vad_toolkit.recipes.imported import CropOrder, ImportedRecipe, Streams
 
 Kind = TypeVar("Kind", "Recipe", ImportedRecipe)
 CropLayout = Literal["ten", "five", "center"]
-Tail = Literal["loop", "drop", "drop-next"]
-Precision = Literal["float32", "tf32", "bfloat16"]
 ResizeMethod = Literal[
     "bilinear-antialias-uint8", "bilinear-uint8", "bilinear-pillow", "lanczos-pillow"
 ]
-FlowQuantisation = Literal["clamp20", "video-features", "mmaction2-uint8"]
-STREAMS: tuple[tuple[Stream, ...], ...] = (("rgb",), ("flow",), ("rgb", "flow"))
 Pixels = Annotated[int, Field(ge=32, le=4096)]
 SHA256 = r"^[0-9a-f]{64}$"
 Sha256 = Annotated[str, Field(pattern=SHA256)]
@@ -57,7 +53,7 @@ class FlowRecipe(Settings):
     VERSION_1 = frozenset({"algorithm", "quantisation"})
 
     algorithm: str = "tvl1"  # a name in `FLOWS`
-    quantisation: FlowQuantisation = "clamp20"
+    quantisation: Literal["clamp20", "video-features", "mmaction2-uint8"] = "clamp20"
 
     @field_validator("algorithm")
     @classmethod
@@ -95,12 +91,12 @@ class Recipe(Settings):
     crop_size: Pixels = 224
     crop_order: CropOrder = ()  # if empty, torchvision's
     normalisation: Normalisation = "x*2/255-1"
-    tail: Tail = "loop"
-    streams: Annotated[tuple[Stream, ...], AsTuple] = ("rgb",)
+    tail: Literal["loop", "drop", "drop-next"] = "loop"
+    streams: Streams = ("rgb",)
     flow: FlowRecipe | None = None
     backbone: str = "inception-i3d"
     weights: Mapping[Stream, Sha256] = {"rgb": K400_RGB_SHA256}
-    precision: Precision = "float32"
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
 
     @model_validator(mode="before")
     @classmethod
@@ -123,8 +119,6 @@ class Recipe(Settings):
                 f"crop_order must name {len(CROP_ORDER[self.crops])} crops when crops is "
                 f"{self.crops!r}, got {len(self.crop_order)}"
             )
-        if self.streams not in STREAMS:
-            raise ValueError('streams must be ["rgb"], ["flow"] or ["rgb", "flow"]')
         if ("flow" in self.streams) != (self.flow is not None):
             raise ValueError(
                 "flow must be set when streams has flow, and only then, as in "
