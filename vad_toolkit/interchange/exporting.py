@@ -8,7 +8,7 @@ snippet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,6 @@ from vad_toolkit.recipes.recipe import AnyRecipe
 
 TRAIN = "train"
 SIDES = (TRAIN, "validation", "test")
-FEATURES_FOLDER = "features"  # of layouts that keep all modalities in one folder
 REPEAT = 16  # labels per snippet in published code
 
 
@@ -42,10 +41,8 @@ class ExportReport:
     """Result of an export.
 
     Attributes:
-        out: The folder.
         crops: The order of crops in the files.
         rule: The ground-truth rule of the label arrays.
-        videos: Number of videos.
         files: Number of feature files.
         lists: By file name, the number of lines, and how many of them, the first, are abnormal.
         arrays: By file name, the number of labels, and how many of them are abnormal.
@@ -146,7 +143,9 @@ def export_features(
                 kind.check(source.shape(id, stream))
         crops = crops_of(crop_order or kind.crop_order, source.recipe.crop_count)
         order = crop_index(source.recipe.crop_order, crops)
-        names = _names(source.ids)
+        names = {id: id.rpartition("/")[2] for id in source.ids}
+        if len(set(names.values())) < len(names):  # last parts are not unique
+            names = {id: id for id in source.ids}
         report = ExportReport(
             target, kind.name, crops, streams, rule or usual_rule(source.recipe), len(source)
         )
@@ -155,7 +154,7 @@ def export_features(
         prefix = path_prefix if path_prefix is not None else str(target.resolve())
 
         def paths_of(id: str, stream: str) -> list[str]:
-            folder = FEATURES_FOLDER if kind.names_stream else stream
+            folder = "features" if kind.names_stream else stream  # one folder has all modalities
             return [f"{folder}/{file}" for file in kind.file_names(names[id], stream, len(crops))]
 
         with atomic_folder(target) as folder:
@@ -169,7 +168,13 @@ def export_features(
                     kind.write(paths, blocks)
                     report.files += len(paths)
             for side, part in listed.items():
-                _write_lists(folder, side, part, paths_of, prefix, report)
+                for stream in streams:
+                    lines = {
+                        f"{prefix}/{path}": entry.label
+                        for entry in part
+                        for path in paths_of(entry.id, stream)
+                    }
+                    _write_list(folder / f"{side}-{stream}.list", lines, report)
                 labels = arrays[side]
                 if labels is not None:
                     write_global_labels(labels, folder / _array_file(side))
@@ -192,11 +197,10 @@ def _sides(
     side = None if side == ALL_SIDES else side
     if side is None and isinstance(manifest, str) and manifest in DATASETS:
         sides = load_dataset(manifest).sides
-        return {
-            name: part for name, part in sides.items() if not part.by_id.keys().isdisjoint(ids)
-        } or sides
+        there = {name: part for name, part in sides.items() if part.by_id.keys() & set(ids)}
+        return there or sides
     found = find_manifest(manifest, side or "test")
-    if side is None and found.path is not None and found.path.stem in SIDES:
+    if side is None and found.path is not None:
         side = found.path.stem
     if side not in SIDES:
         raise InputError(
@@ -211,13 +215,6 @@ def usual_rule(recipe: AnyRecipe) -> str:
     if isinstance(recipe, ImportedRecipe):
         return recipe.rule
     return "rtfm" if recipe.tail == "loop" else "vadclip"
-
-
-def _names(ids: Sequence[str]) -> dict[str, str]:
-    """Return file names by id: the id's last part, or the whole id if last parts are not unique."""
-    tails = {id: id.rpartition("/")[2] for id in ids}
-    unique = len(set(tails.values())) == len(tails)
-    return tails if unique else {id: id for id in ids}
 
 
 def _listed(side: str, manifest: Manifest, pack: FeaturePack) -> Manifest:
@@ -239,17 +236,16 @@ def _labels(
     """Return the label array of a side if it is known and fits the features, else report why."""
     if side == TRAIN:
         return None
+    no_array = f"no {_array_file(side)}"
     unknown = [entry.id for entry in manifest.abnormal if entry.events is None]
     if unknown:
-        report.notes.append(
-            f"no {_array_file(side)}: the events of {len(unknown)} videos are not known (first: "
-            f"{unknown[0]})"
-        )
+        events = f"the events of {len(unknown)} videos are not known (first: {unknown[0]})"
+        report.notes.append(f"{no_array}: {events}")
         return None
     try:
         array = global_labels(manifest, report.rule)
     except ManifestError as error:
-        report.problems.append(f"no {_array_file(side)}: {error}")
+        report.problems.append(f"{no_array}: {error}")
         return None
     if isinstance(pack.recipe, ImportedRecipe) and pack.recipe.spans == "segments":
         return array
@@ -261,7 +257,7 @@ def _labels(
         if array.counts[id] != snippets[id] * REPEAT
     ]
     if wrong:
-        report.problems += [f"no {_array_file(side)}: {len(wrong)} videos do not fit it", *wrong]
+        report.problems += [f"{no_array}: {len(wrong)} videos do not fit it", *wrong]
         return None
     return array
 
@@ -270,26 +266,12 @@ def _array_file(side: str) -> str:
     return f"gt-{side}.npy"
 
 
-def _write_lists(
-    folder: Path,
-    side: str,
-    manifest: Manifest,
-    paths_of: Callable[[str, str], Sequence[str]],
-    prefix: str,
-    report: ExportReport,
-) -> None:
-    """Write one list per modality; `paths_of` returns the files of a video and modality."""
-    for stream in report.streams:
-        lines, abnormal = [], 0
-        for entry in manifest:
-            files = [f"{prefix}/{path}" for path in paths_of(entry.id, stream)]
-            lines += files
-            abnormal += len(files) * entry.label
-        name = f"{side}-{stream}.list"
-        write_text(folder / name, "".join(f"{line}\n" for line in lines))
-        report.lists[name] = (len(lines), abnormal)
-        spaced = sum(len(line.split()) > 1 for line in lines)
-        if spaced:
-            report.notes.append(
-                f"{name}: {spaced} lines contain a space, where UR-DMU's code cuts them"
-            )
+def _write_list(file: Path, labels: Mapping[str, int], report: ExportReport) -> None:
+    """Write the list of feature files, given with the labels of their videos."""
+    write_text(file, "".join(f"{line}\n" for line in labels))
+    report.lists[file.name] = (len(labels), sum(labels.values()))
+    spaced = sum(len(line.split()) > 1 for line in labels)
+    if spaced:
+        report.notes.append(
+            f"{file.name}: {spaced} lines contain a space, where UR-DMU's code cuts them"
+        )
