@@ -1,17 +1,19 @@
 """Composition of untrimmed, weakly-labelled videos from a pack of trimmed clips.
 
 The features of clips are joined, so nothing is extracted again, and the ground truth is exact.
-`compose_plan` chooses the clips of each video, and `join` joins their features.
+`compose_plan` chooses the clips of each video.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from vad_toolkit import __version__
 from vad_toolkit.compose.compose_plan import (
@@ -23,8 +25,7 @@ from vad_toolkit.compose.compose_plan import (
     plan_mixed,
     plan_source,
 )
-from vad_toolkit.compose.join import join_pack
-from vad_toolkit.core.files import check_new_folder, write_json
+from vad_toolkit.core.files import canonical_json, check_new_folder, sha256_text, write_json
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.datasets.building.build import BuiltDataset, write_dataset
 from vad_toolkit.datasets.dataset_info import DatasetInfo
@@ -37,6 +38,7 @@ from vad_toolkit.fit import pack_problems
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.packs.video import VideoFeatures
 from vad_toolkit.packs.write import write_pack
+from vad_toolkit.recipes.recipe import Recipe
 
 PACK_FILE = "pack.h5"
 COMPOSE_FILE = "compose.json"
@@ -192,6 +194,65 @@ def compose_videos(
     }
     write_json(target / COMPOSE_FILE, record)
     return ComposeResult(composed, written["train"], written.get("test"), counts, warned)
+
+
+def join_pack(
+    pack: FeaturePack, plan: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[str, VideoFeatures]]:
+    """Yield videos for `write_pack`: the features of their clips, joined along N in order.
+
+    Each clip's last snippet is completed by the recipe's tail rule and counts as a whole snippet. A
+    joined video therefore covers step * snippets frames, and ground truth made from the clips'
+    snippets is exact.
+
+    `fps`, width and height are those of the first clip; under a recipe that resamples, `fps` is the
+    recipe's frame rate. `source_sha256` covers the ids and source digests of the clips. Digests of
+    the features are verified.
+
+    Args:
+        pack: Features of the clips.
+        plan: Ids of clips by id of the joined video. A clip may be used several times.
+
+    Raises:
+        InputError: If the recipe's snippets overlap, its tail rule is `drop-next`, or a video of
+            the plan has no clips.
+        PackError: If the pack does not have a clip.
+        PackCorrupt: If a clip is damaged.
+    """
+    recipe = pack.recipe
+    if recipe.step != recipe.snippet_frames:
+        raise InputError(
+            f"{pack.path} has snippets of {recipe.snippet_frames} frames every {recipe.step}; only "
+            "snippets that do not overlap can be joined"
+        )
+    if isinstance(recipe, Recipe) and recipe.tail == "drop-next":
+        raise InputError(
+            f"{pack.path} has the tail rule drop-next, by which a joined video would have one "
+            "snippet less than its parts; extract the clips with tail loop or drop"
+        )
+    rate = recipe.frame_rate if isinstance(recipe, Recipe) else None
+    for id, clips in plan.items():
+        if not clips:
+            raise InputError(f"video {id!r} of the plan has no clips")
+        parts = [pack.video(clip) for clip in clips]
+        first = parts[0]
+        streams = {
+            name: np.concatenate([part.streams[name] for part in parts]) for name in first.streams
+        }
+        frames = recipe.step * len(next(iter(streams.values())))
+        sources = [[clip, part.meta.source_sha256] for clip, part in zip(clips, parts, strict=True)]
+        meta = replace(
+            first.meta,
+            frames=frames,
+            frames_reported=frames,
+            frames_duplicated=0,
+            fps=first.meta.fps if rate is None else rate,
+            source_sha256=sha256_text(canonical_json(sources)),
+            decoder="joined",
+            decoder_version=__version__,
+            clips=tuple(clips),
+        )
+        yield id, VideoFeatures(meta, streams)
 
 
 def _manifests(

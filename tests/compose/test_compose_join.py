@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vad_toolkit import __version__
-from vad_toolkit.compose.join import join_pack
+from vad_toolkit.compose.compose import join_pack
 from vad_toolkit.core.files import canonical_json, sha256_text
 from vad_toolkit.errors import InputError, PackCorrupt, PackError
 from vad_toolkit.packs.pack import FeaturePack
