@@ -1,4 +1,4 @@
-"""`vad context-motion`: datasets in which only motion and surroundings together say anything."""
+"""`vad context-motion`: datasets in which only motion and surroundings together tell anything."""
 
 from __future__ import annotations
 
@@ -10,42 +10,45 @@ from .common import ANY_PATH, json_option, print_json, print_table, progress_rep
 
 LEVELS = ("same", "near", "far")
 
+
 level_option = click.option(
     "--level",
     type=click.Choice(LEVELS),
     required=True,
-    help="Where a motion's surroundings are seen: in the same snippet, in the ones before and "
+    help="Where the surroundings of a motion are seen: in the same snippet, in the one before or "
     "after, or only far from it in the video.",
 )
-out_option = click.option("--out", type=ANY_PATH, required=True, help="New or empty folder.")
+seed_option = click.option(
+    "--seed", default=0, show_default=True, help="Seed of all that is drawn."
+)
+TRAIN = "Training videos of each label (16, 32, ...)."
+TEST = "Test videos of each label."
 
 
 @click.group("context-motion")
 def context_motion() -> None:
-    """A benchmark made by code: motion alone and surroundings alone say nothing.
+    """A synthetic benchmark: motion alone and surroundings alone tell nothing.
 
-    Only their relation tells abnormal videos from normal ones. What can be reached at each level,
-    and why: docs/context-motion.md.
+    Only their relation distinguishes abnormal videos from normal ones. docs/context-motion.md shows
+    what can be reached at each level, and why.
     """
 
 
 @context_motion.command()
 @level_option
-@click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
-@click.option(
-    "--train", default=160, show_default=True, help="Training videos of each label (16, 32, ...)."
-)
-@click.option("--test", default=64, show_default=True, help="Test videos of each label.")
+@seed_option
+@click.option("--train", default=160, show_default=True, help=TRAIN)
+@click.option("--test", default=64, show_default=True, help=TEST)
 @click.option("--crops", default=1, show_default=True, help="1, 5 or 10; they differ in noise.")
-@out_option
+@click.option("--out", type=ANY_PATH, required=True, help="New or empty folder.")
 @json_option
 def vectors(
     level: str, seed: int, train: int, test: int, crops: int, out: Path, as_json: bool
 ) -> None:
-    """Draw a dataset of feature vectors: a pack of both splits and their manifests.
+    """Draw a dataset of feature vectors: a pack with both splits, and their manifests.
 
-    Prints what scores can reach on the test videos: ROC-AUC of oracles that know how the vectors
-    were made and see motions only, surroundings only, a window of snippets, or the whole video.
+    Prints what scores can reach on the test videos: the ROC-AUC of oracles that know how the
+    vectors were drawn and see motions only, surroundings only, a window, or the whole video.
 
     \b
     Example:
@@ -61,7 +64,7 @@ def vectors(
     with progress_reporter() as progress:
         write_vectors(out, Level(level), seed, size, crops, progress)
     plans = [plan for plan in plan_videos(size, seed) if plan.split == "test"]
-    row = reach(plans, Level(level), draw_codes(seed)).row()
+    row = reach(plans, Level(level), draw_codes(seed))
     if as_json:
         print_json({"level": level, "seed": seed, "out": str(out), "reach": row})
     else:
@@ -70,19 +73,21 @@ def vectors(
 
 @context_motion.command()
 @level_option
-@click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
-@click.option("--train", default=80, show_default=True, help="Training videos of each label.")
-@click.option("--test", default=32, show_default=True, help="Test videos of each label.")
-@click.option("--jobs", default=-1, show_default="one a core", help="Videos drawn at a time.")
-@out_option
+@seed_option
+@click.option("--train", default=80, show_default=True, help=TRAIN)
+@click.option("--test", default=32, show_default=True, help=TEST)
+@click.option(
+    "--jobs", default=-1, show_default="one per core", help="Processes that draw in parallel."
+)
+@click.option("--out", type=ANY_PATH, required=True, help="New folder, or one of the same dataset.")
 @json_option
 def videos(
     level: str, seed: int, train: int, test: int, jobs: int, out: Path, as_json: bool
 ) -> None:
-    """Render a dataset of videos, for the real I3D: figures at their spots, or in close-up.
+    """Render a dataset of videos for the real I3D: figures at their spots, or in close-up.
 
-    160 x 128 pixels; with resize=128 and crop_size=112 features are made about four times as fast
-    as at their usual size. The same command again draws what is missing.
+    160 x 128 pixels; with resize=128 and crop_size=112, extraction is about four times as fast as
+    at the usual size. The same command again draws only missing videos.
 
     \b
     Example:
@@ -95,10 +100,9 @@ def videos(
     from vad_toolkit.experiments.context_motion.courses import Level, Size
     from vad_toolkit.experiments.context_motion.videos import render_videos
 
+    size = Size(train, test)
     with progress_reporter() as progress:
-        made = render_videos(
-            out, Level(level), seed, Size(train, test), jobs=jobs, progress=progress
-        )
+        made = render_videos(out, Level(level), seed, size, jobs=jobs, progress=progress)
     row = {
         "videos": str(made.videos),
         "train": str(made.train),
@@ -106,7 +110,4 @@ def videos(
         "rendered": made.rendered,
         "reused": made.reused,
     }
-    if as_json:
-        print_json(row)
-    else:
-        print_table([row])
+    print_json(row) if as_json else print_table([row])

@@ -1,7 +1,8 @@
-"""`vad demo`."""
+"""`vad demo`: every stage on a small rendered dataset."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -23,16 +24,20 @@ SHOWN = ("auc", "ap", "auc_abnormal", "ap_abnormal", "far_normal", "video_auc")
     "--out", type=ANY_PATH, default="demo", show_default=True, help="Folder of all results."
 )
 @click.option(
-    "--seeds", default=3, show_default=True, type=click.IntRange(1, 100), help="Trainings."
+    "--seeds",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1, 100),
+    help="Number of training runs.",
 )
 @device_option
 @json_option
 def demo(out: Path, seeds: int, device: str, as_json: bool) -> None:
-    """Render a small labelled dataset and run every stage on it, from pixels to frame-level AUC.
+    """Render a small labeled dataset and run every stage on it, from pixels to frame-level AUC.
 
-    Walking is normal in the street and abnormal on the sports field, running the other way round.
-    Training sees a label a video; the metrics are of frames of test videos that it never saw. On
-    two CPU cores it takes a few minutes; a second run uses again what is there.
+    Walking is normal in the street and abnormal on the sports field; for running it is the reverse.
+    Training uses one label per video; metrics are over the frames of test videos that it never saw.
+    Takes a few minutes on two CPU cores; a second run reuses what is there.
 
     \b
     Example:
@@ -40,15 +45,10 @@ def demo(out: Path, seeds: int, device: str, as_json: bool) -> None:
     """
     from vad_toolkit.experiments.demo.demo import run_demo
 
+    say = partial(click.echo, err=True)
     with progress_reporter() as progress:
-        result = run_demo(
-            out,
-            seeds=range(seeds),
-            device=device,
-            progress=progress,
-            say=lambda line: click.echo(line, err=True),
-        )
-    rows = [{"seed": str(one.seed), **one.metrics} for one in result.seeds]
+        result = run_demo(out, seeds=range(seeds), device=device, progress=progress, say=say)
+    rows = [{"seed": str(seed), **metrics} for seed, metrics in result.seeds.items()]
     rows += [{"seed": "mean", **result.mean}, {"seed": "std", **result.std}]
     if as_json:
         print_json({"rows": rows, "plots": str(result.plots), "seconds": round(result.seconds, 1)})

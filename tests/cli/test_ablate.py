@@ -60,11 +60,17 @@ def test_drawn_data_as_json(table: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ((), "--pack is missing"),
-        (("--context-motion", "far", "--test", "x"), "--test and --context-motion"),
-        (("--data-seed", "3"), "--data-seed goes with --context-motion"),
-        (("--context-motion", "far", "--data-seed", "x"), "--data-seed 'x': has to be per-seed"),
-        (("--context-motion", "far", "--data-seed", "-1"), "data seed -1: has to be 0 or more"),
-        (("--context-motion", "far", "--table", "none"), "no table 'none'"),
+        (
+            ("--context-motion", "far", "--test", "x"),
+            "--test and --context-motion exclude",
+        ),
+        (("--data-seed", "3"), "--data-seed requires --context-motion"),
+        (("--context-motion", "far", "--data-seed", "x"), "--data-seed must be per-seed or"),
+        (
+            ("--context-motion", "far", "--data-seed", "-1"),
+            "per-seed or >= 0, got -1",
+        ),
+        (("--context-motion", "far", "--table", "none"), "unknown table 'none'"),
         (("--context-motion", "far", "--set", "steps=0"), "row one: config key steps"),
     ],
 )

@@ -43,9 +43,9 @@ def test_reach_as_a_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--train", "20"], "train = 20 videos of each label: has to be a multiple of 16"),
-        (["--crops", "3"], "crops = 3: has to be one of 1, 5, 10"),
-        (["--seed", "-1"], "seed = -1: has to be 0 or more"),
+        (["--train", "20"], "train must be a multiple of 16 videos per label, got 20"),
+        (["--crops", "3"], "crops must be one of 1, 5, 10, got 3"),
+        (["--seed", "-1"], "seed must be an integer >= 0, got -1"),
     ],
 )
 def test_wrong_options(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -68,4 +68,4 @@ def test_videos_into_a_folder_of_other_things(tmp_path: Path) -> None:
     assert isinstance(result.exception, InputError)
     assert "is not an empty folder" in str(result.exception)
     result = CliRunner().invoke(vad, [*command, "--train", "20"])
-    assert "train = 20 videos of each label" in str(result.exception)
+    assert "train must be a multiple of 16 videos per label, got 20" in str(result.exception)

@@ -13,7 +13,8 @@ import pytest
 from vad_toolkit.errors import InputError, VadError
 from vad_toolkit.evaluation.registry import METRICS
 from vad_toolkit.experiments.ablation import ablate as run_module
-from vad_toolkit.experiments.ablation.ablate import Plan, plan_ablation, run_ablation
+from vad_toolkit.experiments.ablation.ablate import run_ablation
+from vad_toolkit.experiments.ablation.report import Results
 from vad_toolkit.experiments.ablation.source import ContextMotionSource, PackSource, Source
 from vad_toolkit.experiments.ablation.tables import Row, Table
 from vad_toolkit.experiments.context_motion.courses import Level, Size
@@ -33,24 +34,16 @@ TABLE = Table(
 SMALL = Size(train=16, test=16)
 
 
-def plan(source: Source, table: Table = TABLE, seeds: int = 2, **changes: Any) -> Plan:
+def ablate(source: Source, out: Path, table: Table = TABLE, **changes: Any) -> Results:
     overrides = {**QUICK, **changes.pop("overrides", {})}
-    return plan_ablation(
-        source,
-        table,
-        base="sultani",
-        overrides=overrides,
-        seeds=range(seeds),
-        device="cpu",
-        resamples=50,
-        **changes,
-    )
+    given = {"seeds": 2, "jobs": 1, "device": "cpu", "resamples": 50, **changes}
+    return run_ablation(source, table, out, config="sultani", overrides=overrides, **given)
 
 
 @pytest.fixture(scope="module")
 def done(source: PackSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("ablation") / "out"
-    run_ablation(plan(source), out, jobs=1)
+    ablate(source, out)
     return out
 
 
@@ -123,48 +116,48 @@ def test_the_same_again_keeps_everything(source: PackSource, done: Path) -> None
         return {path: path.stat().st_mtime_ns for path in kept}
 
     before, results = times(), (done / "results.json").read_bytes()
-    run_ablation(plan(source), done, jobs=1)
+    ablate(source, done)
     assert times() == before
     assert (done / "results.json").read_bytes() == results
 
 
 def test_what_was_stopped_is_done_again(source: PackSource, out: Path) -> None:
     """An evaluation without its metrics is none; one of another checkpoint is none either."""
-    run_ablation(plan(source), out, jobs=1)
+    ablate(source, out)
     results = (out / "results.json").read_bytes()
     (out / "evaluations" / "one" / "seed-0" / "metrics.json").unlink()
     other = out / "evaluations" / "two" / "seed-1" / "metrics.json"
     changed = json.loads(other.read_text())
     changed["checkpoint"]["sha256"] = "0" * 64
     other.write_text(json.dumps(changed))
-    run_ablation(plan(source), out, jobs=1)
+    ablate(source, out)
     assert (out / "results.json").read_bytes() == results
 
 
 def test_more_seeds_and_rows_are_added(source: PackSource, done: Path) -> None:
     table = Table((*TABLE.rows, Row("three", {"steps": 4})), (("three", "one"),))
-    results = run_ablation(plan(source, table, seeds=3), done, jobs=1)
+    results = ablate(source, done, table, seeds=3)
     assert [len(row.values) for row in results.rows] == [3, 3, 3]
 
 
 def test_processes_give_the_same(source: PackSource, out: Path, tmp_path: Path) -> None:
-    one = run_ablation(plan(source), out, jobs=1)
-    two = run_ablation(plan(source), tmp_path / "other", jobs=2)
+    one = ablate(source, out)
+    two = ablate(source, tmp_path / "other", jobs=2)
     assert one.rows == two.rows
 
 
 def test_drawn_data(out: Path) -> None:
     """A dataset for each seed: seeds differ in data, rows of one seed do not."""
     drawn = ContextMotionSource(Level.NEAR, out / "data", size=SMALL)
-    results = run_ablation(plan(drawn), out, jobs=1)
+    results = ablate(drawn, out)
     assert not results.shared_test
-    packs = {(run.row, run.seed): run.test_pack_sha256 for run in results.runs}
+    packs = {(run["row"], run["seed"]): run["test_pack_sha256"] for run in results.runs}
     assert packs["one", 0] == packs["two", 0] != packs["one", 1]
     assert (out / "data" / "seed-1" / "pack.h5").is_file()
     shared = ContextMotionSource(Level.NEAR, out.parent / "b" / "data", 7, SMALL)
-    results = run_ablation(plan(shared), out.parent / "b", jobs=1)
+    results = ablate(shared, out.parent / "b")
     assert results.shared_test
-    assert len({run.test_pack_sha256 for run in results.runs}) == 1
+    assert len({run["test_pack_sha256"] for run in results.runs}) == 1
 
 
 def test_a_run_that_fails_leaves_the_others(
@@ -178,7 +171,7 @@ def test_a_run_that_fails_leaves_the_others(
         return train(pack, manifest, run, *rest, **options)
 
     monkeypatch.setattr(run_module, "train", failing)
-    results = run_ablation(plan(source), out, jobs=1)
+    results = ablate(source, out)
     assert results.failures == {
         "two seed 0": "step 1: the loss is nan",
         "two seed 1": "step 1: the loss is nan",
@@ -191,34 +184,32 @@ def test_a_run_that_fails_leaves_the_others(
 def test_another_dataset_in_the_folder_is_refused(done: Path, tmp_path: Path) -> None:
     other = ContextMotionSource(Level.FAR, done / "data", size=SMALL)
     with pytest.raises(InputError, match="holds an ablation with other data or settings"):
-        run_ablation(plan(other), done, jobs=1)
+        ablate(other, done)
     (tmp_path / "something").touch()
     with pytest.raises(InputError, match="is not an empty folder"):
-        run_ablation(plan(other), tmp_path, jobs=1)
+        ablate(other, tmp_path)
 
 
 def test_other_settings_in_the_folder_are_refused(source: PackSource, out: Path) -> None:
-    run_ablation(plan(source), out, jobs=1)
-    changed = plan(source, overrides={"optimiser.learning_rate": 0.5})
+    ablate(source, out)
     with pytest.raises(InputError, match="holds another run"):
-        run_ablation(changed, out, jobs=1)
+        ablate(source, out, overrides={"optimiser.learning_rate": 0.5})
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seeds": 0}, "different numbers"),
-        ({"metric": "recall"}, "metric 'recall': has to be one of auc, ap"),
-        ({"threads": 0}, "threads 0: has to be at least 1"),
+        ({"seeds": 0}, "seeds must be one or more different integers >= 0, got 0"),
+        ({"seeds": [1, 1]}, r"different integers >= 0, got \[1, 1\]"),
+        ({"metric": "recall"}, "unknown metric 'recall'; available: auc, ap"),
+        ({"threads": 0}, "threads must be an integer >= 1, got 0"),
+        ({"jobs": 0}, "jobs must be an integer >= 1, got 0"),
         ({"overrides": {"head.width": 3}}, "row one: config key head.width"),
     ],
 )
-def test_what_cannot_be_planned(source: PackSource, changes: dict[str, Any], message: str) -> None:
+def test_wrong_values_are_refused_before_anything_is_written(
+    source: PackSource, out: Path, changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(InputError, match=message):
-        plan(source, **changes)
-
-
-def test_jobs_are_at_least_one(source: PackSource, out: Path) -> None:
-    with pytest.raises(InputError, match="jobs 0: has to be at least 1"):
-        run_ablation(plan(source), out, jobs=0)
+        ablate(source, out, **changes)
     assert not out.exists()

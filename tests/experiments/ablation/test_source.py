@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from vad_toolkit.core.progress import silent
 from vad_toolkit.errors import InputError, PackError
 from vad_toolkit.experiments.ablation.source import ContextMotionSource, Data, PackSource
 from vad_toolkit.experiments.context_motion.courses import Level, Size
@@ -34,25 +33,23 @@ def test_a_pack_that_is_none(source: PackSource, tmp_path: Path) -> None:
 
 def test_drawn_once_and_again_where_not_whole(tmp_path: Path) -> None:
     drawn = ContextMotionSource(Level.FAR, tmp_path, size=SMALL)
-    drawn.prepare((0, 1), silent)
     packs = [drawn.data(seed).pack for seed in (0, 1)]
     before = [pack.stat().st_mtime_ns for pack in packs]
     packs[1].with_name("context-motion.json").unlink()  # as where the drawing was stopped
-    drawn.prepare((0, 1), silent)
-    after = [pack.stat().st_mtime_ns for pack in packs]
+    again = [drawn.data(seed).pack for seed in (0, 1)]
+    after = [pack.stat().st_mtime_ns for pack in again]
     assert after[0] == before[0]
     assert after[1] > before[1]
 
 
 def test_one_dataset_for_all_seeds(tmp_path: Path) -> None:
     drawn = ContextMotionSource(Level.FAR, tmp_path, 5, SMALL)
-    drawn.prepare((0, 1, 2), silent)
+    assert drawn.data(0) == drawn.data(2)
     assert [path.name for path in tmp_path.iterdir()] == ["seed-5"]
     assert drawn.shared
-    assert drawn.data(0) == drawn.data(2)
     assert drawn.describe()["seed"] == 5
 
 
 def test_a_negative_data_seed(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="data seed -2: has to be 0 or more"):
+    with pytest.raises(InputError, match="data seed must be per-seed or >= 0, got -2"):
         ContextMotionSource(Level.FAR, tmp_path, -2)

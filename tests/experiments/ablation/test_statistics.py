@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
+from vad_toolkit.errors import InputError
 from vad_toolkit.evaluation.pools import ScoredVideo
 from vad_toolkit.evaluation.ranking import average_precision, rank, roc_auc
 from vad_toolkit.experiments.ablation.statistics import (
     Measured,
     MetricName,
-    VideoDraws,
-    main_effect,
+    differences,
+    draw_videos,
     measure,
     spread,
 )
@@ -42,7 +43,7 @@ LABELS = np.array([i % 2 for i in range(8)])
 @pytest.mark.parametrize("seed", range(5))
 def test_a_resample_is_measured_as_its_copies_are(metric: MetricName, taken, seed: int) -> None:  # type: ignore[no-untyped-def]
     videos = scored(seed)
-    times = VideoDraws(shared=True, resamples=20, seed=seed).times(0, LABELS)
+    times = draw_videos(LABELS, 20, own_seed=seed)
     found = measure(videos, metric, times)
     for row, value in zip([np.ones(8, int), *times], [found.value, *found.resampled], strict=True):
         copies = [video for video, n in zip(videos, row, strict=True) for _ in range(n)]
@@ -57,23 +58,23 @@ def test_a_resample_is_measured_as_its_copies_are(metric: MetricName, taken, see
 
 def test_videos_without_abnormal_frames_have_no_metric() -> None:
     normal = [video for video in scored(0) if video.label == 0]
-    with pytest.raises(ValueError, match="normal and abnormal frames"):
+    with pytest.raises(InputError, match="auc is undefined; the test needs normal and abnormal"):
         measure(normal, "auc", np.ones((1, 4), np.int64))
 
 
 def test_draws_keep_the_number_of_either_label() -> None:
     labels = np.array([0] * 5 + [1] * 3)
-    times = VideoDraws(shared=True, resamples=50).times(0, labels)
+    times = draw_videos(labels, 50)
     assert times.shape == (50, 8)
     assert (times[:, :5].sum(axis=1) == 5).all()
     assert (times[:, 5:].sum(axis=1) == 3).all()
 
 
 def test_seeds_share_draws_where_they_share_test_videos() -> None:
-    shared, own = VideoDraws(shared=True, resamples=9), VideoDraws(shared=False, resamples=9)
-    assert np.array_equal(shared.times(0, LABELS), shared.times(1, LABELS))
-    assert not np.array_equal(own.times(0, LABELS), own.times(1, LABELS))
-    assert np.array_equal(own.times(1, LABELS), own.times(1, LABELS))
+    shared, first, second, again = (draw_videos(LABELS, 9, seed) for seed in (None, 0, 1, 1))
+    assert not np.array_equal(first, second)
+    assert np.array_equal(second, again)
+    assert np.array_equal(shared, draw_videos(LABELS, 9))
 
 
 def flat(value: float, resamples: int = 100) -> Measured:
@@ -95,7 +96,7 @@ def test_differences_are_taken_seed_by_seed() -> None:
     """Seeds that are far apart do not hide a difference that all of them show."""
     reference = {0: flat(0.5), 1: flat(0.9), 2: flat(0.7), 5: flat(0.1)}
     row = {0: flat(0.51), 1: flat(0.91), 2: flat(0.71), 7: flat(0.9)}
-    found = spread(row, reference)
+    found = spread(differences([(row, reference)]))
     assert found is not None
     assert found.seeds == 3
     assert found.mean == pytest.approx(0.01)
@@ -110,7 +111,7 @@ def test_a_main_effect_is_the_mean_of_differences_seed_by_seed() -> None:
     with_part = {0: flat(0.53), 1: flat(0.62), 2: flat(0.7), 4: flat(0.9)}
     beside = {0: flat(0.8), 1: flat(0.9), 2: flat(0.9), 4: flat(0.9)}
     beside_with_part = {0: flat(0.79), 1: flat(0.92), 2: flat(0.94)}
-    found = main_effect([(with_part, alone), (beside_with_part, beside)])
+    found = spread(differences([(with_part, alone), (beside_with_part, beside)]))
     expected = [0.01, 0.02, 0.02]  # seed 4 is not in all rows
     assert found is not None
     assert (found.seeds, found.mean) == (3, pytest.approx(statistics.fmean(expected)))
@@ -121,24 +122,17 @@ def test_a_main_effect_is_the_mean_of_differences_seed_by_seed() -> None:
     assert 0.0099 < found.bootstrap.low < found.mean < found.bootstrap.high < 0.0201
 
 
-def test_a_main_effect_of_one_pair_is_its_difference() -> None:
-    rng = np.random.default_rng(0)
-    row, minus = (
-        {seed: Measured(rng.random(), rng.random(50)) for seed in range(4)} for _ in range(2)
-    )
-    assert main_effect([(row, minus)]) == spread(row, minus)
-
-
-def test_a_main_effect_without_a_shared_seed_is_none() -> None:
-    assert main_effect([({0: flat(0.5)}, {0: flat(0.4)}), ({1: flat(0.5)}, {1: flat(0.4)})]) is None
+def test_pairs_without_a_shared_seed_have_no_difference() -> None:
+    pairs = [({0: flat(0.5)}, {0: flat(0.4)}), ({1: flat(0.5)}, {1: flat(0.4)})]
+    assert differences(pairs) == {}
 
 
 def test_a_row_does_not_differ_from_itself() -> None:
     runs = {}
     for seed in range(3):
-        times = VideoDraws(shared=True, resamples=30).times(seed, LABELS)
+        times = draw_videos(LABELS, 30)
         runs[seed] = measure(scored(seed), "auc", times)
-    found = spread(runs, runs)
+    found = spread(differences([(runs, runs)]))
     assert found is not None
     assert (found.mean, found.std) == (0.0, 0.0)
     assert found.bootstrap is not None
@@ -169,4 +163,4 @@ def test_one_seed_has_no_interval_and_none_no_spread() -> None:
     assert alone is not None
     assert (alone.std, alone.t, alone.bootstrap) == (None, None, None)
     assert spread({}) is None
-    assert spread({0: flat(0.5)}, {1: flat(0.5)}) is None
+    assert spread(differences([({0: flat(0.5)}, {1: flat(0.5)})])) is None

@@ -186,7 +186,9 @@ def test_what_is_no_table(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_no_such_table() -> None:
-    with pytest.raises(InputError, match=r"unknown table 'everything'; give a file .* or one of parts"):
+    with pytest.raises(
+        InputError, match=r"unknown table 'everything'; give a file .* or one of parts"
+    ):
         load_table("everything")
 
 

@@ -48,7 +48,7 @@ def test_labels_and_events_follow_the_rule() -> None:
         wrong = [i for i in (0, 1) if plan.kinds[i] != plan.types[i]]
         assert len(wrong) == plan.label
         assert np.array_equal(plan.abnormal, np.isin(plan.activity, wrong))
-        assert plan.forbidden == (("ground", "hall")[wrong[0]] if wrong else None)
+        assert plan.forbidden == (("ground", "hall")[wrong[0]] if wrong else "")
         assert len(plan.events) == plan.label
         if wrong:
             (start, stop) = plan.events[0]
@@ -114,10 +114,10 @@ def test_seeds_differ_and_repeat() -> None:
 
 @pytest.mark.parametrize("fields", [{"train": 24}, {"test": 0}, {"train": -16}])
 def test_sizes_check_themselves(fields: dict[str, int]) -> None:
-    with pytest.raises(InputError, match="videos of each label: has to be a multiple of 16"):
+    with pytest.raises(InputError, match="must be a multiple of 16 videos per label, got"):
         Size(**fields)
 
 
 def test_a_negative_seed() -> None:
-    with pytest.raises(InputError, match="seed = -1: has to be 0 or more"):
+    with pytest.raises(InputError, match="seed must be an integer >= 0, got -1"):
         plan_videos(Size(), -1)

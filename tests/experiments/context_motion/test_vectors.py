@@ -114,6 +114,6 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
 
 
 def test_crops_that_no_layout_has(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="crops = 2: has to be one of 1, 5, 10"):
+    with pytest.raises(InputError, match="crops must be one of 1, 5, 10, got 2"):
         write_vectors(tmp_path / "x", Level.SAME, 0, SMALL, crops=2)
     assert not (tmp_path / "x").exists()

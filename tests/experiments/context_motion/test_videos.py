@@ -21,10 +21,10 @@ from vad_toolkit.experiments.context_motion.courses import (
     course,
     plan_videos,
 )
-from vad_toolkit.experiments.context_motion.videos import VideoSettings, draw_frames, render_videos
+from vad_toolkit.experiments.context_motion.videos import ShotSettings, draw_frames, render_videos
 from vad_toolkit.video.probe import probe
 
-SMALL = VideoSettings(height=48, width=60, lengths=(13,))
+SMALL = ShotSettings(height=48, width=60, lengths=(13,))
 SIZE = Size(train=16, test=16)
 PLANS = plan_videos(SIZE, 0, SMALL.lengths)
 
@@ -125,8 +125,9 @@ def test_another_level_in_the_folder_is_refused(rendered: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "message"), [({"fps": 0}, "fps = 0"), ({"width": 61}, "width = 61: has to be even")]
+    ("fields", "message"),
+    [({"fps": 0}, "fps must be"), ({"width": 61}, "width must be even .*, got 61")],
 )
 def test_settings_check_themselves(fields: dict[str, int], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        VideoSettings(**fields)
+        ShotSettings(**fields)

@@ -63,15 +63,15 @@ def test_seeds_differ_and_repeat() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"train_videos": 6}, "train_videos = 6: has to be a multiple of 4"),
-        ({"seconds": 3.0}, "seconds = 3: has to be at least 9.5"),
-        ({"fps": 0}, "fps = 0"),
-        ({"width": 321}, "width = 321: has to be even"),
-        ({"crf": 60}, "crf = 60"),
+        ({"train_videos": 6}, "train_videos must be a multiple of 4, got 6"),
+        ({"seconds": 3.0}, "seconds must be >= 9.5, .*, got 3"),
+        ({"fps": 0}, "fps must be an integer >= 1, got 0"),
+        ({"width": 321}, "width must be even and >= 32 pixels, got 321"),
+        ({"crf": 60}, "crf must be between 0 and 51, got 60"),
     ],
 )
 def test_settings_check_themselves(fields: dict[str, float], message: str) -> None:
     with pytest.raises(InputError, match=message):
         DatasetSettings(**fields)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="seed = -1"):
+    with pytest.raises(InputError, match="seed must be an integer >= 0, got -1"):
         plan_dataset(DatasetSettings(), -1)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from vad_toolkit.experiments.demo import demo as run
 from vad_toolkit.experiments.demo.choreography import DatasetSettings
-from vad_toolkit.experiments.demo.render import DemoDataset, render_dataset
+from vad_toolkit.experiments.demo.render import render_dataset
+from vad_toolkit.experiments.synthetic.video_folder import RenderedDataset
 
 SMALL = DatasetSettings(
     train_videos=8, test_videos=4, seconds=9.5, fps=4, height=64, width=80, crf=28
@@ -19,7 +21,7 @@ SMALL = DatasetSettings(
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The real stages on few small videos, with random weights and few steps."""
 
-    def render(out: Path, seed: int, **options: object) -> DemoDataset:
+    def render(out: Path, seed: int, **options: object) -> RenderedDataset:
         return render_dataset(out, seed, SMALL, jobs=1)
 
     monkeypatch.setenv("VAD_HOME", str(tmp_path / "home"))
@@ -34,7 +36,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_second_run_reuses_and_gives_the_same(small: None, tmp_path: Path) -> None:
     lines: list[str] = []
     first = run.run_demo(tmp_path / "demo", seeds=(0, 1), say=lines.append)
-    assert [one.seed for one in first.seeds] == [0, 1]
+    assert list(first.seeds) == [0, 1]
     assert first.mean["auc"] is not None
     assert len(list(first.plots.rglob("*.png"))) == 4
     assert len(list(first.prediction.rglob("*.csv"))) == 2
@@ -48,13 +50,12 @@ def test_second_run_reuses_and_gives_the_same(small: None, tmp_path: Path) -> No
     assert any(line.startswith("features: 0 videos extracted, 12 reused") for line in lines)
 
 
-def test_a_half_done_training_is_done_again(small: None, tmp_path: Path) -> None:
-    first = run.run_demo(tmp_path / "demo", seeds=(0,))
+def test_what_depends_on_a_missing_run_is_done_again(small: None, tmp_path: Path) -> None:
+    first = run.run_demo(tmp_path / "demo", seeds=(0, 1))
     run_folder = first.prediction.parent
-    (run_folder.with_name(f"{run_folder.name}.partial") / "seed-0").mkdir(parents=True)
-    for path in sorted((run_folder / "seed-0").rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    (run_folder / "seed-0").rmdir()
-    second = run.run_demo(tmp_path / "demo", seeds=(0,))
+    shutil.rmtree(run_folder / "seed-1")
+    lines: list[str] = []
+    second = run.run_demo(tmp_path / "demo", seeds=(0, 1), say=lines.append)
     assert second.seeds == first.seeds
-    assert not list(run_folder.parent.glob("*.partial"))
+    assert not any("reused" in line for line in lines if line.startswith(("eval", "pred")))
+    assert not list(run_folder.parent.rglob("*.partial"))

@@ -81,3 +81,9 @@ def test_figures_move_and_the_scene_stays() -> None:
     share = change.mean(axis=(1, 2))
     assert share.max() < 0.35
     assert share.mean() > 0.002
+
+
+def test_a_number_of_processes_that_is_not_allowed(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="jobs must be >= 1, or -1 for one per core, got 0"):
+        render_dataset(tmp_path / "x", 7, SMALL, jobs=0)
+    assert not (tmp_path / "x").exists()

@@ -1,10 +1,10 @@
-"""What an ablation leaves for readers: table.md, table.csv, runs.csv, results.json, plot.png."""
+"""Files of an ablation for readers: table.md, table.csv, runs.csv, results.json, plot.png."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,27 +18,13 @@ from vad_toolkit.plots.canvas import GRID_COLOUR, GUIDE_COLOUR, SCORE_COLOUR, ne
 
 FORMAT = "vad-ablation-results"
 FORMAT_VERSION = 1
-
-
-@dataclass(frozen=True)
-class RunRow:
-    """One run: what it was trained and tested on, what validation chose, and its test metrics."""
-
-    row: str
-    seed: int
-    best_step: int
-    validation_auc: float | None
-    checkpoint_sha256: str
-    pack_sha256: str
-    manifest_sha256: str
-    test_pack_sha256: str
-    test_manifest_sha256: str
-    metrics: Mapping[str, float | None]
+RUN_COLUMNS = ("row", "seed", "best_step", "validation_auc")
+COLUMNS = ("seeds", "mean", "std", "t_low", "t_high", "bootstrap_low", "bootstrap_high")
 
 
 @dataclass(frozen=True)
 class RowResult:
-    """One row over its seeds; `spread` is None where no run ended well."""
+    """One row over its seeds; `spread` is None if no run succeeded."""
 
     name: str
     config: Mapping[str, Any]
@@ -48,7 +34,7 @@ class RowResult:
 
 @dataclass(frozen=True)
 class ComparisonResult:
-    """A row minus its reference, over the seeds that both have; None where there are none."""
+    """A row minus its reference, over the seeds that both have; None if there are none."""
 
     row: str
     reference: str
@@ -57,7 +43,7 @@ class ComparisonResult:
 
 @dataclass(frozen=True)
 class EffectResult:
-    """The mean of several differences, over the seeds that all have; None where there are none."""
+    """The mean of several differences, over the seeds that all have; None if there are none."""
 
     name: str
     pairs: tuple[Pair, ...]
@@ -66,7 +52,13 @@ class EffectResult:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything an ablation came to, and everything that decided it."""
+    """The results of an ablation, and everything that they depend on.
+
+    Attributes:
+        runs: One mapping per run: row, seed, best step, validation AUC, digests of the checkpoint
+            and its data, and test metrics.
+        failures: The reason by run, "ROW seed N".
+    """
 
     data: Mapping[str, Any]
     metric: str
@@ -78,81 +70,70 @@ class Results:
     rows: tuple[RowResult, ...]
     comparisons: tuple[ComparisonResult, ...]
     effects: tuple[EffectResult, ...]
-    runs: tuple[RunRow, ...]
+    runs: tuple[Mapping[str, Any], ...]
     failures: Mapping[str, str]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: equal ablations are equal files."""
-        stored = asdict(self)
-        stored["format"], stored["format_version"] = FORMAT, FORMAT_VERSION
-        stored["confidence"] = CONFIDENCE
-        stored["definitions"] = {
-            "metric": METRICS[self.metric].definition,
-            "checkpoint": "the step that was best on each run's validation videos",
-            **DEFINITIONS,
+        """Return plain values for JSON; equal ablations give equal files."""
+        return {
+            **asdict(self),
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "confidence": CONFIDENCE,
+            "definitions": {
+                "metric": METRICS[self.metric].definition,
+                "checkpoint": "the step that was best on each run's validation videos",
+                **DEFINITIONS,
+            },
         }
-        stored["runs"] = sorted(stored["runs"], key=lambda run: (run["row"], run["seed"]))
-        return stored
 
-    def table(self) -> list[dict[str, Any]]:
-        """A line a row: name, seeds, mean, std, both intervals."""
-        return [{"row": row.name, **_cells(row.spread)} for row in self.rows]
-
-    def comparison_table(self) -> list[dict[str, Any]]:
-        """A line a comparison: row, reference, seeds, mean, std, both intervals."""
-        return [
-            {"row": one.row, "minus": one.reference, **_cells(one.spread)}
-            for one in self.comparisons
-        ]
-
-    def effect_table(self) -> list[dict[str, Any]]:
-        """A line an effect: name, seeds, mean, std, both intervals."""
-        return [{"effect": one.name, **_cells(one.spread)} for one in self.effects]
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Return "rows", "differences" and "effects", one mapping with `COLUMNS` per line."""
+        return {
+            "rows": [{"row": one.name, **_cells(one.spread)} for one in self.rows],
+            "differences": [
+                {"row": one.row, "minus": one.reference, **_cells(one.spread)}
+                for one in self.comparisons
+            ],
+            "effects": [{"effect": one.name, **_cells(one.spread)} for one in self.effects],
+        }
 
 
 def write_results(out: Path, results: Results) -> None:
     """Write all files into `out`, results.json last."""
     write_text(out / "table.md", _markdown(results))
-    table = [{"kind": "row", "minus": "", **line} for line in results.table()]
-    table += [{"kind": "difference", **line} for line in results.comparison_table()]
-    table += [
-        {"kind": "effect", "row": line.pop("effect"), "minus": "", **line}
-        for line in results.effect_table()
+    kinds = zip(("row", "difference", "effect"), results.tables().values(), strict=True)
+    lines = [
+        {"kind": kind, "row": line.pop("effect", ""), "minus": "", **line}
+        for kind, table in kinds
+        for line in table
     ]
-    write_text(out / "table.csv", _csv(table, ("kind", "row", "minus", *_cells(None))))
-    write_text(out / "runs.csv", _csv(*_runs(results)))
+    write_text(out / "table.csv", _csv(lines, ("kind", "row", "minus", *COLUMNS)))
+    runs = [
+        {name: run[name] for name in RUN_COLUMNS}
+        | {name: run["metrics"].get(name) for name in METRICS}
+        for run in results.runs
+    ]
+    write_text(out / "runs.csv", _csv(runs, (*RUN_COLUMNS, *METRICS)))
     plot_rows(out / "plot.png", results)
     write_json(out / "results.json", results.to_dict())
 
 
 def plot_rows(path: Path, results: Results) -> None:
-    """Write a PNG: a line a row with its seeds as points, the mean, and the bootstrap interval."""
+    """Write a PNG with one line per row: its seeds as points, mean and bootstrap interval."""
     rows = results.rows
     height = 1.2 + 0.34 * len(rows)
     figure, axes = new_figure(8.0, height, f"{results.metric} by seed, mean and 95 % interval")
-    for place, row in enumerate(reversed(rows)):
-        axes.plot(
-            list(row.values.values()),
-            [place] * len(row.values),
-            linestyle="none",
-            marker="o",
-            markersize=3.5,
-            color=GUIDE_COLOUR,
-            alpha=0.6,
-        )
+    points: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 3.5, "alpha": 0.6}
+    bar: dict[str, Any] = {"linewidth": 5, "alpha": 0.35, "solid_capstyle": "butt"}
+    for y, row in enumerate(reversed(rows)):
+        values = list(row.values.values())
+        axes.plot(values, [y] * len(values), color=GUIDE_COLOUR, **points)
         if row.spread is None:
             continue
-        interval = row.spread.bootstrap
-        if interval is not None:
-            axes.plot(
-                (interval.low, interval.high),
-                (place, place),
-                color=SCORE_COLOUR,
-                linewidth=5,
-                alpha=0.35,
-                solid_capstyle="butt",
-            )
-        axes.plot(row.spread.mean, place, marker="|", markersize=13, color=SCORE_COLOUR, mew=2)
+        if (interval := row.spread.bootstrap) is not None:
+            axes.plot((interval.low, interval.high), (y, y), color=SCORE_COLOUR, **bar)
+        axes.plot(row.spread.mean, y, marker="|", markersize=13, color=SCORE_COLOUR, mew=2)
     axes.set_yticks(range(len(rows)), [row.name for row in reversed(rows)])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel(f"frame-level {results.metric} on test videos")
@@ -161,94 +142,57 @@ def plot_rows(path: Path, results: Results) -> None:
 
 
 def _cells(spread: Spread | None) -> dict[str, Any]:
-    def ends(name: str, interval: Interval | None) -> dict[str, float | None]:
-        return {
-            f"{name}_low": None if interval is None else interval.low,
-            f"{name}_high": None if interval is None else interval.high,
-        }
-
-    return {
-        "seeds": 0 if spread is None else spread.seeds,
-        "mean": None if spread is None else spread.mean,
-        "std": None if spread is None else spread.std,
-        **ends("t", None if spread is None else spread.t),
-        **ends("bootstrap", None if spread is None else spread.bootstrap),
-    }
+    if spread is None:
+        return {name: 0 if name == "seeds" else None for name in COLUMNS}
+    ends = [
+        end
+        for interval in (spread.t, spread.bootstrap)
+        for end in ((None, None) if interval is None else (interval.low, interval.high))
+    ]
+    return dict(zip(COLUMNS, (spread.seeds, spread.mean, spread.std, *ends), strict=True))
 
 
 def _markdown(results: Results) -> str:
-    """Both tables for a page, numbers in hundredths of the metric."""
-    name = results.metric.upper()
+    """Return the tables as a page, with numbers in hundredths of the metric."""
+    seeds = "one test set for all seeds" if results.shared_test else "data drawn per seed"
     lines = [
-        f"Frame-level {name} x 100 on test videos; {_data_line(results)}",
-        "",
-        "| row | seeds | mean ± std | 95 % (t) | 95 % (bootstrap) |",
-        "|---|---|---|---|---|",
+        f"Frame-level {results.metric.upper()} x 100 on test videos; {seeds}; best step on "
+        f"validation; {results.resamples} resamples."
     ]
-    lines += [f"| {row.name} | {_text(row.spread, sign=False)} |" for row in results.rows]
-    if results.comparisons:
-        lines += [
-            "",
-            "| difference | seeds | mean ± std | 95 % (t) | 95 % (bootstrap) |",
-            "|---|---|---|---|---|",
-        ]
-        lines += [
-            f"| {one.row} - {one.reference} | {_text(one.spread, sign=True)} |"
-            for one in results.comparisons
-        ]
-    if results.effects:
-        lines += [
-            "",
-            "| effect | seeds | mean ± std | 95 % (t) | 95 % (bootstrap) |",
-            "|---|---|---|---|---|",
-        ]
-        lines += [f"| {one.name} | {_text(one.spread, sign=True)} |" for one in results.effects]
+    rows = [(one.name, one.spread) for one in results.rows]
+    compared = [(f"{one.row} - {one.reference}", one.spread) for one in results.comparisons]
+    effects = [(one.name, one.spread) for one in results.effects]
+    for kind, sign, table in (
+        ("row", "", rows),
+        ("difference", "+", compared),
+        ("effect", "+", effects),
+    ):
+        if table:
+            lines += ["", f"| {kind} | seeds | mean ± std | 95 % (t) | 95 % (bootstrap) |"]
+            lines += ["|---|---|---|---|---|"]
+            lines += [f"| {name} | {_text(spread, sign)} |" for name, spread in table]
     if results.failures:
-        lines += ["", "Runs that failed:", ""]
-        lines += [f"- {run}: {why}" for run, why in results.failures.items()]
-    lines += [
-        "",
-        *(f"- {term}: {meaning}" for term, meaning in DEFINITIONS.items() if term != "null"),
-    ]
-    return "\n".join(lines) + "\n"
+        lines += ["", "Failed runs:", ""]
+        lines += [f"- {run}: {reason}" for run, reason in results.failures.items()]
+    terms = [f"- {term}: {meaning}" for term, meaning in DEFINITIONS.items() if term != "null"]
+    return "\n".join([*lines, "", *terms, ""])
 
 
-def _data_line(results: Results) -> str:
-    seeds = "one test set for all seeds" if results.shared_test else "data drawn for each seed"
-    return f"{seeds}; best step on validation; {results.resamples} resamples."
-
-
-def _text(spread: Spread | None, *, sign: bool) -> str:
+def _text(spread: Spread | None, sign: str) -> str:
     if spread is None:
         return "0 | - | - | -"
-    plus = "+" if sign else ""
 
     def ends(interval: Interval | None) -> str:
         if interval is None:
             return "-"
-        return f"{100 * interval.low:{plus}.1f} to {100 * interval.high:{plus}.1f}"
+        return f"{100 * interval.low:{sign}.1f} to {100 * interval.high:{sign}.1f}"
 
     std = "" if spread.std is None else f" ± {100 * spread.std:.1f}"
-    mean = f"{100 * spread.mean:{plus}.1f}{std}"
+    mean = f"{100 * spread.mean:{sign}.1f}{std}"
     return f"{spread.seeds} | {mean} | {ends(spread.t)} | {ends(spread.bootstrap)}"
 
 
-def _runs(results: Results) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-    columns = ("row", "seed", "best_step", "validation_auc", *METRICS)
-    lines = [
-        {
-            "row": run.row,
-            "seed": run.seed,
-            "best_step": run.best_step,
-            "validation_auc": run.validation_auc,
-            **{name: run.metrics.get(name) for name in METRICS},
-        }
-        for run in sorted(results.runs, key=lambda run: (run.row, run.seed))
-    ]
-    return lines, columns
-
-
-def _csv(lines: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> str:
+def _csv(lines: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()

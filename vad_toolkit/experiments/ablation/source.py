@@ -1,16 +1,15 @@
-"""Where an ablation's data come from: one pack for all seeds, or data drawn for each seed."""
+"""Data of an ablation: one pack for all seeds, or context-motion vectors drawn per seed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import rmtree
 from typing import Any, Protocol
 
-from vad_toolkit.core.progress import ProgressCallback, ProgressEvent
+from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.datasets.manifest import read_manifest
-from vad_toolkit.datasets.registry import find_manifest
+from vad_toolkit.datasets.registry import find_manifest, manifest_file
 from vad_toolkit.errors import InputError
 from vad_toolkit.experiments.context_motion.courses import Level, Size
 from vad_toolkit.experiments.context_motion.vectors import (
@@ -24,7 +23,7 @@ from vad_toolkit.packs.pack import FeaturePack
 
 @dataclass(frozen=True)
 class Data:
-    """What one run is trained and tested on. `test`: a file, or the name of a shipped dataset."""
+    """Training and test data of a run. `test` is a manifest file, or the name of a dataset."""
 
     pack: Path
     train: Path
@@ -33,19 +32,16 @@ class Data:
 
 
 class Source(Protocol):
-    """Data by seed. `shared`: all seeds have the same test videos."""
+    """Data by seed. If `shared`, all seeds have the same data."""
 
     @property
     def shared(self) -> bool: ...
 
-    def prepare(self, seeds: Sequence[int], progress: ProgressCallback) -> None:
-        """Make what is to be made; what is there is kept."""
-
-    def data(self, seed: int) -> Data:
-        """The data of a seed, once they are prepared."""
+    def data(self, seed: int, progress: ProgressCallback = silent) -> Data:
+        """Return the data of a seed, which are drawn first if they are missing."""
 
     def describe(self) -> dict[str, Any]:
-        """What the data are, in plain values: equal descriptions are equal data."""
+        """Return plain values that are equal if and only if the data are."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +51,15 @@ class PackSource:
     given: Data
     shared: bool = field(default=True, init=False)
 
-    def prepare(self, seeds: Sequence[int], progress: ProgressCallback) -> None:
-        """Nothing is to be made."""
-
-    def data(self, seed: int) -> Data:
-        """The one there is."""
+    def data(self, seed: int, progress: ProgressCallback = silent) -> Data:
+        """Return the given data."""
         return self.given
 
     def describe(self) -> dict[str, Any]:
-        """Digests of packs and manifests.
+        """Return the digests of packs and manifests.
 
         Raises:
-            PackError, ManifestError: one of them cannot be read.
+            PackError, ManifestError: If one of them cannot be read.
         """
         test = find_manifest(self.given.test)
         return {
@@ -81,13 +74,16 @@ class PackSource:
 
 @dataclass(frozen=True)
 class ContextMotionSource:
-    """The context-motion vectors of one level, drawn into `folder`/seed-N.
+    """Context-motion vectors of one level, drawn into `folder`/seed-N.
 
-    `data_seed`: of the one dataset that all seeds share; None draws a dataset for each seed, by its
-    number, so that differences between seeds are differences between datasets too.
+    Attributes:
+        level, size: As for `write_vectors`.
+        folder: The folder of the datasets.
+        data_seed: Seed of one dataset for all seeds. If None, each seed has its own dataset, so
+            that the spread over seeds includes the data.
 
     Raises:
-        InputError: a negative seed.
+        InputError: If the data seed is negative.
     """
 
     level: Level
@@ -97,38 +93,66 @@ class ContextMotionSource:
 
     def __post_init__(self) -> None:
         if self.data_seed is not None and self.data_seed < 0:
-            raise InputError(f"data seed {self.data_seed}: has to be 0 or more, or per-seed")
+            raise InputError(f"data seed must be per-seed or >= 0, got {self.data_seed}")
 
     @property
     def shared(self) -> bool:
         """Whether all seeds have one dataset."""
         return self.data_seed is not None
 
-    def prepare(self, seeds: Sequence[int], progress: ProgressCallback) -> None:
-        """Draw what is missing; a dataset that is not whole is drawn again."""
-        wanted = list(dict.fromkeys(self._number(seed) for seed in seeds))
-        for done, number in enumerate(wanted, start=1):
-            folder = self._folder(number)
-            if ready_vectors(folder, self.level, number, self.size) is None:
-                rmtree(folder, ignore_errors=True)
-                write_vectors(folder, self.level, number, self.size)
-            progress(ProgressEvent("draw", done, len(wanted), "datasets", folder.name))
-
-    def data(self, seed: int) -> Data:
-        """The dataset of a seed."""
-        drawn = VectorDataset.in_folder(self._folder(self._number(seed)))
+    def data(self, seed: int, progress: ProgressCallback = silent) -> Data:
+        """Return the dataset of a seed, which is drawn if it is missing or incomplete."""
+        number = seed if self.data_seed is None else self.data_seed
+        folder = self.folder / f"seed-{number}"
+        if ready_vectors(folder, self.level, number, self.size) is None:
+            rmtree(folder, ignore_errors=True)
+            write_vectors(folder, self.level, number, self.size, progress=progress)
+        drawn = VectorDataset.in_folder(folder)
         return Data(drawn.pack, drawn.train, str(drawn.test), drawn.pack)
 
     def describe(self) -> dict[str, Any]:
-        """Benchmark, level, and how many videos."""
+        """Return the benchmark, its level and the number of videos."""
         described = describe_vectors(self.level, self.data_seed, self.size)
         return {"kind": "context-motion vectors", **described}
 
-    def _number(self, seed: int) -> int:
-        return seed if self.data_seed is None else self.data_seed
 
-    def _folder(self, number: int) -> Path:
-        return self.folder / f"seed-{number}"
+def choose_source(
+    folder: Path,
+    *,
+    pack: Path | None = None,
+    manifest: str | None = None,
+    test: str | None = None,
+    test_pack: Path | None = None,
+    level: str | None = None,
+    data_seed: int | None = None,
+) -> Source:
+    """Return the source for what the user gave: a pack and manifests, or a context-motion level.
+
+    Args:
+        folder: The folder for drawn data.
+        pack: Features of the training videos.
+        manifest: Training manifest, or the name of a dataset.
+        test: Test manifest, or the name of a dataset.
+        test_pack: Features of the test videos. If None, `pack`.
+        level: Level of context-motion vectors to draw instead.
+        data_seed: Seed of one drawn dataset for all seeds. If None, one dataset per seed.
+
+    Raises:
+        InputError: If values are missing or do not go together, or there is no such dataset.
+    """
+    given = {"--pack": pack, "--manifest": manifest, "--test": test, "--test-pack": test_pack}
+    if level is not None:
+        if named := [name for name, value in given.items() if value is not None]:
+            raise InputError(f"{named[0]} and --context-motion exclude each other; give one")
+        return ContextMotionSource(Level(level), folder, data_seed)
+    if data_seed is not None:
+        raise InputError("--data-seed requires --context-motion, since a pack is not drawn")
+    if pack is None or manifest is None or test is None:
+        missing = next(name for name, value in given.items() if value is None)
+        raise InputError(
+            f"{missing} is missing; give --pack, --manifest and --test, or --context-motion LEVEL"
+        )
+    return PackSource(Data(pack, manifest_file(manifest, "train"), test, test_pack or pack))
 
 
 def _content(path: Path) -> str:

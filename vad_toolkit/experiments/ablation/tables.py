@@ -1,9 +1,8 @@
 """Tables of an ablation: the rows that are trained, and the pairs of rows that are compared.
 
-A row is a name, a base config and settings on top of it. `comparisons` are pairs (row, reference)
-whose difference is taken. `effects` are sets of such pairs whose differences are averaged: the main
-effect of a part is what it adds in the mean over the other parts being there or not. The built-in
-tables are the files in `builtin/`, in the format of a user's own.
+`comparisons` are pairs (row, reference) whose difference is taken. `effects` are sets of such pairs
+whose differences are averaged: the main effect of a part is its average gain, with the other parts
+on or off. The built-in tables are the files in `builtin/`, in the format of a user's own.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from vad_toolkit.core.settings import describe_error, read_settings
+from vad_toolkit.core.settings import Settings, describe_error, read_settings
 from vad_toolkit.errors import InputError
 from vad_toolkit.models.config import TrainConfig
 from vad_toolkit.training.load_config import load_config
@@ -97,31 +96,24 @@ class Table:
         for name in names:
             if folded.count(name.casefold()) > 1:
                 raise InputError(f"row {name!r} occurs twice; names must differ by more than case")
-        checked = []
-        for effect, pairs in self.effects.items():
-            if not pairs:
-                raise InputError(f"effect {effect!r} must have at least one [row, reference]")
-            checked += [(f"effect {effect!r}", pair) for pair in pairs]
-        checked += [("comparison", pair) for pair in self.comparisons]
-        for what, pair in checked:
-            for name in pair:
+        used = {f"effect {effect!r}": pairs for effect, pairs in self.effects.items()}
+        for user, pairs in {**used, "comparison": self.comparisons}.items():
+            if user in used and not pairs:
+                raise InputError(f"{user} must have at least one [row, reference]")
+            for name in chain.from_iterable(pairs):
                 if name not in names:
-                    raise InputError(f"{what}: unknown row {name!r}; available: {', '.join(names)}")
+                    raise InputError(f"{user}: unknown row {name!r}; available: {', '.join(names)}")
 
 
 _Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
 
 
-class _RowFields(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
-
+class _RowFields(Settings):
     config: str | None = None
     settings: dict[str, Any] = {}
 
 
-class _TableFields(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
-
+class _TableFields(Settings):
     settings: dict[str, Any] = {}
     rows: Annotated[dict[str, _RowFields], Field(min_length=1)]
     reference: str | None = None

@@ -1,16 +1,16 @@
-"""What the benchmark's videos show, snippet by snippet, before anything is drawn.
+"""Plans of the benchmark's videos: what each snippet shows, before anything is drawn.
 
-A place has two spots, each of one of two types: a ground (street or field) and a hall (gym or
-lounge), say. A video shows two activities, one after the other: one belongs to the ground (walking
-or running), one to the hall (two others). Of each activity there are two kinds, and kind i is
-allowed where the spot is of type i, and forbidden where it is not. In an abnormal video one of the
-two is forbidden, and that is the event, from its first snippet to its last.
+A place has two spots, each of one of two types: a ground (street or field) and a hall (lounge or
+gym). A video shows two activities, one after the other: one belongs to the ground (walking or
+running), the other to the hall (waving or jumping jacks). Each activity has two kinds. Kind i is
+allowed if the spot is of type i, and forbidden otherwise. In an abnormal video exactly one of the
+two is forbidden; it is the event, from its first snippet to its last.
 
-Motions alone and surroundings alone say nothing, in number and in time: of each split's videos,
-every 16 normal and 16 abnormal ones are a block of equal layout that holds every combination of
-order, kinds and types once. So any score that is made from motions only, or from surroundings only,
-of the whole video, is at chance, exactly. Where an event may be is no secret either: each
-snippet of each layout is abnormal in a quarter of a block's videos.
+Motions alone and surroundings alone tell nothing, over videos and over time: every 16 normal and 16
+abnormal videos of a split form a block of equal layout, which contains every combination of order,
+kinds and types once. Any score that depends only on the motions, or only on the surroundings, of
+the whole video is therefore exactly at chance. The position does not tell anything either: each
+snippet position of a layout is abnormal in a quarter of a block's videos.
 
 The level says where an activity's own spot is seen (`course`).
 """
@@ -24,31 +24,30 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from vad_toolkit.datasets.manifest import Entry
 from vad_toolkit.errors import InputError
+from vad_toolkit.experiments.synthetic.video_folder import SPLITS
 
-ACTIVITIES = ("ground", "hall")  # by the spot that they belong to
+ACTIVITIES = ("ground", "hall")  # named after the spot that they belong to
 KINDS = 2  # of each activity, and types of each spot
-BLOCK = 16  # videos of a label: order (2) x kind (2) x kind (2) x which one is the event (2)
+BLOCK = 16  # videos per label: order (2) x kind (2) x kind (2) x activity of the event (2)
 CYCLE = 3  # snippets: a wide shot, then two close-ups
-REACH = 10  # at level far, own spot and activity have at least so many snippets between them
+REACH = 10  # least number of snippets between an activity and its own spot at level far
 SNIPPET_FRAMES = 16
-LENGTHS = (16, 19, 22)  # snippets of an activity: one wide shot more than whole cycles
-SPLITS = ("train", "test")
-NOTHING = -1  # in a course: no motion, or no surroundings, in view
+LENGTHS = (16, 19, 22)  # snippets of an activity: whole cycles and one more wide shot
+NOTHING = -1  # in a course: no motion, or no surroundings, is visible
 
 
 class Level(StrEnum):
     """Where the surroundings of a motion are seen."""
 
     SAME = "same"  # in the same snippet
-    NEAR = "near"  # in the snippets before and after
-    FAR = "far"  # elsewhere in the video only
+    NEAR = "near"  # in the snippet before or after
+    FAR = "far"  # only elsewhere in the video
 
 
 @dataclass(frozen=True)
 class Size:
-    """Videos of each label and split: multiples of 16. Raises InputError."""
+    """Number of videos of each label per split, multiples of 16. Raises InputError."""
 
     train: int = 160
     test: int = 64
@@ -57,17 +56,21 @@ class Size:
         for name, value in (("train", self.train), ("test", self.test)):
             if value < BLOCK or value % BLOCK:
                 raise InputError(
-                    f"{name} = {value} videos of each label: has to be a multiple of {BLOCK}, so "
-                    "that every combination of motions and surroundings occurs equally often"
+                    f"{name} must be a multiple of {BLOCK} videos per label, got {value}: every "
+                    "combination of motions and surroundings occurs equally often"
                 )
 
 
 @dataclass(frozen=True)
 class VideoPlan:
-    """One video.
+    """One video before it is drawn.
 
-    `order`: which activity comes first, second. `lengths`: snippets of the first, the second.
-    `kinds`, `types`: of each activity and of each spot, 0 or 1, by their number in `ACTIVITIES`.
+    Attributes:
+        order: The numbers of the first and the second activity.
+        lengths: The numbers of snippets of the first and the second activity.
+        kinds: The kind of each activity, 0 or 1, in the order of `ACTIVITIES`.
+        types: The type of each spot, 0 or 1, in the same order.
+        seed: The seed of everything that is drawn for this video.
     """
 
     id: str
@@ -77,79 +80,65 @@ class VideoPlan:
     lengths: tuple[int, int]
     kinds: tuple[int, int]
     types: tuple[int, int]
-    seed: tuple[int, ...]  # of all that is drawn for this video
+    seed: tuple[int, ...]
 
     @property
     def label(self) -> int:
-        """1 where an activity is of a kind that its spot does not allow."""
+        """1 if the spot of an activity does not allow its kind, else 0."""
         return int(self.kinds != self.types)
 
     @property
     def snippets(self) -> int:
-        """T' of the video."""
+        """Number of snippets, T'."""
         return sum(self.lengths)
 
     @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return self.snippets * SNIPPET_FRAMES
+
+    @property
     def activity(self) -> NDArray[np.intp]:
-        """Whose turn it is in each snippet, (snippets,)."""
+        """The number of the activity in each snippet, (snippets,)."""
         return np.repeat(self.order, self.lengths)
 
     @property
     def abnormal(self) -> NDArray[np.uint8]:
-        """Ground truth of each snippet, (snippets,) 0 or 1."""
+        """Ground truth of each snippet, (snippets,) uint8, 0 or 1."""
         forbidden = np.not_equal(self.kinds, self.types)
         return forbidden[self.activity].astype(np.uint8)
 
     @property
     def events(self) -> tuple[tuple[int, int], ...]:
-        """The event in frames [start, stop), or nothing."""
+        """The event as frames [start, stop); empty for a normal video."""
         inside = np.flatnonzero(self.abnormal)
         if not len(inside):
             return ()
         return ((int(inside[0]) * SNIPPET_FRAMES, (int(inside[-1]) + 1) * SNIPPET_FRAMES),)
 
-    def entry(self, path: str, classes: tuple[str, ...], fps: float | None) -> Entry:
-        """A manifest line. Training has labels for whole videos only."""
-        return Entry(
-            id=self.id,
-            path=path,
-            label=1 if self.label else 0,
-            classes=classes if self.label else (),
-            frames=self.snippets * SNIPPET_FRAMES,
-            container_frames=self.snippets * SNIPPET_FRAMES,
-            fps=fps,
-            events=self.events if self.split == "test" else None,
-        )
-
     @property
-    def forbidden(self) -> str | None:
-        """The activity of the event; None in a normal video."""
-        return next(
-            (
-                name
-                for name, kind, type in zip(ACTIVITIES, self.kinds, self.types, strict=True)
-                if kind != type
-            ),
-            None,
-        )
+    def forbidden(self) -> str:
+        """The activity of the event; "" for a normal video."""
+        wrong = np.flatnonzero(np.not_equal(self.kinds, self.types))
+        return ACTIVITIES[wrong[0]] if len(wrong) else ""
 
 
 @dataclass(frozen=True)
 class Course:
-    """What is in view in each snippet: numbers of activity or spot, or `NOTHING`; (snippets,)."""
+    """The activity and the spot in view in each snippet, (snippets,): numbers, or `NOTHING`."""
 
     motion: NDArray[np.intp]
     spot: NDArray[np.intp]
 
 
 def course(plan: VideoPlan, level: Level) -> Course:
-    """What a video of this plan shows at a level.
+    """Return what a video shows at a level.
 
     `same`: the activity at its spot, in every snippet. `near`: wide shots of the activity's own
-    spot, with nobody moving, and close-ups, which show the motion and nothing around it; two
-    close-ups between two wide shots, so that every close-up has its spot right before or after.
-    `far`: the same, but a wide shot shows the spot of the *other* activity, and is left out (a
-    close-up stands there) where fewer than `REACH` snippets lie between it and that activity.
+    spot without anybody, and close-ups, which show the motion without its surroundings; there are
+    two close-ups between two wide shots, so the spot is seen right before or after each close-up.
+    `far`: the same, but a wide shot shows the spot of the *other* activity, and is replaced by a
+    close-up if fewer than `REACH` snippets lie between it and that activity.
     """
     activity = plan.activity
     if level is Level.SAME:
@@ -167,16 +156,18 @@ def course(plan: VideoPlan, level: Level) -> Course:
 
 
 def plan_videos(size: Size, seed: int, lengths: tuple[int, ...] = LENGTHS) -> list[VideoPlan]:
-    """All videos of both splits, train first; the level is not part of a plan.
+    """Return the videos of both splits, train first; plans are the same for all levels.
 
     Args:
-        lengths: that an activity may have, in snippets; drawn for each block.
+        size: Number of videos.
+        seed: Seed, >= 0.
+        lengths: Possible lengths of an activity in snippets; drawn for each block.
 
     Raises:
-        InputError: the seed is negative.
+        InputError: If the seed is negative.
     """
     if seed < 0:
-        raise InputError(f"seed = {seed}: has to be 0 or more")
+        raise InputError(f"seed must be an integer >= 0, got {seed}")
     plans = []
     for split_number, split in enumerate(SPLITS):
         count = size.train if split == "train" else size.test

@@ -1,13 +1,12 @@
-"""What scores can reach on the benchmark, by oracles that know its model and learn nothing.
+"""Best possible scores on the benchmark, by oracles that know its model and learn nothing.
 
-They say how hard a level is and for whom, before any head is trained (docs/context-motion.md).
+They show how hard each level is, and for which kind of model (docs/context-motion.md).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from vad_toolkit.experiments.context_motion.courses import NOTHING, REACH, Level
 from vad_toolkit.experiments.context_motion.vectors import CODE_LENGTH, Codes, draw_features
 
 View = Callable[[VideoPlan, int], Hashable]
-WINDOWS: Mapping[str, int] = {  # snippets on either side
+WINDOWS: Mapping[str, int] = {  # snippets on each side
     "one snippet": 0,
     "3 snippets": 1,
     "9 snippets": 4,
@@ -25,49 +24,37 @@ WINDOWS: Mapping[str, int] = {  # snippets on either side
 }
 
 
-@dataclass(frozen=True)
-class Reach:
-    """ROC-AUC over snippets, which is that over frames: all snippets have as many.
+def reach(plans: Sequence[VideoPlan], level: Level, codes: Codes) -> dict[str, float]:
+    """Return the ROC-AUC that each oracle reaches on the videos of one split.
 
-    snippet: told without noise what one snippet shows, and how often such a snippet is abnormal.
-    motion: the same for the motions of the whole video, with all their times.
-    surroundings: the same for all surroundings in view.
-    windows: from drawn features, noise included, of a window around the snippet, by `WINDOWS`.
-    video: from the drawn features of the whole video.
+    The AUC is over snippets, and equals that over frames since all snippets have equal length.
+
+    Returns:
+        By oracle: "motion alone" and "surroundings alone" know, without noise, all motions or all
+        visible surroundings of the video with their times; "one snippet, no noise" knows what one
+        snippet shows; those of `WINDOWS` and "video" see the drawn features, with noise, of a
+        window around the snippet or of the whole video.
     """
 
-    snippet: float
-    motion: float
-    surroundings: float
-    windows: Mapping[str, float]
-    video: float
+    def motions(plan: VideoPlan) -> tuple[Hashable, ...]:
+        return (*course(plan, level).motion.tolist(), plan.order, plan.kinds)
 
-    def row(self) -> dict[str, float]:
-        """A line of a table."""
-        return {
-            "motion alone": self.motion,
-            "surroundings alone": self.surroundings,
-            "one snippet, no noise": self.snippet,
-            **self.windows,
-            "video": self.video,
-        }
+    def spots(plan: VideoPlan) -> tuple[Hashable, ...]:
+        return (*course(plan, level).spot.tolist(), plan.order, plan.types)
 
-
-def reach(plans: Sequence[VideoPlan], level: Level, codes: Codes) -> Reach:
-    """All oracles on one split's videos."""
-    return Reach(
-        snippet=informed_auc(plans, lambda plan, t: _content(plan, level, t)),
-        motion=informed_auc(plans, lambda plan, t: (*_motions(plan, level), t)),
-        surroundings=informed_auc(plans, lambda plan, t: (*_spots(plan, level), t)),
-        windows={name: drawn_auc(plans, level, codes, radius) for name, radius in WINDOWS.items()},
-        video=drawn_auc(plans, level, codes, None),
-    )
+    return {
+        "motion alone": informed_auc(plans, lambda plan, t: (t, *motions(plan))),
+        "surroundings alone": informed_auc(plans, lambda plan, t: (t, *spots(plan))),
+        "one snippet, no noise": informed_auc(plans, lambda plan, t: _content(plan, level, t)),
+        **{name: drawn_auc(plans, level, codes, radius) for name, radius in WINDOWS.items()},
+        "video": drawn_auc(plans, level, codes, None),
+    }
 
 
 def informed_auc(plans: Sequence[VideoPlan], view: View) -> float:
-    """AUC of the best score there is for whoever is told `view(plan, t)` of snippet t, no more.
+    """Return the AUC of the best score that is a function of `view(plan, t)` of each snippet t.
 
-    That is how often a snippet with this view is abnormal in these very videos.
+    This score is the share of abnormal snippets among those with the same view in these videos.
     """
     seen: Counter[Hashable] = Counter()
     abnormal: Counter[Hashable] = Counter()
@@ -83,12 +70,12 @@ def informed_auc(plans: Sequence[VideoPlan], view: View) -> float:
 
 
 def drawn_auc(plans: Sequence[VideoPlan], level: Level, codes: Codes, radius: int | None) -> float:
-    """AUC of an oracle that knows codes and layout and sees drawn features of one crop.
+    """Return the AUC of an oracle that knows codes and layout and sees the features of one crop.
 
-    It sees `radius` snippets on either side of the one that it scores, or all (None). It finds the
-    kind of the activity and the type of its spot by the difference of the two codes' projections,
-    summed over the snippets that show them; unlike signs are the more abnormal, the clearer both
-    are. What it does not see is 0, and so then is its score.
+    It sees `radius` snippets on each side of the one that it scores; None for all. Its evidence for
+    the kind of the activity, and for the type of its spot, is the difference of the projections
+    on the two codes, summed over the snippets that show them. Its score is minus the product of
+    both: high if the signs differ. Evidence that it does not see is 0, and then so is its score.
     """
     scores, labels = [], []
     for plan in plans:
@@ -107,7 +94,7 @@ def _evidence(
     codes: NDArray[np.float64],
     radius: int | None,
 ) -> NDArray[np.float64]:
-    """How much more each activity looks like kind 1 than like kind 0, around each snippet."""
+    """Return the evidence for kind 1 over kind 0 of each activity around each snippet."""
     towards = (codes[:, 1] - codes[:, 0]) / CODE_LENGTH  # (activities, D)
     seen = shown == np.arange(len(towards))[:, None]  # (activities, T')
     sums = np.cumsum(np.pad(towards @ x.T * seen, ((0, 0), (1, 0))), axis=1)
@@ -115,28 +102,20 @@ def _evidence(
     wide = len(x) if radius is None else radius
     stop = np.minimum(position + wide + 1, len(x))
     start = np.maximum(position - wide, 0)
-    # Sums of nothing have to be exactly 0, whatever stands before them.
+    # Without any snippet the sum must be exactly 0, which a difference of sums may miss.
     counts = np.cumsum(np.pad(seen, ((0, 0), (1, 0))), axis=1)
     found = counts[:, stop] > counts[:, start]
     return np.where(found, sums[:, stop] - sums[:, start], 0.0)
 
 
 def _content(plan: VideoPlan, level: Level, t: int) -> Hashable:
+    """Return what snippet t shows, without noise."""
     shown = course(plan, level)
     motion, spot = int(shown.motion[t]), int(shown.spot[t])
     return (
         motion if motion == NOTHING else (motion, plan.kinds[motion]),
         spot if spot == NOTHING else (spot, plan.types[spot]),
     )
-
-
-def _motions(plan: VideoPlan, level: Level) -> tuple[Hashable, ...]:
-    """All that the motions of a video say: when which activity is in view, and of which kind."""
-    return (*course(plan, level).motion.tolist(), plan.order, plan.kinds)
-
-
-def _spots(plan: VideoPlan, level: Level) -> tuple[Hashable, ...]:
-    return (*course(plan, level).spot.tolist(), plan.order, plan.types)
 
 
 def _auc(scores: NDArray[np.float64], labels: NDArray[np.uint8]) -> float:

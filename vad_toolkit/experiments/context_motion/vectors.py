@@ -1,18 +1,18 @@
-"""The benchmark's fast form: feature vectors drawn from a stated model, in place of videos.
+"""The fast form of the benchmark: feature vectors drawn from a model instead of videos.
 
-x = motion + spot + distractor + style + noise, (D,) a snippet and crop:
+x = motion + spot + distractor + style + noise, (D,) per snippet and crop:
 
     motion      its code, times a strength that changes from snippet to snippet
-    spot        the code of the spot in view and its type, times a strength of the video's own
-    distractor  in half of the snippets one of 8 codes, whatever else is in view
-    style       a point in 4 dimensions, drawn for each video: what all its snippets share
-    noise       standard normal, in each number, snippet and crop
+    spot        the code of the visible spot and its type, times a strength of the video
+    distractor  in half of the snippets one of 8 codes, independently of everything else
+    style       a point in 4 dimensions per video, shared by all its snippets
+    noise       standard normal, independent in each dimension, snippet and crop
 
-Codes are orthogonal and all of one length. They are drawn from the seed, and are those of both
-splits and of all three levels, so that a head may be trained at one level and tested at another.
+Codes are orthogonal and of equal length. They are drawn from the seed and are the same for both
+splits and all three levels, so that a head can be trained at one level and tested at another.
 
 OUT/pack.h5, train.jsonl, test.jsonl, dataset.toml
-OUT/context-motion.json    what it was drawn with; written last
+OUT/context-motion.json    the arguments; written last
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -44,42 +45,40 @@ from vad_toolkit.experiments.context_motion.courses import (
     course,
     plan_videos,
 )
+from vad_toolkit.experiments.synthetic.video_folder import SPLITS, manifest_entry
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.packs.video import VideoFeatures, VideoMeta
 from vad_toolkit.packs.write import write_pack
 from vad_toolkit.recipes.imported import ImportedRecipe
 
 WIDTH = 256  # D
-CODE_LENGTH = 5.0  # in standard deviations of the noise in any one direction
+CODE_LENGTH = 5.0  # in standard deviations of the noise along any direction
 MOTION_STRENGTH = (0.6, 1.4)
 SPOT_STRENGTH = (0.8, 1.2)
 DISTRACTORS = 8
 DISTRACTOR_SHARE = 0.5  # of the snippets
 STYLE_DIMENSIONS = 4
 STYLE_SPREAD = 2.5  # standard deviation in each of them
-DRAWING = 1  # changes with every change of what is drawn
+DRAWING = 1  # increased with every change of the vectors
 PACK_FILE = "pack.h5"
 RECORD_FILE = "context-motion.json"
 CROP_COUNTS = (1, 5, 10)
+SIZE = Size()
 
 
 @dataclass(frozen=True)
 class Codes:
-    """Directions of everything that a snippet may show.
+    """Codes of everything that a snippet may show."""
 
-    motion: (activities, kinds, D). spot: (spots, types, D). distractor: (8, D). style: (4, D), of
-    length 1.
-    """
-
-    motion: NDArray[np.float64]
-    spot: NDArray[np.float64]
-    distractor: NDArray[np.float64]
-    style: NDArray[np.float64]
+    motion: NDArray[np.float64]  # (activities, kinds, D)
+    spot: NDArray[np.float64]  # (spots, types, D)
+    distractor: NDArray[np.float64]  # (8, D)
+    style: NDArray[np.float64]  # (4, D), of length 1
 
 
 @dataclass(frozen=True)
 class VectorDataset:
-    """Where a drawn dataset lies."""
+    """The pack and the manifests of a drawn dataset."""
 
     pack: Path
     train: Path
@@ -87,12 +86,12 @@ class VectorDataset:
 
     @classmethod
     def in_folder(cls, folder: Path) -> VectorDataset:
-        """The files that `write_vectors` writes there."""
+        """Return the files that `write_vectors` writes into a folder."""
         return cls(folder / PACK_FILE, folder / TRAIN_FILE, folder / TEST_FILE)
 
 
 def draw_codes(seed: int) -> Codes:
-    """The codes of a dataset: orthogonal, in directions drawn from the seed."""
+    """Return the codes of a dataset: orthogonal, in directions drawn from the seed."""
     rng = np.random.default_rng((seed, 2))
     seen = len(ACTIVITIES) * KINDS
     count = 2 * seen + DISTRACTORS + STYLE_DIMENSIONS
@@ -112,13 +111,13 @@ def draw_codes(seed: int) -> Codes:
 def draw_features(
     plan: VideoPlan, level: Level, codes: Codes, crops: int = 1
 ) -> NDArray[np.float16]:
-    """Features of a video, (T', C, D). What is drawn for a plan is the same at all levels."""
+    """Return features of a video, (T', C, D); random numbers are the same at all levels."""
     rng = np.random.default_rng(plan.seed)
     snippets = plan.snippets
     shown = course(plan, level)
     motion_strength = rng.uniform(*MOTION_STRENGTH, size=snippets)
     spot_strength = rng.uniform(*SPOT_STRENGTH)
-    which = rng.integers(DISTRACTORS, size=snippets)
+    chosen = rng.integers(DISTRACTORS, size=snippets)
     distracted = rng.random(snippets) < DISTRACTOR_SHARE
     style = rng.normal(0, STYLE_SPREAD, size=STYLE_DIMENSIONS)
     noise = rng.standard_normal((snippets, crops, WIDTH))
@@ -128,9 +127,9 @@ def draw_features(
     content = (
         (motion_strength * moving)[:, None] * codes.motion[shown.motion, kinds[shown.motion]]
         + (spot_strength * seen)[:, None] * codes.spot[shown.spot, types[shown.spot]]
-        + distracted[:, None] * codes.distractor[which]
+        + distracted[:, None] * codes.distractor[chosen]
         + style @ codes.style
-    )  # (T', D); NOTHING picks some code, which is then multiplied by 0
+    )  # (T', D); NOTHING selects some code, which is multiplied by 0
     features: NDArray[np.float16] = (content[:, None] + noise).astype(np.float16)
     return features
 
@@ -139,20 +138,27 @@ def write_vectors(
     out: Path,
     level: Level,
     seed: int = 0,
-    size: Size | None = None,
+    size: Size = SIZE,
     crops: int = 1,
     progress: ProgressCallback = silent,
 ) -> VectorDataset:
-    """Draw a dataset into `out`: a pack of both splits and their manifests.
+    """Draw a dataset into `out`: a pack with both splits, and their manifests.
 
     The same arguments give the same features with the same version of numpy.
 
+    Args:
+        out: A new or empty folder.
+        level: Where the surroundings of a motion are seen.
+        seed: Seed of everything that is drawn, >= 0.
+        size: Number of videos.
+        crops: 1, 5 or 10 crops, which differ in noise only.
+        progress: Called with the number of videos done.
+
     Raises:
-        InputError: an argument that is not allowed, or `out` has something in it.
+        InputError: If a value is not allowed, or `out` is not empty.
     """
-    size = size or Size()
     if crops not in CROP_COUNTS:
-        raise InputError(f"crops = {crops}: has to be one of {', '.join(map(str, CROP_COUNTS))}")
+        raise InputError(f"crops must be one of {', '.join(map(str, CROP_COUNTS))}, got {crops}")
     plans = plan_videos(size, seed)
     check_new_folder(out)
     dataset = VectorDataset.in_folder(out)
@@ -171,30 +177,31 @@ def write_vectors(
         dataset=name,
         license="CC0-1.0",
     )
-    entries = [plan.entry(plan.id, (plan.forbidden or "",), None) for plan in plans]
-    write_dataset(
-        BuiltDataset(
-            info=DatasetInfo(
-                name=name,
-                title=f"Context-motion benchmark, feature vectors, level {level}",
-                citation="none",
-                homepage="none",
-                license="CC0-1.0",
-                notes=f"Drawn by vad_toolkit.experiments.context_motion.vectors, seed {seed}.",
-            ),
-            train=tuple(entry for entry in entries if entry.events is None),
-            test=tuple(entry for entry in entries if entry.events is not None),
-        ),
-        out,
+    train, test = (
+        tuple(
+            manifest_entry(plan, plan.id, attrgetter("forbidden"), None)
+            for plan in plans
+            if plan.split == split
+        )
+        for split in SPLITS
     )
+    info = DatasetInfo(
+        name=name,
+        title=f"Context-motion benchmark, feature vectors, level {level}",
+        citation="none",
+        homepage="none",
+        license="CC0-1.0",
+        notes=f"Drawn by vad context-motion, seed {seed}.",
+    )
+    write_dataset(BuiltDataset(info, train, test), out)
     write_json(out / RECORD_FILE, describe_vectors(level, seed, size, crops))
     return dataset
 
 
 def ready_vectors(
-    out: Path, level: Level, seed: int, size: Size | None = None, crops: int = 1
+    out: Path, level: Level, seed: int, size: Size = SIZE, crops: int = 1
 ) -> VectorDataset | None:
-    """The dataset in `out` where it is whole and drawn with these arguments; else None."""
+    """Return the dataset in `out` if it is complete and of these arguments, else None."""
     try:
         record = json.loads((out / RECORD_FILE).read_text(encoding="utf-8"))
         dataset = VectorDataset.in_folder(out)
@@ -206,10 +213,9 @@ def ready_vectors(
 
 
 def describe_vectors(
-    level: Level, seed: int | None, size: Size | None = None, crops: int = 1
+    level: Level, seed: int | None, size: Size = SIZE, crops: int = 1
 ) -> dict[str, Any]:
-    """Everything that decides what is drawn, in plain values; `seed` None: each run's own."""
-    size = size or Size()
+    """Return all arguments of a dataset as plain values; None is the seed of each run."""
     return {
         "drawing": DRAWING,
         "level": str(level),
@@ -227,10 +233,9 @@ def _videos(
     progress: ProgressCallback,
 ) -> Iterator[tuple[str, VideoFeatures]]:
     for done, plan in enumerate(plans, start=1):
-        frames = plan.snippets * SNIPPET_FRAMES
         meta = VideoMeta(
-            frames=frames,
-            frames_reported=frames,
+            frames=plan.frames,
+            frames_reported=plan.frames,
             frames_duplicated=0,
             fps=0.0,
             width=0,

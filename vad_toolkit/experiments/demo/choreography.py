@@ -1,83 +1,67 @@
-"""What the demo's videos show: where, who moves how in which frame, and so what is abnormal and
-when.
+"""Plans of the demo's videos: the place, the motion of each figure in each frame, and the events.
 
-Walking is normal in the street and abnormal on the field; running is the other way round; standing
-and waving is normal in both. Neither the motion nor the surroundings alone says anything, since
-every schedule is used twice: once in each surrounding, with walking and running exchanged. And
-since normal videos have interludes too (waving), a change of motion says nothing either.
+Walking is normal in the street and abnormal on the field; for running it is the reverse; standing
+and waving is normal in both. Neither the motion nor the surroundings alone tell anything, because
+every schedule is used twice, once in each place, with walking and running exchanged. A change of
+motion tells nothing either, because normal videos have interludes of waving too.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from vad_toolkit.errors import InputError
 from vad_toolkit.experiments.synthetic.people import Motion
 from vad_toolkit.experiments.synthetic.scenes import Surrounding
+from vad_toolkit.experiments.synthetic.video_folder import SPLITS, VideoSettings
 
 USUAL = {Surrounding.STREET: Motion.WALK, Surrounding.FIELD: Motion.RUN}
 ABNORMAL = {Surrounding.STREET: Motion.RUN, Surrounding.FIELD: Motion.WALK}
-SPLITS = ("train", "test")
 MAX_FIGURES = 3
 INTERLUDE_SECONDS = (2.0, 4.0)
-GAP_SECONDS = 0.5  # at least, between two interludes and around them
+GAP_SECONDS = 0.5  # the least time between two interludes and around them
 MIN_SECONDS = 2 * INTERLUDE_SECONDS[1] + 3 * GAP_SECONDS
 
 
 @dataclass(frozen=True)
-class DatasetSettings:
-    """How many videos, and how they are stored. A fourth of each split is one kind of video: a
-    surrounding and a label.
+class DatasetSettings(VideoSettings):
+    """Number and format of the videos; half of each split is in each place, half is abnormal.
 
     Raises:
-        InputError: a value is out of its range.
+        InputError: If a value is out of range.
     """
 
+    height: int = 256
+    width: int = 320
     train_videos: int = 80
     test_videos: int = 24
     seconds: float = 10.0
-    fps: int = 15
-    height: int = 256
-    width: int = 320
-    crf: int = 20  # H.264 constant rate factor
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, value in (("train_videos", self.train_videos), ("test_videos", self.test_videos)):
             if value < 4 or value % 4:
                 raise InputError(
-                    f"{name} = {value}: has to be a multiple of 4, so that each surrounding has as "
-                    "many normal as abnormal videos"
+                    f"{name} must be a multiple of 4, got {value}: each place has as many normal "
+                    "as abnormal videos"
                 )
         if self.seconds < MIN_SECONDS:
             raise InputError(
-                f"seconds = {self.seconds:g}: has to be at least {MIN_SECONDS:g}, which is what "
-                "two interludes need"
+                f"seconds must be >= {MIN_SECONDS:g}, the length of two interludes, got "
+                f"{self.seconds:g}"
             )
-        if self.fps < 1:
-            raise InputError(f"fps = {self.fps}: has to be at least 1")
-        for name, value in (("height", self.height), ("width", self.width)):
-            if value < 32 or value % 2:
-                raise InputError(f"{name} = {value}: has to be even and at least 32 pixels")
-        if not 0 <= self.crf <= 51:
-            raise InputError(f"crf = {self.crf}: has to lie between 0 and 51")
-
-    @property
-    def frames(self) -> int:
-        """Frames a video."""
-        return round(self.seconds * self.fps)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The fields, ready for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
 class VideoPlan:
-    """One video before it is drawn: `motions` says for each figure what it is told in each frame;
-    `seed` decides looks, paths, scene and noise."""
+    """One video before it is drawn.
+
+    Attributes:
+        motions: For each figure, its intended motion in each frame.
+        seed: Seed of looks, paths, scene and noise.
+    """
 
     id: str
     split: str
@@ -88,12 +72,12 @@ class VideoPlan:
 
     @property
     def frames(self) -> int:
-        """Frames of the video."""
+        """Number of frames."""
         return len(self.motions[0])
 
     @property
     def events(self) -> tuple[tuple[int, int], ...]:
-        """Frames [start, stop) in which any figure does what is abnormal here."""
+        """Frames [start, stop) in which any figure's motion is abnormal in this place."""
         wrong = ABNORMAL[self.surrounding]
         abnormal = np.array([[motion is wrong for motion in course] for course in self.motions])
         edges = np.flatnonzero(np.diff(abnormal.any(axis=0), prepend=False, append=False))
@@ -101,13 +85,13 @@ class VideoPlan:
 
 
 def plan_dataset(settings: DatasetSettings, seed: int) -> tuple[VideoPlan, ...]:
-    """All videos of both splits, in the order of the manifests.
+    """Return the videos of both splits, in the order of the manifests.
 
     Raises:
-        InputError: the seed is negative.
+        InputError: If the seed is negative.
     """
     if seed < 0:
-        raise InputError(f"seed = {seed}: has to be 0 or more")
+        raise InputError(f"seed must be an integer >= 0, got {seed}")
     plans = []
     for split_number, split in enumerate(SPLITS):
         videos = settings.train_videos if split == "train" else settings.test_videos
@@ -129,15 +113,17 @@ def plan_dataset(settings: DatasetSettings, seed: int) -> tuple[VideoPlan, ...]:
     return tuple(plans)
 
 
-_ODD = "odd"  # stands for the abnormal motion until the surrounding is known
+_ODD = "odd"  # the abnormal motion, as long as the place is open
 _USUAL = "usual"
 _Schedule = list[list[str]]  # for each figure, for each frame
 
 
 def _draw_schedule(label: int, settings: DatasetSettings, rng: np.random.Generator) -> _Schedule:
-    """One or two interludes in which all figures leave their usual motion; in an abnormal video one
-    of them is the abnormal motion, the rest is waving."""
-    fps, frames = settings.fps, settings.frames
+    """Return a schedule with one or two interludes, in which all figures change their motion.
+
+    In an abnormal video one of the interludes is the abnormal motion; all others are waving.
+    """
+    fps, frames = settings.fps, round(settings.seconds * settings.fps)
     interludes = int(rng.integers(1, 3))
     odd = int(rng.integers(interludes)) if label else -1
     low, high = (round(seconds * fps) for seconds in INTERLUDE_SECONDS)
@@ -154,9 +140,5 @@ def _draw_schedule(label: int, settings: DatasetSettings, rng: np.random.Generat
 
 
 def _fill(schedule: _Schedule, surrounding: Surrounding) -> tuple[tuple[Motion, ...], ...]:
-    meaning = {
-        _USUAL: USUAL[surrounding],
-        _ODD: ABNORMAL[surrounding],
-        Motion.WAVE: Motion.WAVE,
-    }
+    meaning = {_USUAL: USUAL[surrounding], _ODD: ABNORMAL[surrounding], Motion.WAVE: Motion.WAVE}
     return tuple(tuple(meaning[told] for told in course) for course in schedule)

@@ -1,4 +1,4 @@
-"""A picture to fill with plain shapes: how scenes are drawn, smooth at the edges."""
+"""A canvas for plain shapes with smooth edges, colors, and grain."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from vad_toolkit.experiments.synthetic.people import Camera, Color
 
 Mask = NDArray[np.bool_]
 Image = NDArray[np.float32]
-OVERSAMPLING = 2  # samples a pixel and direction: what smooths the edges
+Sides = tuple[float, float, float, float]
+OVERSAMPLING = 2  # samples per pixel and direction, to smooth edges
 
 
 class Canvas:
-    """A picture to fill: x from the middle, y from the top, both in picture heights."""
+    """A picture; x is counted from the middle, y from the top, both in picture heights."""
 
     def __init__(self, height: int, width: int, camera: Camera) -> None:
         self._height, self._camera = height, camera
@@ -23,23 +24,23 @@ class Canvas:
         self._x = (np.arange(columns, dtype=np.float32)[None, :] + 0.5 - columns / 2) / rows
 
     def finish(self) -> Image:
-        """The picture at its own size: (height, width, 3)."""
+        """Return the picture at its final size, (height, width, 3)."""
         rows, columns, _ = self._image.shape
         n = OVERSAMPLING
         blocks = self._image.reshape(rows // n, n, columns // n, n, 3)
         return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float32)
 
     def scale_at(self, y: float) -> float:
-        """Picture heights a body height, for what stands on the ground in row `y`."""
+        """Return picture heights per body height at the ground in row `y`."""
         return (y - self._camera.horizon_y / self._height) / self._camera.height
 
     def row_at(self, away: float) -> float:
-        """Where ground at `away` body heights from the camera is seen."""
+        """Return the row of ground at `away` body heights from the camera."""
         camera = self._camera
         return (camera.horizon_y + camera.focal * camera.height / away) / self._height
 
     def ground(self) -> tuple[Image, Image]:
-        """Ground coordinates (body heights across and away) of every sample below the horizon."""
+        """Return the ground coordinates, across and away, of every sample below the horizon."""
         camera = self._camera
         drop = np.maximum(self._y - camera.horizon_y / self._height, 1e-3)
         away = camera.focal / self._height * camera.height / drop
@@ -47,7 +48,7 @@ class Canvas:
         return across.astype(np.float32), np.broadcast_to(away, across.shape)
 
     def rows(self, top: float, bottom: float) -> Mask:
-        """All samples between two heights."""
+        """Return the samples between two rows."""
         return np.broadcast_to((self._y >= top) & (self._y < bottom), self._image.shape[:2])
 
     def fill(self, mask: Mask, color: Color) -> None:
@@ -56,19 +57,11 @@ class Canvas:
 
     def rectangle(self, left: float, top: float, right: float, bottom: float, color: Color) -> None:
         """Paint an upright rectangle."""
-        self.trapezium(left, right, left, right, top, bottom, color)
+        self.trapezium((left, right, left, right), top, bottom, color)
 
-    def trapezium(
-        self,
-        top_left: float,
-        top_right: float,
-        bottom_left: float,
-        bottom_right: float,
-        top: float,
-        bottom: float,
-        color: Color,
-    ) -> None:
-        """Paint a trapezium with level top and bottom."""
+    def trapezium(self, sides: Sides, top: float, bottom: float, color: Color) -> None:
+        """Paint a trapezium: x of top left, top right, bottom left and bottom right, and y."""
+        top_left, top_right, bottom_left, bottom_right = sides
         share = np.clip((self._y - top) / max(bottom - top, 1e-6), 0, 1)
         left = top_left + share * (bottom_left - top_left)
         right = top_right + share * (bottom_right - top_right)
@@ -80,7 +73,7 @@ class Canvas:
         self.fill(((self._x - x) / half_x) ** 2 + ((self._y - y) / half_y) ** 2 < 1, color)
 
     def speckle(self, rng: np.random.Generator, cell: float, strength: float) -> None:
-        """Lighten and darken by smooth noise with grains of `cell` picture heights."""
+        """Multiply by smooth noise with grains of `cell` picture heights."""
         rows, columns, _ = self._image.shape
         size = max(round(cell * rows), 1)
         grid = rng.uniform(-1, 1, size=(rows // size + 2, columns // size + 2)).astype(np.float32)
@@ -89,7 +82,7 @@ class Canvas:
 
 
 def _stretch(grid: Image, at: NDArray[np.float64], axis: int) -> Image:
-    """Linear interpolation of `grid` along one axis."""
+    """Interpolate `grid` linearly along one axis."""
     low = np.floor(at).astype(int)
     share = (at - low).astype(np.float32)
     share = share[:, None] if axis == 0 else share[None, :]
@@ -98,32 +91,32 @@ def _stretch(grid: Image, at: NDArray[np.float64], axis: int) -> Image:
 
 
 def shade(color: Color, rng: np.random.Generator, spread: float) -> Color:
-    """A colour near `color`: each channel and the whole changed by up to `spread`."""
+    """Return a random color near `color`; brightness and channels vary by up to `spread`."""
     factors = (1 + rng.uniform(-spread, spread) / 2) * (1 + rng.uniform(-spread, spread, 3) / 2)
     red, green, blue = np.clip(np.array(color) * factors, 0, 255)
     return float(red), float(green), float(blue)
 
 
 def dim(color: Color, factor: float) -> Color:
-    """A colour darker or lighter by a factor."""
+    """Return a color that is darker or lighter by a factor."""
     red, green, blue = (min(channel * factor, 255.0) for channel in color)
     return red, green, blue
 
 
-NOISE_LEVEL = 2.5  # standard deviation, in grey levels
+NOISE_LEVEL = 2.5  # standard deviation, in gray levels
 
 
 class Grain:
-    """One field of noise, of which each frame gets another part."""
+    """A field of noise; every frame gets a random part of it."""
 
     def __init__(self, height: int, width: int, rng: np.random.Generator) -> None:
-        """`rng` is drawn from again by every frame."""
+        """Draw the field; `rng` is used again for every frame."""
         noise = rng.normal(0, NOISE_LEVEL, size=(2 * height, 2 * width, 1))
         self._noise = noise.astype(np.float32)
         self._height, self._width, self._rng = height, width, rng
 
     def over(self, image: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """A frame of `image` (height, width, 3), which is changed."""
+        """Add grain to `image` (height, width, 3), which is changed, and return it as uint8."""
         top, left = self._rng.integers(self._height), self._rng.integers(self._width)
         image += self._noise[top : top + self._height, left : left + self._width]
         return np.clip(image, 0, 255, out=image).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Two surroundings under a roof: a gym and a lounge. Units as in `scenes`."""
+"""Indoor surroundings: a gym and a lounge. Units are those of `scenes`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from vad_toolkit.experiments.synthetic.drawing import Canvas, dim, shade
 
-WALL_BASE = 0.4  # row where wall and floor meet
+WALL_BASE = 0.4  # row of the edge between wall and floor
 
 
 def draw_gym(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Planks with painted lines, wall bars, high windows, a basket, mats."""
+    """Draw planks with painted lines, wall bars, high windows, a basket and mats."""
     wall = shade((205, 205, 195), rng, 0.15)
     canvas.fill(canvas.rows(0.0, WALL_BASE), wall)
     canvas.fill(canvas.rows(WALL_BASE - 0.1, WALL_BASE), shade((120, 150, 170), rng, 0.3))
@@ -27,11 +27,8 @@ def draw_gym(canvas: Canvas, rng: np.random.Generator) -> None:
     plank = rng.uniform(0.18, 0.3)
     canvas.fill(below & (np.floor(across / plank) % 2 == 0), dim(wood, 0.93))
     canvas.fill(below & ((across / plank) % 1 < 0.06), dim(wood, 0.8))
-    for color in (
-        shade((190, 50, 50), rng, 0.2),
-        shade((50, 80, 170), rng, 0.2),
-        (235, 235, 230),
-    ):
+    red, blue = shade((190, 50, 50), rng, 0.2), shade((50, 80, 170), rng, 0.2)
+    for color in (red, blue, (235, 235, 230)):
         if rng.random() < 0.5:
             ring = np.hypot(across - rng.uniform(-1, 1), away - rng.uniform(4, 7))
             canvas.fill(below & (np.abs(ring - rng.uniform(1.2, 2.4)) < 0.05), color)
@@ -48,7 +45,7 @@ def draw_gym(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def draw_lounge(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Carpet with a rug, papered wall with pictures, curtains, shelf, sofa and lamp."""
+    """Draw a carpet with a rug, wallpaper with pictures, curtains, a shelf, a sofa and a lamp."""
     paper = shade((150, 105, 110), rng, 0.35)
     canvas.fill(canvas.rows(0.0, WALL_BASE), paper)
     for x in np.arange(-1.0, 1.0, rng.uniform(0.06, 0.12)):
@@ -57,19 +54,14 @@ def draw_lounge(canvas: Canvas, rng: np.random.Generator) -> None:
     for x in (rng.uniform(-0.6, -0.35), rng.uniform(0.3, 0.5)):
         _draw_window(canvas, x, rng)
     for x in rng.uniform(-0.25, 0.2, size=rng.integers(1, 4)):
-        width, height, top = (
-            rng.uniform(0.05, 0.12),
-            rng.uniform(0.06, 0.12),
-            rng.uniform(0.05, 0.15),
-        )
+        width, height, top = rng.uniform((0.05, 0.06, 0.05), (0.12, 0.12, 0.15)).tolist()
         canvas.rectangle(x, top, x + width, top + height, (96, 66, 34))
-        canvas.rectangle(
-            x + 0.01,
-            top + 0.01,
+        right, bottom, paint = (
             x + width - 0.01,
             top + height - 0.01,
             shade((160, 160, 140), rng, 0.7),
         )
+        canvas.rectangle(x + 0.01, top + 0.01, right, bottom, paint)
 
     carpet = shade((112, 62, 66), rng, 0.35)
     below = canvas.rows(WALL_BASE, 1.0)
@@ -88,7 +80,8 @@ def draw_lounge(canvas: Canvas, rng: np.random.Generator) -> None:
     _draw_sofa(canvas, x, base, rng)
     lamp = rng.uniform(-0.55, 0.55)
     canvas.rectangle(lamp - 0.006, 0.15, lamp + 0.006, 0.5, (60, 50, 40))
-    canvas.trapezium(lamp - 0.03, lamp + 0.03, lamp - 0.06, lamp + 0.06, 0.1, 0.18, (250, 226, 160))
+    shade_sides = (lamp - 0.03, lamp + 0.03, lamp - 0.06, lamp + 0.06)
+    canvas.trapezium(shade_sides, 0.1, 0.18, (250, 226, 160))
     canvas.speckle(rng, cell=0.012, strength=0.10)
     canvas.speckle(rng, cell=0.25, strength=0.12)
 
@@ -106,7 +99,7 @@ def _draw_basket(canvas: Canvas, x: float) -> None:
     canvas.rectangle(x - 0.03, 0.145, x + 0.03, 0.185, (200, 60, 40))
     canvas.rectangle(x - 0.024, 0.151, x + 0.024, 0.179, (245, 245, 245))
     canvas.rectangle(x - 0.03, 0.19, x + 0.03, 0.198, (220, 90, 30))
-    canvas.trapezium(x - 0.03, x + 0.03, x - 0.02, x + 0.02, 0.198, 0.235, (228, 228, 228))
+    canvas.trapezium((x - 0.03, x + 0.03, x - 0.02, x + 0.02), 0.198, 0.235, (228, 228, 228))
 
 
 def _draw_window(canvas: Canvas, x: float, rng: np.random.Generator) -> None:
@@ -116,9 +109,8 @@ def _draw_window(canvas: Canvas, x: float, rng: np.random.Generator) -> None:
     for left in (x - 0.03, x + 0.16):
         for fold in range(4):
             start = left + 0.0175 * fold
-            canvas.rectangle(
-                start, 0.01, start + 0.0175, WALL_BASE - 0.04, dim(cloth, 0.85 + 0.3 * (fold % 2))
-            )
+            tone = dim(cloth, 0.85 + 0.3 * (fold % 2))
+            canvas.rectangle(start, 0.01, start + 0.0175, WALL_BASE - 0.04, tone)
 
 
 def _draw_shelf(canvas: Canvas, x: float, rng: np.random.Generator) -> None:
@@ -128,13 +120,8 @@ def _draw_shelf(canvas: Canvas, x: float, rng: np.random.Generator) -> None:
         start = x + 0.012
         while start < x + 0.19:
             width, height = rng.uniform(0.008, 0.02), rng.uniform(0.04, 0.062)
-            canvas.rectangle(
-                start,
-                top + 0.065 - height,
-                start + width,
-                top + 0.065,
-                shade((140, 110, 90), rng, 0.9),
-            )
+            cover, base = shade((140, 110, 90), rng, 0.9), top + 0.065
+            canvas.rectangle(start, base - height, start + width, base, cover)
             start += width
 
 

@@ -1,7 +1,7 @@
-"""Surroundings, drawn with variety: a street with parked cars, a sports field, and two halls.
+"""Random surroundings: a street with parked cars, a sports field, a gym and a lounge.
 
-Colours, light, clutter, textures and the camera's zoom are drawn by chance for each scene. Sizes on
-the ground are in body heights (see `figures`), sizes in the picture are in parts of its height.
+Colors, light, clutter, textures and the camera's zoom are random. Sizes on the ground are in body
+heights (see `people`), sizes in the picture in picture heights.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vad_toolkit.experiments.synthetic.people import Camera, Ground
 
 
 class Surrounding(StrEnum):
-    """Where a video plays."""
+    """The place of a video."""
 
     STREET = "street"
     FIELD = "field"
@@ -29,16 +29,12 @@ class Surrounding(StrEnum):
 
 @dataclass(frozen=True)
 class Scene:
-    """An empty place.
+    """An empty place."""
 
-    `background`: (height, width, 3) float32, 0 to 255. `camera` sees it, `ground` is where figures
-    go, and `light` (a factor a channel) is the colour that figures take on too.
-    """
-
-    background: Image
+    background: Image  # (height, width, 3) float32, 0 to 255
     camera: Camera
-    ground: Ground
-    light: NDArray[np.float32]
+    ground: Ground  # where figures move
+    light: NDArray[np.float32]  # (3,) factor per channel, also for figures
 
 
 def draw_scene(
@@ -53,20 +49,20 @@ def draw_scene(
 
 
 def draw_light(rng: np.random.Generator) -> NDArray[np.float32]:
-    """A colour of light, a factor a channel: warm or cold, bright or dim."""
+    """Return a random light, one factor per channel: warm or cold, bright or dim."""
     warmth, level = rng.uniform(-0.12, 0.12), rng.uniform(0.75, 1.08)
     return np.array((1 + warmth, 1.0, 1 - warmth), dtype=np.float32) * np.float32(level)
 
 
 def _camera(height: int, width: int, rng: np.random.Generator) -> tuple[Camera, Ground]:
-    """A camera above head height; the nearest figures are 0.42 to 0.5 of the picture's height."""
-    near_scale = rng.uniform(0.42, 0.5) * height  # pixels a body height
+    """Return a camera above the heads; the nearest figures are 0.42 to 0.5 picture heights tall."""
+    near_scale = rng.uniform(0.42, 0.5) * height  # pixels per body height
     focal = rng.uniform(1.9, 2.3) * height
     horizon = rng.uniform(0.18, 0.26) * height
     near = focal / near_scale
     lowest = 0.95 * height  # row of the feet of the nearest figure
     camera = Camera(focal, (lowest - horizon) / near_scale, width / 2, horizon)
-    # Figures stay in the square at the middle, which is what a centre crop sees.
+    # Figures stay in the middle square, which a center crop keeps.
     return camera, Ground(half_width=0.4 * height / near_scale, near=near, far=1.4 * near)
 
 
@@ -112,17 +108,11 @@ def _draw_houses(canvas: Canvas, base: float, rng: np.random.Generator) -> None:
                 if row == rows - 1 and column == door:
                     canvas.rectangle(left, top, left + 0.5 * step_x, base, dim(wall, 0.4))
                     continue
-                canvas.rectangle(
-                    left - 0.01,
-                    top - 0.01,
-                    left + 0.5 * step_x + 0.01,
-                    bottom + 0.01,
-                    dim(wall, 1.25),
-                )
-                canvas.rectangle(left, top, left + 0.5 * step_x, bottom, window)
-                canvas.rectangle(
-                    left, top, left + 0.5 * step_x, top + 0.3 * (bottom - top), dim(window, 1.3)
-                )
+                right, sky = left + 0.5 * step_x, top + 0.3 * (bottom - top)
+                frame = left - 0.01, top - 0.01, right + 0.01, bottom + 0.01
+                canvas.rectangle(*frame, dim(wall, 1.25))
+                canvas.rectangle(left, top, right, bottom, window)
+                canvas.rectangle(left, top, right, sky, dim(window, 1.3))
         x += width
 
 
@@ -151,40 +141,30 @@ def _draw_pavement(canvas: Canvas, top: float, rng: np.random.Generator) -> None
 def _draw_car(
     canvas: Canvas, x: float, base: float, length: float, rng: np.random.Generator
 ) -> None:
-    """A car from the side; x is its left end, base the row of its wheels."""
+    """Draw a car from the side; x is its left end, `base` the row of its wheels."""
     paint, height = shade((140, 120, 125), rng, 0.75), 0.33 * length
     canvas.ellipse(x + length / 2, base, 0.52 * length, 0.05 * length, (45, 45, 48))
     roof = (0.2 + rng.uniform(0, 0.08), 0.82 - rng.uniform(0, 0.1))
-    canvas.trapezium(
-        x + roof[0] * length,
-        x + roof[1] * length,
-        x + 0.08 * length,
-        x + 0.94 * length,
-        base - height,
-        base - 0.5 * height,
-        paint,
-    )
-    canvas.trapezium(
-        x + (roof[0] + 0.02) * length,
-        x + (roof[1] - 0.02) * length,
-        x + 0.15 * length,
-        x + 0.88 * length,
-        base - 0.93 * height,
-        base - 0.58 * height,
-        (50, 62, 74),
-    )
-    canvas.rectangle(x + 0.5 * length, base - height, x + 0.53 * length, base - 0.3 * height, paint)
-    canvas.rectangle(x, base - 0.6 * height, x + length, base - 0.16 * height, paint)
-    canvas.rectangle(x, base - 0.3 * height, x + length, base - 0.14 * height, dim(paint, 0.65))
-    canvas.ellipse(
-        x + 0.02 * length, base - 0.5 * height, 0.02 * length, 0.05 * height, (235, 225, 190)
-    )
+    top, bottom = base - height, base - 0.5 * height
+    body = (x + roof[0] * length, x + roof[1] * length, x + 0.08 * length, x + 0.94 * length)
+    canvas.trapezium(body, top, bottom, paint)
+    top, bottom = base - 0.93 * height, base - 0.58 * height
+    left, right = x + (roof[0] + 0.02) * length, x + (roof[1] - 0.02) * length
+    windows = (left, right, x + 0.15 * length, x + 0.88 * length)
+    canvas.trapezium(windows, top, bottom, (50, 62, 74))
+    for left, top, right, bottom, color in (
+        (0.5, 1.0, 0.53, 0.3, paint),
+        (0.0, 0.6, 1.0, 0.16, paint),
+        (0.0, 0.3, 1.0, 0.14, dim(paint, 0.65)),
+    ):
+        upper, lower = base - top * height, base - bottom * height
+        canvas.rectangle(x + left * length, upper, x + right * length, lower, color)
+    lamp = x + 0.02 * length, base - 0.5 * height
+    canvas.ellipse(*lamp, 0.02 * length, 0.05 * height, (235, 225, 190))
     for wheel in (0.2, 0.8):
-        center = x + wheel * length
-        canvas.ellipse(center, base - 0.15 * height, 0.09 * length, 0.09 * length, (28, 28, 30))
-        canvas.ellipse(
-            center, base - 0.15 * height, 0.045 * length, 0.045 * length, (150, 150, 155)
-        )
+        center = x + wheel * length, base - 0.15 * height
+        canvas.ellipse(*center, 0.09 * length, 0.09 * length, (28, 28, 30))
+        canvas.ellipse(*center, 0.045 * length, 0.045 * length, (150, 150, 155))
 
 
 def _draw_lamp_post(canvas: Canvas, x: float, base: float, rng: np.random.Generator) -> None:
@@ -221,28 +201,20 @@ def _draw_field(canvas: Canvas, rng: np.random.Generator) -> None:
     for _ in range(rng.integers(2, 7)):
         x, base = rng.uniform(-0.6, 0.6), rng.uniform(0.5, 0.97)
         size = 0.17 * canvas.scale_at(base)
-        canvas.trapezium(
-            x - 0.05 * size,
-            x + 0.05 * size,
-            x - 0.45 * size,
-            x + 0.45 * size,
-            base - size,
-            base,
-            (235, 110, 40),
-        )
+        sides = x - 0.05 * size, x + 0.05 * size, x - 0.45 * size, x + 0.45 * size
+        canvas.trapezium(sides, base - size, base, (235, 110, 40))
 
 
 def _draw_trees(canvas: Canvas, base: float, rng: np.random.Generator) -> None:
     for x in np.arange(-0.7, 0.75, 0.11):
         leaves = shade((62, 98, 58), rng, 0.3)
         size = rng.uniform(0.09, 0.17)
-        canvas.ellipse(
-            x + rng.uniform(-0.04, 0.04), base - 0.1 - 0.3 * size, size * 0.8, size, leaves
-        )
+        middle = x + rng.uniform(-0.04, 0.04), base - 0.1 - 0.3 * size
+        canvas.ellipse(*middle, size * 0.8, size, leaves)
 
 
 def _draw_fence(canvas: Canvas, base: float, rng: np.random.Generator) -> None:
-    """Advertising boards along the far side."""
+    """Draw advertising boards along the far side."""
     x = -0.7
     while x < 0.7:
         width = rng.uniform(0.15, 0.3)
@@ -255,14 +227,12 @@ def _draw_fence(canvas: Canvas, base: float, rng: np.random.Generator) -> None:
 def _draw_goal(canvas: Canvas, x: float, base: float, rng: np.random.Generator) -> None:
     size = canvas.scale_at(base)
     half, height, post = rng.uniform(1.0, 1.6) * size, 1.3 * size, 0.05 * size
-    top, white = base - height, (240, 240, 240)
+    top, white, net = base - height, (240, 240, 240), (190, 195, 190)
     for share in np.linspace(-1, 1, 14):
-        canvas.rectangle(
-            x + share * half - 0.001, top, x + share * half + 0.001, base, (190, 195, 190)
-        )
+        canvas.rectangle(x + share * half - 0.001, top, x + share * half + 0.001, base, net)
     for share in np.linspace(0, 1, 8):
         y = top + share * height
-        canvas.rectangle(x - half, y - 0.001, x + half, y + 0.001, (190, 195, 190))
+        canvas.rectangle(x - half, y - 0.001, x + half, y + 0.001, net)
     canvas.rectangle(x - half - post, top - post, x + half + post, top, white)
     canvas.rectangle(x - half - post, top, x - half, base, white)
     canvas.rectangle(x + half, top, x + half + post, base, white)
