@@ -29,14 +29,9 @@ def cached_array(
 ) -> NDArray[Any]:
     """Return an array, (size,), mapped from the cache; changes to it do not reach the file.
 
-    Args:
-        key: Hex digits that identify everything that the content depends on.
-        size: The length of the array.
-        dtype: The type of its numbers.
-        fill: Writes the content if it is not in the cache yet. If it raises, nothing is kept.
-
-    Raises:
-        VadError: If the disk has no room for the array, or the folder cannot be written.
+    `key` has the hex digits that identify everything that the content depends on. `fill` writes the
+    content if it is not in the cache yet. If it raises, nothing is kept. If the disk has no room
+    for the array, or the folder cannot be written, raise VadError.
     """
     path = home() / "cache" / "segments" / f"{key}.npy"
     folder = path.parent

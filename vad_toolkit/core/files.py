@@ -121,14 +121,9 @@ def check_new_folder(path: Path, what: str = "results", option: str = "--out") -
 def claim_folder(folder: Path, name: str, record: Mapping[str, Any], what: str) -> None:
     """Reserve a new or empty folder by writing `record` into it, or check that it has that record.
 
-    Args:
-        folder: The folder; it is created if it is missing.
-        name: The name of the JSON file with the record.
-        record: Everything that the content of the folder depends on.
-        what: The content, for the error message: "a dataset".
-
-    Raises:
-        InputError: If the folder has another record, or other files and no record.
+    The record is everything that the content of the folder depends on; `name` is its JSON file and
+    `what` the content, "a dataset". Raises InputError if the folder has another record, or other
+    files and no record.
     """
     path = folder / name
     if not path.is_file():

@@ -14,22 +14,14 @@ from vad_toolkit.errors import InputError
 
 
 def acquire_lock(path: Path, *, wait_seconds: float | None = None, busy: str = "") -> int:
-    """Create a file if it is missing, and lock it for this process.
+    """Create a file if it is missing, lock it or a folder, and return the file descriptor.
+
+    The lock is held until the descriptor is closed or the process ends. If another process still
+    holds it after `wait_seconds` (None: wait for it), raise InputError with the text `busy`.
+    If the file cannot be opened, or its file system has no locks, raise OSError.
 
     A lock on a file that was removed or replaced while this process waited keeps nobody out: then
     the new file is locked.
-
-    Args:
-        path: The file, in an existing folder; or an existing folder.
-        wait_seconds: The time to wait for another process that holds the lock. If None, wait as
-            long as it takes.
-        busy: The message of the InputError if another process still holds the lock.
-
-    Returns:
-        The file descriptor that holds the lock, until it is closed or the process ends.
-
-    Raises:
-        OSError: If the file cannot be opened, or its file system has no locks.
     """
     flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
     while True:

@@ -97,11 +97,7 @@ def create_group(parent: h5py.Group, name: str) -> h5py.Group:
 
 
 def read_attribute(owner: h5py.HLObject, name: str) -> str | int | float:
-    """Return the single text or number of an attribute of a file from `open_hdf5`.
-
-    Raises:
-        PackCorrupt: If it is missing, not a single value, or not readable.
-    """
+    """Return an attribute, a single text or number, of an open file. Raises PackCorrupt."""
     key = name.encode("utf-8")
     problem = f"has an attribute {name!r} that is not a single text or number"
     try:

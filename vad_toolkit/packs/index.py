@@ -81,12 +81,7 @@ def read_creator(path: Path, file: h5py.File) -> Mapping[str, str]:
 
 
 def read_recipe(path: Path, file: h5py.File, written_by: str | None) -> AnyRecipe:
-    """Return the recipe, which `written_by`, a version of vad-toolkit, has written.
-
-    Raises:
-        PackCorrupt: If it differs from its hash.
-        PackError: If it is not a recipe of this version.
-    """
+    """Return the recipe. Raises PackError if it is not one of this version, or PackCorrupt."""
     stated = read_text(path, file, "recipe_sha256")
     try:
         recipe = parse_recipe(read_text(path, file, "recipe"), written_by)

@@ -193,9 +193,7 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
     def video(self, id: str) -> VideoFeatures:
         """Read a whole video and compare its digests, so that damage is never copied.
 
-        Raises:
-            PackCorrupt: If the features differ from their digests.
-            VideoNotFound: If the pack does not have the video.
+        Raises PackCorrupt if they differ, and VideoNotFound.
         """
         meta = self.meta(id)
         streams = {stream: self.features(id, stream) for stream in self._videos[id].streams}

@@ -38,11 +38,8 @@ class PartStore:
     Videos of earlier runs are `completed`: their parts, and the videos of an existing pack `out` of
     the same recipe. All of them are compared with their digests first. Damaged ones are dropped,
     with a line in `notes`, and must be extracted again. The new pack holds the union. If no license
-    is stated, that of an existing pack is kept.
-
-    Raises:
-        InputError: If another run writes the same pack, or `out` or its parts have another recipe.
-        PackError: If `out` exists and is not a pack.
+    is stated, that of an existing pack is kept. Raises InputError if another run writes the same
+    pack, or `out` or its parts have another recipe; PackError if `out` exists and is not a pack.
     """
 
     def __init__(
@@ -177,11 +174,10 @@ class PartStore:
         self._completed[id] = meta
 
     def _read(self, id: str) -> VideoFeatures:
-        if id in self._parts:
-            with FeaturePack.open(self._parts[id]) as part:
-                return part.video(id)
-        assert self._old is not None
-        return self._old.video(id)
+        if self._old is not None and id not in self._parts:
+            return self._old.video(id)
+        with FeaturePack.open(self._parts[id]) as part:
+            return part.video(id)
 
 
 def finished_ids(out: Path, recipe: Recipe) -> set[str]:

@@ -26,10 +26,7 @@ UNITS = {
 # Upper bounds of the bytes that HDF5 needs besides the features: measured on packs of 1 to 1,000
 # videos with ids of up to 32 parts and up to 10,000 chunks per video, and rounded up. The real size
 # of a part is checked as well.
-FILE_BYTES = 16 << 10
-VIDEO_BYTES = 4 << 10
-STREAM_BYTES = 3 << 10
-FOLDER_BYTES = 1 << 10
+FILE_BYTES, VIDEO_BYTES, STREAM_BYTES, FOLDER_BYTES = 16 << 10, 4 << 10, 3 << 10, 1 << 10
 CHUNK_BYTES = 128
 
 
