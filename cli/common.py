@@ -27,31 +27,23 @@ ANY_PATH = click.Path(path_type=Path)
 PLAIN_INTERVAL_SECONDS = 10.0
 
 
-def json_option(function: Function) -> Function:
-    """Add `--json`: data as JSON on stdout instead of a table."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+device_option = click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."
+)
+timeout_option = click.option(
+    "--timeout",
+    "timeout_seconds",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds without an answer before a video is given up.",
+)
 
 
 def settings_option(help_text: str) -> Callable[[Function], Function]:
     """Add `--set KEY=VALUE`, many times; read the values with `parse_settings`."""
     return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=help_text)
-
-
-def device_option(function: Function) -> Function:
-    """Add `--device auto|cpu|cuda|cuda:N`."""
-    text = "auto, cpu, cuda or cuda:N."
-    return click.option("--device", default="auto", show_default=True, help=text)(function)
-
-
-def timeout_option(function: Function) -> Function:
-    """Add `--timeout SECONDS` for videos that hang."""
-    return click.option(
-        "--timeout",
-        default=60.0,
-        show_default=True,
-        type=click.FloatRange(min=0, min_open=True),
-        help="Seconds without an answer before a video is given up.",
-    )(function)
 
 
 def decoder_options(function: Function) -> Function:

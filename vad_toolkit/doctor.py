@@ -99,8 +99,7 @@ def _decoders() -> Iterator[Finding]:
 
 def _weights() -> Iterator[Finding]:
     yield Finding("cache", "ok", str(home()))
-    items = installed()
-    if not items:
+    if not (items := installed()):
         yield Finding("weights", "note", "none yet: run `vad weights get i3d-rgb-k400`")
     for item in items:
         try:
@@ -111,9 +110,7 @@ def _weights() -> Iterator[Finding]:
 
 
 def _disk() -> Finding:
-    folder = home()
-    while not folder.exists():
-        folder = folder.parent
+    folder = next(path for path in (home(), *home().parents) if path.exists())
     free = shutil.disk_usage(folder).free / GIB
     detail = f"{free:.1f} GiB at {folder}"
     return Finding("free disk", "note" if free < LITTLE_DISK_GIB else "ok", detail)

@@ -10,7 +10,6 @@ import heapq
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,8 @@ from vad_toolkit.extraction.sources import VideoSource
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.video.paths import source_bytes
 from vad_toolkit.video.probe import ContainerFacts
-from vad_toolkit.video.survey import worker_pool
+from vad_toolkit.video.survey import map_videos
+from vad_toolkit.video.worker import DecodeWorker
 
 PROBES = 8  # containers read at once: on shared disks most of the time is waiting
 MOST_SHARDS = 100_000
@@ -51,6 +51,13 @@ class VideoSize:
     height: int = 0
 
 
+def _look(worker: DecodeWorker, path: Path) -> ContainerFacts | None:
+    try:
+        return worker.probe(path)[0]
+    except (VadError, OSError):  # the run reports what is wrong with it
+        return None
+
+
 def measure_videos(videos: Sequence[VideoSource], *, look_at_all: bool = False) -> list[VideoSize]:
     """Measure videos, in the order given. A container that cannot be read is not an error here.
 
@@ -58,23 +65,10 @@ def measure_videos(videos: Sequence[VideoSource], *, look_at_all: bool = False) 
         videos: The videos.
         look_at_all: Open even the files whose number of frames is in a manifest.
     """
-    lanes = max(1, min(PROBES, len(videos)))
-    with worker_pool(lanes) as free, ThreadPoolExecutor(lanes) as pool:
-
-        def look(video: VideoSource) -> ContainerFacts | None:
-            worker = free.get()
-            try:
-                return worker.probe(video.path)[0]
-            except (VadError, OSError):  # the run reports what is wrong with it
-                return None
-            finally:
-                free.put(worker)
-
-        seen = [
-            pool.submit(look, video) if look_at_all or not video.frames else None
-            for video in videos
-        ]
-        facts = [None if future is None else future.result() for future in seen]
+    opened = {video.id: video.path for video in videos if look_at_all or not video.frames}
+    lanes = max(1, min(PROBES, len(opened)))
+    looks = dict(zip(opened, map_videos(_look, opened.values(), lanes), strict=True))
+    facts = [looks.get(video.id) for video in videos]
     frames = [
         video.frames or (fact.frames_estimated if fact is not None else 0)
         for video, fact in zip(videos, facts, strict=True)

@@ -42,13 +42,7 @@ def receive(
 ) -> tuple[dict[str, Any], NDArray[np.uint8]]:
     """Return the header and the payload of the next message.
 
-    Args:
-        link: The socket.
-        deadline: Time on the clock of `time.monotonic`. If None, wait without limit.
-
-    Raises:
-        ChannelClosed: If the other side is gone, or sends something other than messages.
-        TimeoutError: If the deadline passes.
+    Raises ChannelClosed, or TimeoutError after `deadline`, a time on the clock `time.monotonic`.
     """
     length = int.from_bytes(_read(link, 4, deadline).tobytes(), "big")
     if length > HEADER_LIMIT:

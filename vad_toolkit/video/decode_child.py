@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -49,15 +49,14 @@ class Child:
 
     def _listen(self) -> None:
         # In its own thread, to notice a cancellation or the parent's end while a decoder works.
-        while True:
-            try:
+        with suppress(ChannelClosed):
+            while True:
                 request, _ = receive(self._link)
-            except ChannelClosed:
-                os._exit(0)
-            if request["kind"] == "cancel":
-                self._cancelled = request["number"]
-            else:
-                self._requests.put(request)
+                if request["kind"] == "cancel":
+                    self._cancelled = request["number"]
+                else:
+                    self._requests.put(request)
+        os._exit(0)
 
     def _answer(self, request: dict[str, Any]) -> None:
         if request["kind"] == "probe":

@@ -28,13 +28,8 @@ def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: int, crf: 
         fps: Frames per second.
         crf: Constant rate factor of x264; lower is better.
     """
-    options = {
-        "crf": str(crf),
-        "preset": "veryfast",
-        "bf": "0",
-        "threads": "1",
-        "x264-params": "rc-lookahead=0:no-mbtree=1",
-    }
+    options = {"crf": str(crf), "preset": "veryfast", "bf": "0", "threads": "1"}
+    options["x264-params"] = "rc-lookahead=0:no-mbtree=1"
     count = 0
     with (
         atomic_path(path) as temporary,

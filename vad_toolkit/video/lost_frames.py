@@ -118,8 +118,7 @@ class Losses:
         self.first_time = min((time for time in times if time is not None), default=None)
         leading = [number for number, time in self._due.items() if self._is_leading(time)]
         self.leading += len(leading)
-        for number in leading:
-            self._forget(number)
+        self._forget(*leading)
 
     def _is_leading(self, time: int | None) -> bool:
         return time is not None and self.first_time is not None and time < self.first_time
@@ -131,8 +130,7 @@ class Losses:
         times = self._due.items()
         late = [number for number, time in times if time is not None and time < frame.pts]
         lost = self._lost_among(late)
-        for number in late:
-            self._forget(number)
+        self._forget(*late)
         return lost
 
     def _lost_among(self, numbers: Iterable[int]) -> int:
@@ -149,6 +147,7 @@ class Losses:
         self.is_regular &= round(steps) >= 1 and abs(steps - round(steps)) <= MOST_UNEVEN
         return max(round(steps) - 1, 0)
 
-    def _forget(self, number: int) -> None:
-        self._due.pop(number, None)
-        self._failed.discard(number)
+    def _forget(self, *numbers: int) -> None:
+        self._failed.difference_update(numbers)
+        for number in numbers:
+            self._due.pop(number, None)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 from vad_toolkit.errors import DecodeError
+from vad_toolkit.video.paths import AnyPath
 from vad_toolkit.video.probe import ContainerFacts, probe
 from vad_toolkit.video.reader import VideoReader
 from vad_toolkit.video.registry import AUTO, DECODERS, FALLBACK, check_options
 
 
-def open_video(
-    path: str | os.PathLike[str], decoder: str = AUTO, allow_damaged: int = 0
-) -> VideoReader:
+def open_video(path: AnyPath, decoder: str = AUTO, allow_damaged: int = 0) -> VideoReader:
     """Open a video in this process; `worker.DecodeWorker` does the same in a separate process.
 
     Args:

@@ -25,11 +25,12 @@ VIDEO_SUFFIXES = frozenset({
 })  # fmt: skip
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff"})
 LITTER = frozenset({"desktop.ini", "thumbs.db"})  # files that Windows adds to folders of images
+AnyPath = str | os.PathLike[str]
 EXAMPLE = "000.jpg, 001.jpg, ..."
 _NUMBERED = re.compile(r"(.*?)([0-9]+)", re.DOTALL)
 
 
-def find_videos(folder: str | os.PathLike[str]) -> list[Path]:
+def find_videos(folder: AnyPath) -> list[Path]:
     """Return the videos in a folder and its sub-folders, sorted by their POSIX path.
 
     The folder itself may be a folder of frames. Hidden files and folders (a leading dot) are
@@ -76,9 +77,7 @@ def is_frame_folder(path: Path) -> bool:
 def list_frames(folder: Path) -> list[str]:
     """Return the names of a folder's images in the order of their numbers (the first may be any).
 
-    Raises:
-        DecodeError: If the folder is not a folder of frames, an image has no number, names differ
-            before the number, or a number is missing or occurs twice.
+    Raises DecodeError if it is not a folder of frames, or the names are not one complete sequence.
     """
     try:
         folders, names = _list(folder)
@@ -116,10 +115,6 @@ def source_sha256(path: Path) -> str:
 
     For a file it is the SHA-256 of its bytes. For a folder of frames it is the SHA-256 of the
     output of `sha256sum` for its images: a line "<sha256>  <name>" per image, sorted by bytes.
-
-    Raises:
-        DecodeError: If a folder is not a complete sequence of frames.
-        OSError: If a file cannot be read.
     """
     if not path.is_dir():
         return sha256_file(path)

@@ -6,7 +6,6 @@ folder of frames counts as a container that states its number of frames, but no 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from vad_toolkit.errors import DecodeError
 from vad_toolkit.video.container import SOUND, Structure, examine
-from vad_toolkit.video.paths import check_file, list_frames
+from vad_toolkit.video.paths import AnyPath, check_file, list_frames
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -66,7 +65,7 @@ class ContainerFacts:
         return not set(names).isdisjoint(self.container.split(","))
 
 
-def probe(path: str | os.PathLike[str]) -> ContainerFacts:
+def probe(path: AnyPath) -> ContainerFacts:
     """Return the facts of a file or folder of frames; raise DecodeError if it is not a video."""
     path = Path(path)
     if path.is_dir():

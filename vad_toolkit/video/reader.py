@@ -1,14 +1,11 @@
-"""Interface of the decoders: a video that is read once, from its first frame to its last.
-
-The backends in `vad_toolkit.video.backends` implement it; `registry.DECODERS` names them.
-"""
+"""Base of the decoders; `vad_toolkit.video.backends` has them, `registry.DECODERS` names them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,31 +40,11 @@ class DecodeStats:
     frames_missing: int = 0  # frames lost after the last good one, which nothing replaces
 
 
-class VideoReader(Protocol):
-    """A video that is read once, from its first frame to its last."""
+class VideoReader:
+    """A video that is read once, from its first frame to its last. Decoders implement `_pictures`.
 
-    info: VideoInfo
-
-    @property
-    def stats(self) -> DecodeStats:
-        """Frame counts; final when `chunks` has ended."""
-
-    def chunks(self, size: int) -> Iterator[NDArray[np.uint8]]:
-        """Yield RGB frames (n, height, width, 3) in display order, 1 <= n <= `size`.
-
-        Only the last chunk may be shorter than `size`. Can be called once.
-
-        Raises:
-            DecodeError: If frames are lost, even at the end; the chunks so far are then not the
-                whole video.
-        """
-
-    def close(self) -> None:
-        """Free the decoder. Closing twice is allowed."""
-
-
-class ChunkedReader:
-    """Base of readers: the frames that `_pictures` yields, in chunks."""
+    `stats` are final when `chunks` has ended.
+    """
 
     def __init__(self, info: VideoInfo) -> None:
         self.info = info
@@ -78,6 +55,11 @@ class ChunkedReader:
         return DecodeStats(self._returned, self.info.frames_reported, 0)
 
     def chunks(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        """Yield RGB frames (n, height, width, 3) in display order, 1 <= n <= `size`.
+
+        Only the last chunk may be shorter than `size`. Can be called once. Raises DecodeError if
+        frames are lost, even at the end; the chunks so far are then not the whole video.
+        """
         if size < 1:
             raise InputError(f"a chunk must have at least 1 frame, got {size}")
         shape = (self.info.height, self.info.width, 3)
@@ -96,6 +78,9 @@ class ChunkedReader:
                 chunk, filled = np.empty((size, *shape), np.uint8), 0
         if filled:
             yield chunk[:filled]
+
+    def close(self) -> None:
+        """Free the decoder. Closing twice is allowed."""
 
     def _pictures(self) -> Iterator[NDArray[np.uint8]]:
         """Yield the frames (height, width, 3), one after the other."""

@@ -26,11 +26,7 @@ DECODERS: Registry[Decoder] = Registry(
 
 
 def check_options(decoder: str, allow_damaged: int) -> None:
-    """Check the name of a decoder and how many lost frames it is to accept.
-
-    Raises:
-        InputError: If no decoder has this name, or it cannot replace lost frames.
-    """
+    """Raise InputError if there is no such decoder, or it cannot accept that many lost frames."""
     if allow_damaged < 0:
         raise InputError(f"allow_damaged must be an integer >= 0, got {allow_damaged}")
     if decoder == AUTO:

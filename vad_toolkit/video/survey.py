@@ -6,21 +6,23 @@ Every video is opened in a process that can be killed (`worker`), several at a t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.errors import DecodeError, InputError
-from vad_toolkit.video.paths import find_videos, is_frame_folder
+from vad_toolkit.video.paths import AnyPath, find_videos
 from vad_toolkit.video.probe import FRAMES, ContainerFacts
 from vad_toolkit.video.reader import DecodeStats
 from vad_toolkit.video.worker import DecodeWorker
 
+Result = TypeVar("Result")
 SMALL_SIDE = 224  # pixels; crop size of the networks
 SNIPPET_FRAMES = 16
 
@@ -73,7 +75,7 @@ class Survey:
 
 
 def probe(
-    videos: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    videos: AnyPath | Iterable[AnyPath],
     *,
     decode: bool = False,
     jobs: int | None = None,
@@ -104,43 +106,42 @@ def probe(
     paths = _gather([videos] if isinstance(videos, str | os.PathLike) else videos)
     lanes = min(jobs or os.cpu_count() or 1, max(len(paths), 1))
     reports = []
-    with worker_pool(lanes, timeout_seconds) as free, ThreadPoolExecutor(lanes) as pool:
-
-        def work(path: Path) -> VideoReport:
-            worker = free.get()
-            try:
-                return _report(worker, path, decode)
-            finally:
-                free.put(worker)
-
-        for report in pool.map(work, paths):  # an exception cancels the videos that wait
-            reports.append(report)
-            event = ProgressEvent("probe", len(reports), len(paths), "videos", str(report.path))
-            progress(event)
+    for report in map_videos(partial(_report, decode=decode), paths, lanes, timeout_seconds):
+        reports.append(report)
+        progress(ProgressEvent("probe", len(reports), len(paths), "videos", str(report.path)))
     return Survey(_with_clashes(reports))
 
 
-def _gather(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:
+def _gather(inputs: Iterable[AnyPath]) -> list[Path]:
     """Return the videos that are named or found in folders. Paths that do not exist are kept."""
     videos: dict[Path, None] = {}
     for item in map(Path, inputs):
-        if not item.is_dir() or is_frame_folder(item):
-            videos[item] = None
-            continue
-        if not (found := find_videos(item)):
+        if not (found := find_videos(item) if item.is_dir() else [item]):
             raise InputError(f"no videos in {str(item)!r} or its sub-folders")
         videos |= dict.fromkeys(found)
     return list(videos)
 
 
-@contextmanager
-def worker_pool(count: int, timeout_seconds: float = 60.0) -> Iterator[SimpleQueue[DecodeWorker]]:
-    """Yield a queue of `count` workers that threads take and return; close them at the end."""
+def map_videos(
+    look: Callable[[DecodeWorker, Path], Result],
+    paths: Iterable[Path],
+    jobs: int,
+    timeout_seconds: float = 60.0,
+) -> Iterator[Result]:
+    """Yield `look(worker, path)` for each path in order; `jobs` workers look at the same time."""
     free: SimpleQueue[DecodeWorker] = SimpleQueue()
-    with ExitStack() as workers:
-        for _ in range(count):
+    with ExitStack() as workers, ThreadPoolExecutor(jobs) as pool:
+        for _ in range(jobs):
             free.put(workers.enter_context(DecodeWorker(timeout_seconds)))
-        yield free
+
+        def work(path: Path) -> Result:
+            worker = free.get()
+            try:
+                return look(worker, path)
+            finally:
+                free.put(worker)
+
+        yield from pool.map(work, paths)  # an exception cancels the videos that wait
 
 
 def _report(worker: DecodeWorker, path: Path, decode: bool) -> VideoReport:

@@ -17,7 +17,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from vad_toolkit.errors import DecodeError, InputError
 from vad_toolkit.video.channel import ChannelClosed, receive, send
 from vad_toolkit.video.container import Structure
+from vad_toolkit.video.paths import AnyPath
 from vad_toolkit.video.probe import ContainerFacts
 from vad_toolkit.video.reader import DecodeStats, VideoInfo
 from vad_toolkit.video.registry import AUTO, FALLBACK, check_options
@@ -65,12 +66,7 @@ class DecodeWorker(AbstractContextManager["DecodeWorker"]):
         return self._child.pid if self._child is not None else None
 
     def stream(
-        self,
-        path: str | os.PathLike[str],
-        decoder: str = AUTO,
-        chunk_frames: int = 16,
-        *,
-        allow_damaged: int = 0,
+        self, path: AnyPath, decoder: str = AUTO, chunk_frames: int = 16, *, allow_damaged: int = 0
     ) -> FrameStream:
         """Open a video and return its frames. The stream must end or be closed before the next.
 
@@ -93,11 +89,8 @@ class DecodeWorker(AbstractContextManager["DecodeWorker"]):
         stream.info = VideoInfo(**{**header["info"], "path": Path(header["info"]["path"])})
         return stream
 
-    def probe(self, path: str | os.PathLike[str]) -> tuple[ContainerFacts, str]:
-        """Return the facts of a container and the decoder that "auto" chooses.
-
-        Raises DecodeError as `stream` does.
-        """
+    def probe(self, path: AnyPath) -> tuple[ContainerFacts, str]:
+        """Return a container's facts and the decoder that "auto" chooses. Errors as in `stream`."""
         stream, header = self._begin("probe", path)
         stream._finish(child_is_usable=True)
         structure = Structure(**header["facts"]["structure"])
@@ -105,7 +98,7 @@ class DecodeWorker(AbstractContextManager["DecodeWorker"]):
         return ContainerFacts(**facts), header["decoder"]
 
     def _begin(
-        self, kind: str, path: str | os.PathLike[str], **options: Any
+        self, kind: str, path: AnyPath, **options: Any
     ) -> tuple[FrameStream, dict[str, Any]]:
         """Send a request. Return the stream that it opens, and the first header of the answer."""
         if self._current is not None:
@@ -129,16 +122,12 @@ class DecodeWorker(AbstractContextManager["DecodeWorker"]):
         """End the child and any open stream. A later stream starts a new child."""
         if self._current is not None:
             self._current._finish(child_is_usable=False)
-        self._ended(child_is_usable=False)
+        if self._child is not None:
+            self._child.end()
+            self._child = None
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-    def _ended(self, child_is_usable: bool) -> None:
-        self._current = None
-        if self._child is not None and not child_is_usable:
-            self._child.end()
-            self._child = None
 
 
 class FrameStream(Iterator[NDArray[np.uint8]], AbstractContextManager["FrameStream"]):
@@ -185,14 +174,12 @@ class FrameStream(Iterator[NDArray[np.uint8]], AbstractContextManager["FrameStre
         if not self._running:
             return
         deadline = time.monotonic() + min(CANCEL_SECONDS, self._timeout)
-        try:
+        is_done = False
+        with suppress(ChannelClosed, TimeoutError):
             send(self._child.link, {"kind": "cancel", "number": self._request["number"]})
-            while receive(self._child.link, deadline)[0]["kind"] not in ("end", "error"):
-                pass
-        except (ChannelClosed, TimeoutError):
-            self._finish(child_is_usable=False)
-        else:
-            self._finish(child_is_usable=True)
+            while not is_done:
+                is_done = receive(self._child.link, deadline)[0]["kind"] in ("end", "error")
+        self._finish(child_is_usable=is_done)
 
     def __exit__(self, *error: object) -> None:
         self.close()
@@ -202,11 +189,10 @@ class FrameStream(Iterator[NDArray[np.uint8]], AbstractContextManager["FrameStre
     ) -> tuple[dict[str, Any], NDArray[np.uint8]]:
         """Send a request, if any, and return the next message; end the stream if that fails."""
         path = self._request["path"]
-        deadline = time.monotonic() + self._timeout
         try:
             if request is not None:
                 send(self._child.link, request)
-            header, payload = receive(self._child.link, deadline)
+            header, payload = receive(self._child.link, time.monotonic() + self._timeout)
         except ChannelClosed:
             message = f"{path}: the decoder crashed ({self._child.cause_of_death()})"
             self._finish(child_is_usable=False)
@@ -241,7 +227,9 @@ class FrameStream(Iterator[NDArray[np.uint8]], AbstractContextManager["FrameStre
     def _finish(self, *, child_is_usable: bool) -> None:
         if self._running:
             self._running = False
-            self._worker._ended(child_is_usable)
+            self._worker._current = None
+            if not child_is_usable:
+                self._worker.close()
 
 
 class _ChildCrashed(DecodeError):
@@ -303,8 +291,7 @@ def _end(
 ) -> None:
     """Kill the child and wait for its end."""
     link.close()
-    if os.getpid() != owner:  # a forked copy of the owner must not kill the child
-        return
-    process.kill()
-    process.wait()
-    listener.join(EXIT_SECONDS)
+    if os.getpid() == owner:  # a forked copy of the owner must not kill the child
+        process.kill()
+        process.wait()
+        listener.join(EXIT_SECONDS)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vad_toolkit.errors import DecodeError
 from vad_toolkit.video.probe import ContainerFacts, ends_early
-from vad_toolkit.video.reader import ChunkedReader, Decoder, info_of
+from vad_toolkit.video.reader import Decoder, VideoReader, info_of
 
 # Containers in which Decord returned every frame bit for bit when read sequentially. Excluded are
 # AVI (the decoders differ after damage), MPEG-TS (Decord returns no frame) and GIF (it refuses it).
@@ -32,7 +32,7 @@ FIRST_COPY_IS_AN_ERROR = 1e-6  # share of the frames that may be copies; 0 would
 DECODE_THREADS = 1  # decoding already runs beside the consumer; one process per video scales better
 
 
-class DecordReader(ChunkedReader):
+class DecordReader(VideoReader):
     """A `VideoReader` on Decord."""
 
     def __init__(self, facts: ContainerFacts, allow_damaged: int = 0) -> None:

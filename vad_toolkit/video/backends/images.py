@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from vad_toolkit.video.image import read_image
 from vad_toolkit.video.paths import list_frames
 from vad_toolkit.video.probe import ContainerFacts
-from vad_toolkit.video.reader import ChunkedReader, Decoder, info_of
+from vad_toolkit.video.reader import Decoder, VideoReader, info_of
 
 DECODE_THREADS = 4  # or the number of cores, if that is less
 READ_AHEAD_FRAMES = 8
 READ_AHEAD_BYTES = 1 << 28  # of pixels; a larger frame is read alone
 
 
-class PillowReader(ChunkedReader):
+class PillowReader(VideoReader):
     """A `VideoReader` on a folder of frames. Pillow decodes without Python's global lock."""
 
     def __init__(self, facts: ContainerFacts, allow_damaged: int = 0) -> None:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from vad_toolkit.errors import DecodeError
 from vad_toolkit.video.lost_frames import Losses
 from vad_toolkit.video.probe import ContainerFacts, ends_early, open_container
-from vad_toolkit.video.reader import ChunkedReader, Decoder, DecodeStats, info_of
+from vad_toolkit.video.reader import Decoder, DecodeStats, VideoReader, info_of
 
 DECODE_THREADS = 1  # one process per video scales better
 # Bytes. Smaller MPEG-4 packets only repeat the last picture; FFmpeg uses the same limit.
@@ -33,7 +33,7 @@ STREAMS = ("mpegts", "mpeg", "h264", "hevc", "mpegvideo")  # recordings may star
 COUNT_SECONDS = 10.0  # time limit for reading the rest of a damaged video to count lost frames
 
 
-class PyAVReader(ChunkedReader):
+class PyAVReader(VideoReader):
     """A `VideoReader` on PyAV."""
 
     def __init__(self, facts: ContainerFacts, allow_damaged: int = 0) -> None:
