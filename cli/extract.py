@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from vad_toolkit.extraction.cost import CostEstimate
     from vad_toolkit.extraction.extract import ExtractSummary
 
-PRECISIONS = ("float32", "tf32", "bfloat16")
+SAME_IN_JSON = (
+    "videos", "frames", "snippets", "clips", "flop", "pack_bytes", "decoded_bytes", "device",
+    "devices",
+)  # fmt: skip
 COUNTED_BY = {"manifest": "by manifest", "container": "by container", "bytes": "guessed from bytes"}
 
 
@@ -33,7 +36,6 @@ COUNTED_BY = {"manifest": "by manifest", "container": "by container", "bytes": "
 @click.argument("videos", nargs=-1, type=ANY_PATH)
 @click.option(
     "--manifest",
-    "manifests",
     multiple=True,
     metavar="FILE",
     help="Extract the videos of a manifest (with --root): a file, or the name of a dataset. May be "
@@ -54,7 +56,7 @@ COUNTED_BY = {"manifest": "by manifest", "container": "by container", "bytes": "
 )
 @click.option(
     "--precision",
-    type=click.Choice(PRECISIONS),
+    type=click.Choice(("float32", "tf32", "bfloat16")),
     help="Short for --set precision=...; tf32 is for GPUs.",
 )
 @click.option("--out", required=True, type=ANY_PATH, help="The pack to write (.h5).")
@@ -70,11 +72,13 @@ COUNTED_BY = {"manifest": "by manifest", "container": "by container", "bytes": "
 )
 @click.option(
     "--jobs",
+    "decode_jobs",
     type=click.IntRange(min=1),
     help="Decoder processes.  [default: 1 on a CPU, one per core on a GPU, up to 16]",
 )
 @click.option(
     "--batch",
+    "batch_size",
     type=click.IntRange(min=1),
     help="Clips per forward pass; halved if a GPU runs out of memory. A network that takes whole "
     "snippets gets at least one.  [default: on a CPU 2, 5 or one snippet; on a GPU 128 for whole "
@@ -97,26 +101,13 @@ COUNTED_BY = {"manifest": "by manifest", "container": "by container", "bytes": "
 @json_option
 def extract(
     videos: tuple[Path, ...],
-    manifests: tuple[str, ...],
-    root: Path | None,
     recipe: str | None,
-    like: Path | None,
     settings: tuple[str, ...],
     precision: str | None,
     out: Path,
-    dataset: str | None,
-    license: str,
-    decoder: str,
-    allow_damaged: int,
-    timeout: float,
-    device: str,
-    jobs: int | None,
-    batch: int | None,
-    shard: str | None,
-    engine: str,
-    address: str | None,
     dry_run: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Extract features of VIDEOS (files or folders), or of a manifest's videos, into a pack.
 
@@ -139,27 +130,15 @@ def extract(
     overrides = parse_settings(settings)
     if precision is not None:
         overrides["precision"] = precision
-    options: dict[str, Any] = {
-        "manifest": manifests,
-        "root": root,
-        "like": like,
-        "overrides": overrides,
-        "decoder": decoder,
-        "allow_damaged": allow_damaged,
-        "timeout_seconds": timeout,
-        "device": device,
-        "decode_jobs": jobs,
-        "batch_size": batch,
-        "shard": shard,
-        "engine": engine,
-    }
+    options["overrides"] = overrides
     if dry_run:
+        for name in ("dataset", "license", "address"):  # they do not change the cost
+            del options[name]
         cost = api.estimate_extraction(videos, recipe, out, **options)
-        _print_cost(cost, as_json, with_shares=shard is not None)
+        _print_cost(cost, as_json, with_shares=options["shard"] is not None)
         return
-    options |= {"dataset": dataset, "license": license, "address": address}
     with progress_reporter() as progress:
-        summary = api.extract(videos, recipe, out, **options, progress=progress)
+        summary = api.extract(videos, recipe, out, progress=progress, **options)
     _print_summary(summary, as_json)
     if summary.failures:
         raise SystemExit(1)
@@ -197,24 +176,16 @@ def _print_cost(cost: CostEstimate, as_json: bool, with_shares: bool) -> None:
     ]
     if as_json:
         print_json(
-            {
+            {name: getattr(cost, name) for name in SAME_IN_JSON}
+            | {f"videos_counted_by_{by}": cost.counted_by.get(by, 0) for by in COUNTED_BY}
+            | {
                 "pack": str(cost.pack),
-                "videos": cost.videos,
                 "videos_done_already": cost.videos_done,
-                "frames": cost.frames,
-                **{f"videos_counted_by_{by}": cost.counted_by.get(by, 0) for by in COUNTED_BY},
                 "hours_of_video": round(cost.hours, 2),
-                "snippets": cost.snippets,
-                "clips": cost.clips,
-                "flop": cost.flop,
-                "pack_bytes": cost.pack_bytes,
-                "decoded_bytes": cost.decoded_bytes,
-                "device": cost.device,
-                "devices": cost.devices,
                 "measured_frames_a_second": None if rate is None else round(rate, 2),
                 "estimated_seconds": None if seconds is None else round(seconds),
-                **({"shares": shares} if with_shares else {}),
             }
+            | ({"shares": shares} if with_shares else {})
         )
         return
     counted = ", ".join(

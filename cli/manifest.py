@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -104,9 +103,7 @@ def _print_dataset(info: dict[str, Any], sides: dict[str, dict[str, Any]], as_js
     "abnormal videos must be known.  [default: train for a file train.jsonl, else test]",
 )
 @json_option
-def check(
-    manifest: str, root: Path | None, pack: Path | None, side: str | None, as_json: bool
-) -> None:
+def check(manifest: str, side: str | None, as_json: bool, **options: Any) -> None:
     """Check a manifest: its lines, and whether its videos are in a folder and fit a pack.
 
     Problems are printed one per line; the exit code is 1 if there are any.
@@ -116,13 +113,10 @@ def check(
       vad manifest check manifests/cctv/test.jsonl --root cctv_fights --pack cctv.h5
     """
     from vad_toolkit.datasets.registry import find_manifest
+    from vad_toolkit.fit import check_manifest
 
     listed = find_manifest(manifest, side or "test")
-    problems: list[str] = []
-    if root is not None or pack is not None:
-        from vad_toolkit.fit import check_manifest
-
-        problems = check_manifest(listed, root=root, pack=pack, side=side)
+    problems = check_manifest(listed, side=side, **options)
     if as_json:
         print_json({"videos": len(listed), "sha256": listed.sha256, "problems": problems})
     else:

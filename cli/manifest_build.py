@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,13 +57,7 @@ BINDING = (
 
 def add_options(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
     """Return a decorator that adds these options, in this order."""
-
-    def decorate(function: Function) -> Function:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
+    return lambda function: reduce(lambda done, option: option(done), reversed(options), function)
 
 
 class BuildGroup(click.Group):

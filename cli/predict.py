@@ -60,16 +60,9 @@ def predict(
     checkpoint: Path,
     videos: tuple[Path, ...],
     out: Path,
-    threshold: float,
-    merge_seconds: float,
-    min_seconds: float,
-    fps: float | None,
-    decoder: str,
-    allow_damaged: int,
-    timeout: float,
     no_plots: bool,
-    device: str,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Score every frame of videos with a checkpoint: a file or the folder of one run.
 
@@ -88,19 +81,7 @@ def predict(
 
     with progress_reporter() as progress:
         result = predict_videos(
-            checkpoint,
-            videos,
-            out,
-            threshold=threshold,
-            merge_seconds=merge_seconds,
-            min_seconds=min_seconds,
-            fps=fps,
-            device=device,
-            decoder=decoder,
-            allow_damaged=allow_damaged,
-            timeout_seconds=timeout,
-            plots=not no_plots,
-            progress=progress,
+            checkpoint, videos, out, plots=not no_plots, progress=progress, **options
         )
     if as_json:
         print_json(result.to_dict())

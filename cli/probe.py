@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 )
 @timeout_option
 @json_option
-def probe(
-    videos: tuple[Path, ...], decode: bool, jobs: int | None, timeout: float, as_json: bool
-) -> None:
+def probe(videos: tuple[Path, ...], decode: bool, as_json: bool, **options: Any) -> None:
     """List videos and their problems, before a long run.
 
     A video is a file, or a folder of frames (000.jpg, 001.jpg, ...). Without --decode, only
@@ -49,9 +47,7 @@ def probe(
     from vad_toolkit.video import survey
 
     with progress_reporter() as progress:
-        found = survey.probe(
-            videos, decode=decode, jobs=jobs, timeout_seconds=timeout, progress=progress
-        )
+        found = survey.probe(videos, decode=decode, progress=progress, **options)
     if as_json:
         print_json(found.to_dict())
     else:

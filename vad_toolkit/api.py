@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.errors import InputError
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vad_toolkit.datasets.manifest import Manifest
     from vad_toolkit.extraction.cost import CostEstimate
     from vad_toolkit.extraction.extract import ExtractSummary
+    from vad_toolkit.extraction.extractor import ExtractionOptions
     from vad_toolkit.extraction.sources import VideoSource
     from vad_toolkit.recipes.recipe import Recipe
 
@@ -119,19 +120,14 @@ def estimate_extraction(
     root: PathOrText | None = None,
     like: PathOrText | None = None,
     overrides: Mapping[str, Any] | None = None,
-    decoder: str = "auto",
-    allow_damaged: int = 0,
-    timeout_seconds: float = 60.0,
-    device: str = "auto",
-    decode_jobs: int | None = None,
-    batch_size: int | None = None,
-    shard: str | None = None,
-    engine: str = "local",
+    **options: Unpack[ExtractionOptions],
 ) -> CostEstimate:
     """Estimate what `extract` would cost, without writing anything.
 
     Args:
-        videos: As all arguments, see `extract`.
+        videos, recipe, out, manifest, root, like, overrides: As for `extract`.
+        options: decoder, allow_damaged, timeout_seconds, device, decode_jobs, batch_size, shard and
+            engine as for `extract`.
 
     Returns:
         Videos, frames, snippets, arithmetic, pack size and time; the time is from a trial of a few
@@ -145,19 +141,7 @@ def estimate_extraction(
     from vad_toolkit.extraction.cost import estimate_cost
 
     sources, _ = _sources(videos, manifest, root)
-    return estimate_cost(
-        sources,
-        _recipe(recipe, like, overrides),
-        out,
-        device=device,
-        decode_jobs=decode_jobs,
-        batch_size=batch_size,
-        decoder=decoder,
-        allow_damaged=allow_damaged,
-        timeout_seconds=timeout_seconds,
-        shard=shard,
-        engine=engine,
-    )
+    return estimate_cost(sources, _recipe(recipe, like, overrides), out, **options)
 
 
 def read_manifest(manifest: PathOrText | Manifest, side: str = "test") -> Manifest:

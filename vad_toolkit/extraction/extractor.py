@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
@@ -21,7 +22,6 @@ from vad_toolkit.backbones.inception_i3d import InceptionI3D
 from vad_toolkit.backbones.inception_overlap import OverlapInceptionI3D
 from vad_toolkit.backbones.registry import Stream
 from vad_toolkit.core.device import keep_freed_memory, pick_device, tensor_float32, why_no_kernels
-from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.errors import DecodeError, InputError, VadError
 from vad_toolkit.extraction.batches import (
     CPU_CLIPS,
@@ -62,6 +62,14 @@ class ExtractorOptions(TypedDict, total=False):
     allow_damaged: int
 
 
+class ExtractionOptions(ExtractorOptions, total=False):
+    """Keyword arguments of `extract_pack` that change the cost of an extraction."""
+
+    device: str
+    shard: str | None
+    engine: str
+
+
 class Extractor:
     """The networks of one recipe on one device.
 
@@ -70,13 +78,11 @@ class Extractor:
     Args:
         recipe: The recipe of the features.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        decoder: "auto" or the name of a decoder.
-        timeout_seconds: Longest wait for a video to open, and for each chunk of its frames.
+        decoder, timeout_seconds, allow_damaged: As for `DecodeAhead`.
         decode_jobs: Decoder processes. If None, one on a CPU, one per core (up to 16) on a GPU.
         batch_size: Clips per forward pass. If None, two or five on a CPU, and the result of
             `find_batch` on a GPU. A network that takes whole snippets gets as many of them as have
             about that number of crops, at least one; if None, one on a CPU.
-        allow_damaged: Lost frames of a video file that copies may replace.
 
     Raises:
         InputError: If the device does not exist, or an option is not allowed.
@@ -100,10 +106,16 @@ class Extractor:
         on_gpu = self.device.type == "cuda"
         if recipe.precision == "tf32" and not on_gpu:
             raise InputError("precision tf32 needs a CUDA device; use float32 or bfloat16 on a CPU")
-        self.decoder = decoder
-        self.timeout_seconds = timeout_seconds
-        self.allow_damaged = allow_damaged
         self.decode_jobs = decode_jobs or (min(16, os.cpu_count() or 1) if on_gpu else 1)
+        self._decode = partial(
+            DecodeAhead,
+            jobs=self.decode_jobs,
+            decoder=decoder,
+            chunk_frames=recipe.snippet_frames,
+            timeout_seconds=timeout_seconds,
+            allow_damaged=allow_damaged,
+            pinned=on_gpu,
+        )
         self.dtype = DTYPES[recipe.precision]
         if not on_gpu:
             keep_freed_memory()
@@ -122,23 +134,15 @@ class Extractor:
         if recipe.flow is not None:
             self._estimator = load_flow(recipe.flow.algorithm, self.device)
 
-    def extract(self, path: Path, progress: ProgressCallback = silent) -> VideoFeatures:
-        """Return the features of one video, float16 (N, C, D) per modality.
-
-        Args:
-            path: A video file or a folder of frames.
-            progress: Counts the frames.
+    def extract(self, path: Path) -> VideoFeatures:
+        """Return the features of one video file or folder, float16 (N, C, D) per modality.
 
         Raises:
             DecodeError: If the video cannot be decoded, is damaged, or has too few frames.
             PackError: If its features are not finite, or too large for float16.
             OSError: If the file cannot be read.
         """
-
-        def report(_: VideoSource, done: int, reported: int) -> None:
-            progress(ProgressEvent("frames", done, max(done, reported), "frames"))
-
-        (found,) = self.extract_many([VideoSource(path.name, path)], report)
+        (found,) = self.extract_many([VideoSource(path.name, path)])
         if found.error is not None:
             raise found.error
         assert found.features is not None
@@ -168,15 +172,7 @@ class Extractor:
         open_videos: dict[int, VideoInProgress] = {}
         failed: set[int] = set()  # reported once, even if a second decoder starts them again
         ended: deque[VideoInProgress] = deque()  # decoded, but not all features are computed
-        with DecodeAhead(
-            paths(),
-            jobs=self.decode_jobs,
-            decoder=self.decoder,
-            chunk_frames=self.recipe.snippet_frames,
-            timeout_seconds=self.timeout_seconds,
-            allow_damaged=self.allow_damaged,
-            pinned=self.device.type == "cuda",
-        ) as events:
+        with self._decode(paths()) as events:
             for event in events:
                 if event.index in failed:
                     continue
@@ -231,7 +227,15 @@ class Extractor:
             with self._on_computing(clips):
                 return features(torch.stack(clips))
 
-        size = self._batch_size or self._find_batch(features, network.channels)
+        size = self._batch_size
+        if size is None and self.device.type == "cpu":
+            size = CPU_CLIPS if self.recipe.crop_count % CPU_CROPS else CPU_CROPS
+        elif size is None:
+            crop = self.recipe.crop_size
+            shape = (self.recipe.snippet_frames, crop, crop, network.channels)
+            like = torch.empty(0, dtype=self.dtype, device=self.device)
+            with torch.inference_mode():
+                size = find_batch(time_passes(features, shape, like))
         return Batcher(stack_and_run, size)
 
     @contextmanager
@@ -246,15 +250,6 @@ class Extractor:
         with torch.cuda.stream(self._computing):
             yield
 
-    @torch.inference_mode()
-    def _find_batch(self, features: Callable[[Tensor], Tensor], channels: int) -> int:
-        if self.device.type == "cpu":
-            return CPU_CLIPS if self.recipe.crop_count % CPU_CROPS else CPU_CROPS
-        size = self.recipe.crop_size
-        shape = (self.recipe.snippet_frames, size, size, channels)
-        like = torch.empty(0, dtype=self.dtype, device=self.device)
-        return find_batch(time_passes(features, shape, like))
-
     def _begin(self, source: VideoSource, info: VideoInfo) -> VideoInProgress:
         clips = {name: self.stream(name) for name in self.recipe.streams}
         fps = info.fps
@@ -264,7 +259,7 @@ class Extractor:
         return VideoInProgress(source, info, fps, self.recipe, taker, clips)
 
     def stream(self, name: Stream) -> ClipStream:
-        """Return what cuts one video's frames into clips for the network of a modality."""
+        """Return the cutter of one video's frames into clips of a modality."""
         whole = name in self._whole
         if name == "rgb":
             return RgbClips(self.recipe, self.dtype, whole=whole)
