@@ -65,15 +65,12 @@ class Batcher:
 
 
 def find_batch(seconds: Callable[[int], float], sizes: Sequence[int] = GPU_CLIPS) -> int:
-    """Return the smallest batch size beyond which a device is not faster, or out of memory.
+    """Return the smallest of rising batch sizes beyond which a device is not faster or runs full.
 
     Args:
-        seconds: Measures a forward pass of a number of clips; raises torch.OutOfMemoryError if they
-            do not fit.
-        sizes: Sizes in rising order.
-
-    Raises:
-        torch.OutOfMemoryError: If not even the first size fits.
+        seconds: Measures a forward pass of a number of clips. Its torch.OutOfMemoryError is raised
+            only if not even the first size fits.
+        sizes: The sizes.
     """
     chosen, best = sizes[0], sizes[0] / seconds(sizes[0])
     for size in sizes[1:]:
@@ -90,12 +87,9 @@ def find_batch(seconds: Callable[[int], float], sizes: Sequence[int] = GPU_CLIPS
 def time_passes(
     network: Callable[[Tensor], Tensor], shape: tuple[int, ...], like: Tensor
 ) -> Callable[[int], float]:
-    """Return a function that measures passes: the faster of two, after one to warm up.
+    """Return a function that measures passes of clips (size, *shape), like a CUDA tensor.
 
-    Args:
-        network: A function from clips (size, *shape) to features.
-        shape: The shape of one clip.
-        like: A tensor with the dtype and the CUDA device.
+    Its result is the faster of two passes, after one to warm up.
     """
 
     def seconds(size: int) -> float:

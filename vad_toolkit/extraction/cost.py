@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
@@ -33,26 +34,16 @@ TRIAL_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of some videos by a recipe.
-
-    Attributes:
-        videos, frames: Counts.
-        hours: Duration of the videos with a known frame rate.
-        snippets: Snippets of one modality.
-        clips: Clips of all modalities and crops.
-        flop: Operations of the networks, two per multiply-add, without optical flow.
-        pack_bytes: Size of the finished pack.
-        decoded_bytes: Size of all decoded RGB frames, if their dimensions are known.
-    """
+    """Cost of some videos by a recipe."""
 
     videos: int
     frames: int
-    hours: float
-    snippets: int
-    clips: int
-    flop: int
-    pack_bytes: int
-    decoded_bytes: int
+    hours: float  # of the videos with a known frame rate
+    snippets: int  # of one modality
+    clips: int  # of all modalities and crops
+    flop: int  # of the networks, two per multiply-add, without optical flow
+    pack_bytes: int  # of the finished pack
+    decoded_bytes: int  # of all RGB frames whose dimensions are known
 
 
 @dataclass(frozen=True)
@@ -88,7 +79,7 @@ def estimate_cost(
     out: str | os.PathLike[str],
     *,
     device: str = "auto",
-    shard: Shard | str | None = None,
+    shard: str | None = None,
     engine: str = "local",
     **options: Unpack[ExtractorOptions],
 ) -> CostEstimate:
@@ -100,7 +91,7 @@ def estimate_cost(
         InputError: If `extract_pack` would refuse: another recipe at `out`, or a wrong option.
         WeightsError: If the recipe's weights are not in the cache.
     """
-    share = Shard.parse(shard or "1/1") if not isinstance(shard, Shard) else shard
+    share = Shard.parse(shard or "1/1")
     shares = share_videos(measure_videos(sources, look_at_all=True), share.count)
     own = shares[share.number - 1]
     pack = share.pack(Path(out)) if shard else Path(out)
@@ -154,10 +145,7 @@ def measure_rate(
 ) -> float | None:
     """Measure frames per second from file to features, in the first `seconds` of an extraction.
 
-    The first chunk of frames is a warm-up and is not counted.
-
-    Returns:
-        The rate, or None if no frames come after the first chunk.
+    The first chunk of frames is a warm-up; the rate is None if no frames come after it.
     """
     done: dict[str, int] = {}
     began, before = 0.0, 0
@@ -174,11 +162,8 @@ def measure_rate(
         if now - began >= seconds:
             raise _TrialEnded
 
-    try:
-        for _ in extractor.extract_many(videos, on_frames):
-            pass
-    except _TrialEnded:
-        pass
+    with suppress(_TrialEnded):
+        deque(extractor.extract_many(videos, on_frames), maxlen=0)
     return rate
 
 

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import torch
@@ -75,7 +74,6 @@ class DecodeAhead:
             decoder is free.
         jobs: The number of decoder processes, and of videos decoded at the same time.
         decoder: "auto" or the name of a decoder.
-        chunk_frames: The frames of one event.
         timeout_seconds: Longest wait for a video to open, and for its next chunk.
         allow_damaged: Lost frames of a video file that copies may replace.
         pinned: Put the frames in pinned memory.
@@ -98,7 +96,7 @@ class DecodeAhead:
         self._chunk_frames = chunk_frames
         self._allow_damaged = allow_damaged
         self._pinned = pinned
-        self._queue = _ByteQueue(QUEUE_BYTES)
+        self._queue = _ByteQueue()
         self._workers = [DecodeWorker(timeout_seconds) for _ in range(max(1, jobs))]
         self._threads = [
             threading.Thread(target=self._decode_all, args=(worker,), daemon=True)
@@ -110,12 +108,7 @@ class DecodeAhead:
             thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._queue.close()
         for worker in self._workers:
             # The thread may be waiting for its decoder; it stops when the decoder ends.
@@ -193,8 +186,7 @@ class _Closed(Exception):
 class _ByteQueue:
     """A queue with a limit in bytes; a single larger item is allowed."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._bytes = 0
         self._items: deque[tuple[Event | _NoMore | BaseException, int]] = deque()
         self._changed = threading.Condition()
@@ -203,7 +195,7 @@ class _ByteQueue:
     def put(self, item: Event | _NoMore | BaseException, size: int = 0) -> None:
         """Append an item when there is room. Raises _Closed if the queue is closed."""
         with self._changed:
-            while self._bytes and size and self._bytes + size > self._limit and not self.closed:
+            while self._bytes and size and self._bytes + size > QUEUE_BYTES and not self.closed:
                 self._changed.wait()
             if self.closed:
                 raise _Closed

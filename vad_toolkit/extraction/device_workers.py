@@ -34,10 +34,7 @@ REPORT_SECONDS = 0.1  # between two reports of frames
 
 @dataclass(frozen=True)
 class _Ask:
-    """Request of a worker for a video.
-
-    With `wait` the worker is idle and waits for a video; else the answer may be None, for now.
-    """
+    """Request for a video. With `wait` the worker is idle; else the answer may be None, for now."""
 
     wait: bool
 
@@ -53,22 +50,15 @@ class _Frames:
 
 @dataclass
 class _Worker:
-    """A worker process as the main process sees it.
-
-    Attributes:
-        videos: Its videos in progress by id.
-        waits: It is idle.
-        alone: Its only video has killed a process before.
-        finished: The number of its results.
-    """
+    """A worker process as the main process sees it."""
 
     device: str
     process: SpawnProcess
     link: Connection
-    videos: dict[str, VideoSource] = field(default_factory=dict)
-    waits: bool = False
-    alone: bool = False
-    finished: int = 0
+    videos: dict[str, VideoSource] = field(default_factory=dict)  # in progress, by id
+    waits: bool = False  # it is idle
+    alone: bool = False  # its only video has killed a process before
+    finished: int = 0  # results
 
 
 def extract_in_processes(
@@ -76,11 +66,8 @@ def extract_in_processes(
 ) -> Generator[Extracted, None, None]:
     """Yield the features of videos as they are finished, with one worker process per device.
 
-    Args:
-        make: A picklable function that makes an extractor for a device.
-        devices: "cpu" or "cuda:N" each. Workers on the CPU divide its threads among them.
-        videos: Videos with different ids.
-        on_frames: Called from time to time with the progress of each video.
+    `make` must be picklable. Devices are "cpu" or "cuda:N" each, and workers on the CPU divide its
+    threads among them.
 
     Raises:
         VadError: If an extractor cannot be made (its own error), or all workers have died.
@@ -231,16 +218,11 @@ def _work(make: MakeExtractor, device: str, threads: int, link: Connection, pare
         with sending:
             link.send(message)
 
-    def ask(*, wait: bool) -> VideoSource | None:
-        send(_Ask(wait))
-        answer: VideoSource | None = link.recv()
-        return answer
-
     def videos() -> Iterator[VideoSource]:
-        video = ask(wait=True)
-        while video is not None:
+        send(_Ask(wait=True))
+        while (video := link.recv()) is not None:
             yield video
-            video = ask(wait=False)
+            send(_Ask(wait=False))
 
     def on_frames(video: VideoSource, done: int, expected: int) -> None:
         nonlocal reported

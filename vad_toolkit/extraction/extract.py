@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -21,10 +21,8 @@ from vad_toolkit.extraction.extractor import (
     Extractor,
     ExtractorOptions,
     MakeExtractor,
-    OnFrames,
 )
 from vad_toolkit.extraction.failures import FAILURES, Failure, write_failures
-from vad_toolkit.extraction.in_progress import Extracted
 from vad_toolkit.extraction.meter import Meter
 from vad_toolkit.extraction.plan import Shard
 from vad_toolkit.extraction.ray_engine import ray_engine
@@ -75,7 +73,7 @@ def extract_pack(
     dataset: str | None = None,
     license: str = "not stated",
     device: str = "auto",
-    shard: Shard | str | None = None,
+    shard: str | None = None,
     engine: str | Engine = "local",
     address: str | None = None,
     progress: ProgressCallback = silent,
@@ -89,28 +87,16 @@ def extract_pack(
 
     Args:
         sources: Videos with different ids.
-        recipe: The recipe of the features.
-        out: The pack, new or of the same recipe.
+        recipe, out, license, shard, address, progress: As for `vad_toolkit.extract`.
         dataset: Name of the dataset, stored in the pack. If None, "videos".
-        license: License of the features, stored in the pack.
         device: A device as for `Extractor`, or several as for `pick_devices`: one process each.
-        shard: "I/N" extracts only share I of N, into a pack of its own next to `out`.
         engine: "local", or "ray" for a running Ray cluster. Tests may pass a function.
-        address: HOST:PORT of the Ray cluster. If None, the environment variable RAY_ADDRESS.
-        progress: Counts the frames of all videos.
-        options: decoder, timeout_seconds, decode_jobs, batch_size and allow_damaged as for
-            `Extractor`.
+        options: As for `Extractor`.
 
     Raises:
         InputError: If there are no videos, `out` has another recipe, or an option is wrong.
         PackError: If the ids cannot be in one pack, such as "a" and "a/b".
         WeightsError: If the recipe's weights are not in the cache.
-
-    Example:
-        >>> from vad_toolkit.extraction.sources import list_sources, recipe_of_pack
-        >>> recipe = recipe_of_pack("features.h5")
-        >>> extract_pack(list_sources("videos"), recipe, "features.h5").failures
-        ()
     """
     if not sources:
         raise InputError("no videos to extract")
@@ -118,7 +104,7 @@ def extract_pack(
     if not callable(engine):
         engine = _make_engine(engine, partial(Extractor, recipe, **options), device, address)
     started, out = time.monotonic(), Path(out)
-    share = Shard.parse(shard) if isinstance(shard, str) else shard
+    share = Shard.parse(shard) if shard is not None else None
     own, pack = (sources, out) if share is None else (share.take(sources), share.pack(out))
     notes = [] if own else [f"share {share} is empty: there are only {len(sources)} videos"]
     extracted: list[str] = []
@@ -173,10 +159,4 @@ def _make_engine(name: str, make: MakeExtractor, device: str, address: str | Non
     devices = pick_devices(device)
     if len(devices) > 1:
         return partial(extract_in_processes, make, devices)
-    return partial(_extract_here, make, devices[0])
-
-
-def _extract_here(
-    make: MakeExtractor, device: str, videos: Sequence[VideoSource], on_frames: OnFrames
-) -> Generator[Extracted, None, None]:
-    yield from make(device).extract_many(videos, on_frames)
+    return lambda videos, on_frames: make(devices[0]).extract_many(videos, on_frames)

@@ -30,10 +30,8 @@ class Failure:
 def write_failures(path: Path, failures: Sequence[Failure], *, pack: str | None = None) -> None:
     """Replace the lines of one pack, and remove the file if it would be empty.
 
-    Args:
-        path: The file.
-        failures: The failures, one line each with the keys pack (if given), id, path and reason.
-        pack: The file name of the pack. If None, the lines without a pack are replaced.
+    Each line has the keys pack (its file name, if given), id, path and reason. If `pack` is None,
+    the lines without a pack are replaced.
     """
     if not failures and not path.exists():
         return

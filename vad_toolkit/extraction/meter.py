@@ -13,11 +13,6 @@ class Meter:
     """Counter of the frames of several videos in progress at once.
 
     The total is estimated from file sizes, since only decoding gives the number of frames.
-
-    Args:
-        videos: All videos of the run.
-        progress: Called with each event.
-        stage: The stage of the events.
     """
 
     def __init__(

@@ -8,8 +8,8 @@ convolutions need (channels-last-3d). A network that cuts the crops itself (`inc
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -31,26 +31,8 @@ STATISTICS: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 }
 
 
-class ClipStream(Protocol):
+class ClipStream(ABC):
     """Clips of one modality of one video, in the order of snippets, then crops."""
-
-    def push(self, frames: Tensor) -> Iterator[Tensor]:
-        """Take the next frames and yield the clips that they complete.
-
-        Args:
-            frames: Resized frames, uint8 (n, 3, height, width).
-
-        Yields:
-            Crops (snippet_frames, size, size, channels), or whole snippets (snippet_frames, height,
-            width, 4).
-        """
-
-    def finish(self) -> Iterator[Tensor]:
-        """Yield the clips that the end of the video completes."""
-
-
-class _Clips:
-    """Shared part of the modalities: from converted frames to snippets and crops."""
 
     channels: int
 
@@ -61,7 +43,16 @@ class _Clips:
         self._cutter = SnippetCutter(recipe)
         self._mirrors = any(name.endswith(MIRRORED_SUFFIX) for name in recipe.crop_order)
 
+    @abstractmethod
+    def push(self, frames: Tensor) -> Iterator[Tensor]:
+        """Take the next resized frames, uint8 (n, 3, height, width); yield complete clips.
+
+        These are crops (snippet_frames, size, size, channels), or whole snippets (snippet_frames,
+        height, width, 4).
+        """
+
     def finish(self) -> Iterator[Tensor]:
+        """Yield the clips that the end of the video completes."""
         yield from self._crops(self._cutter.finish())
 
     def _crops(self, snippets: Iterator[Tensor]) -> Iterator[Tensor]:
@@ -87,7 +78,7 @@ class _Clips:
         return result
 
 
-class RgbClips(_Clips):
+class RgbClips(ClipStream):
     """Clips of normalized pixels with 3 channels; of whole snippets the fourth channel is 0."""
 
     channels = 3
@@ -115,7 +106,7 @@ class RgbClips(_Clips):
         return look_up(frames, self._table)
 
 
-class FlowClips(_Clips):
+class FlowClips(ClipStream):
     """Clips of quantized optical flow with 2 channels: to the right, down.
 
     Flow is computed on whole frames, then cut like pixels; mirrored crops have the opposite sign to

@@ -38,7 +38,7 @@ def ray_engine(make: MakeExtractor, device: str, address: str | None) -> Engine:
     All machines of the cluster must have this toolkit and see the videos under the same paths.
 
     Args:
-        make: A picklable function that makes an extractor for a device.
+        make: A picklable function.
         device: "cuda": each task asks for one GPU; "cpu": for one core; "auto": "cuda" if the
             cluster has a GPU, else "cpu".
         address: HOST:PORT of the cluster. If None, the environment variable RAY_ADDRESS.
@@ -82,15 +82,17 @@ def _extract_on_cluster(
         ) from error
     if handler is not None and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)  # Ray's own handler would abort this process
-    exceptions = ray.exceptions
+    errors = ray.exceptions
     lost = (
-        exceptions.WorkerCrashedError,
-        exceptions.NodeDiedError,
-        exceptions.OutOfMemoryError,
-        exceptions.ObjectLostError,
-    )
+        errors.WorkerCrashedError, errors.NodeDiedError,
+        errors.OutOfMemoryError, errors.ObjectLostError,
+    )  # fmt: skip
     try:
-        device = _choose(device, has_gpu=ray.cluster_resources().get("GPU", 0) > 0)
+        has_gpu = ray.cluster_resources().get("GPU", 0) > 0
+        if device == "cuda" and not has_gpu:
+            raise InputError("device 'cuda': the Ray cluster has no GPU; use --device cpu")
+        if device == "auto":
+            device = "cuda" if has_gpu else "cpu"
         run = ray.remote(
             num_cpus=1,
             num_gpus=1 if device == "cuda" else 0,
@@ -98,11 +100,12 @@ def _extract_on_cluster(
             max_calls=0,  # processes on GPUs stay too, with the network that they have loaded
         )(_extract_one)
         made = pickle.dumps(make)
+        # Variables that a task needs: the cache with the weights, and the plugins.
+        plugins = os.environ.get(PLUGIN_VARIABLE, "")
+        variables = {"VAD_HOME": str(home().absolute()), PLUGIN_VARIABLE: plugins}
         tasks = {
             # A task's process has its own working folder.
-            run.remote(made, device, _environment(), replace(video, path=video.path.absolute())): (
-                video
-            )
+            run.remote(made, device, variables, replace(video, path=video.path.absolute())): (video)
             for video in longest_first(videos)
         }
         while tasks:
@@ -117,20 +120,14 @@ def _extract_on_cluster(
                 yield found
                 del found
             ready = task = None  # so that the object store may drop the features
-    except exceptions.RayTaskError as error:
+    except errors.RayTaskError as error:
         if isinstance(error.cause, VadError):
             raise error.cause from error
         raise
-    except exceptions.RayError as error:
+    except errors.RayError as error:
         raise VadError(f"the Ray cluster failed: {_one_line(error)}") from error
     finally:
         ray.shutdown()  # the cluster ends this driver's tasks
-
-
-def _environment() -> dict[str, str]:
-    """Return the variables that a task needs: the cache with the weights, and the plugins."""
-    plugins = os.environ.get(PLUGIN_VARIABLE, "")
-    return {"VAD_HOME": str(home().absolute()), PLUGIN_VARIABLE: plugins}
 
 
 def _extract_one(
@@ -151,12 +148,6 @@ def _extractor(made: bytes, device: str) -> Extractor:
     # Pickled by this run's own driver, like all arguments of Ray's tasks.
     extractor: Extractor = pickle.loads(made)(device)
     return extractor
-
-
-def _choose(device: str, *, has_gpu: bool) -> str:
-    if device == "cuda" and not has_gpu:
-        raise InputError("device 'cuda': the Ray cluster has no GPU; use --device cpu")
-    return ("cuda" if has_gpu else "cpu") if device == "auto" else device
 
 
 def _one_line(error: Exception) -> str:

@@ -43,16 +43,13 @@ def resize_frames(
     resize: int | tuple[int, int],
     method: ResizeMethod = "bilinear-antialias-uint8",
 ) -> Tensor:
-    """Resize frames.
+    """Resize frames, uint8 (n, height, width, 3), and return uint8 (n, 3, height, width).
 
     Args:
-        frames: uint8 (n, height, width, 3), as decoders return them.
+        frames: The frames, as decoders return them.
         resize: Pixels of the short side, keeping the aspect and rounding the long side down; or
             (width, height).
         method: torchvision's bilinear with or without antialiasing, or one of Pillow's.
-
-    Returns:
-        uint8 (n, 3, height, width).
     """
     height, width = target_size(frames.shape[1], frames.shape[2], resize)
     planes = frames.permute(0, 3, 1, 2)

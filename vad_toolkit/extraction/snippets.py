@@ -57,7 +57,7 @@ def crop_views(
         snippet: (frames, height, width, channels), at least `size` pixels high and wide.
         mirrored: The mirrored snippet, or None if no crop is mirrored.
         crop_order: Names of crops, as in `crops.TEN_CROP_ORDERS`.
-        size: The side of a crop in pixels.
+        size: Of a crop, in pixels.
     """
     places = crop_places(snippet.shape[1], snippet.shape[2], size)
     views = []
@@ -72,12 +72,7 @@ def crop_views(
 class FrameTaker:
     """Selector of the frames of one video by `Recipe.taken_frames`; a frame may be taken twice.
 
-    Args:
-        recipe: The recipe with the wanted `frame_rate`.
-        fps: Frames per second of the video, or 0 if it has no frame rate.
-
-    Raises:
-        DecodeError: If the recipe resamples and the video has no frame rate.
+    Raises DecodeError if the recipe resamples and the video has no frame rate (`fps` is 0).
     """
 
     def __init__(self, recipe: Recipe, fps: float) -> None:

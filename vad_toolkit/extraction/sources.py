@@ -16,19 +16,12 @@ from vad_toolkit.video.paths import EXAMPLE, find_videos, is_frame_folder
 
 @dataclass(frozen=True)
 class VideoSource:
-    """A video to extract.
+    """A video to extract."""
 
-    Attributes:
-        id: Its id in the pack.
-        path: A video file or a folder of frames.
-        frames: The number of frames according to a manifest, or None.
-        fps: Frames per second according to a manifest, or None.
-    """
-
-    id: str
-    path: Path
-    frames: int | None = None
-    fps: float | None = None
+    id: str  # in the pack
+    path: Path  # a video file or a folder of frames
+    frames: int | None = None  # according to a manifest
+    fps: float | None = None  # frames per second, according to a manifest
 
 
 def list_sources(
@@ -56,7 +49,9 @@ def list_sources(
                 f"({EXAMPLE})"
             )
         for path in videos:
-            name = Path(_last_part(item)) if is_video else path.relative_to(item)
+            # The last part of "." or ".." is that of the folder itself.
+            own = item if item.name not in ("", "..") else item.resolve()
+            name = Path(own.name) if is_video else path.relative_to(item)
             source = VideoSource((name if path.is_dir() else name.with_suffix("")).as_posix(), path)
             if (other := sources.get(source.id)) is not None:
                 raise InputError(
@@ -67,19 +62,10 @@ def list_sources(
     return list(sources.values())
 
 
-def _last_part(path: Path) -> str:
-    """Return the last part of a path, even if it is "." or ".."."""
-    return path.name if path.name not in ("", "..") else path.resolve().name
-
-
 def recipe_of_pack(
     pack: str | os.PathLike[str], overrides: Mapping[str, Any] | None = None
 ) -> Recipe:
-    """Return the recipe of a pack, with some fields replaced.
-
-    Args:
-        pack: The pack.
-        overrides: New values by field, as for `load_recipe`. If None, the recipe as it is.
+    """Return the recipe of a pack, with some fields replaced, as by `load_recipe`.
 
     Raises:
         InputError: If the pack holds imported features, or a field or value is not allowed.
