@@ -1,6 +1,6 @@
-"""The form for CUDA devices against the plain one; where there is none, under Triton's interpreter.
+"""The form for CUDA devices against the plain one; without one, in Triton's interpreter.
 
-Crops are small and few, since the interpreter takes seconds for what a GPU does in microseconds.
+Crops are small and few, because the interpreter is very slow.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The network equals a plain transcription, at sizes where TensorFlow's padding is uneven too."""
+"""The network equals a plain implementation, also at sizes with uneven SAME padding."""
 
 from __future__ import annotations
 

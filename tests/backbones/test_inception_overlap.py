@@ -1,4 +1,4 @@
-"""Crops that are joined have the features of crops apart, whatever the frame and the order."""
+"""Joined crops have the features of separate crops, for every frame size and order."""
 
 from __future__ import annotations
 

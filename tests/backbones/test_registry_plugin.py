@@ -57,7 +57,6 @@ def test_its_weights_are_imported_and_loaded(
     cache: Path,
     tmp_path: Path,
     backbone: str | None,
-    channels: int,
     stream: str,
 ) -> None:
     channels = CHANNELS[stream]
@@ -103,3 +102,15 @@ def test_the_name_of_another_module_is_taken(plugin: ModuleType) -> None:
     info = BackboneInfo("inception-i3d", "tiny_plugin", "Tiny", 4, "x*2/255-1")
     with pytest.raises(InputError, match="'inception-i3d' is already registered by vad_toolkit"):
         register_backbone(info)
+
+
+def test_a_backbone_without_its_module(plugin: ModuleType, cache: Path, tmp_path: Path) -> None:
+    """It is an error for its own weights only."""
+    register_backbone(BackboneInfo("broken", "no_such_module", "Broken", 4, "x*2/255-1"))
+    file = save(tmp_path / "mine.safetensors")
+    assert import_weights(file, "mine").backbone == "tiny"
+    with pytest.raises(InputError, match="no_such_module of the backbone broken cannot be"):
+        import_weights(file, "other", backbone="broken")
+    torch.save({"x": torch.zeros(1)}, tmp_path / "x.pt")
+    with pytest.raises(WeightsError, match="the layout of no known backbone"):
+        import_weights(tmp_path / "x.pt", "other")

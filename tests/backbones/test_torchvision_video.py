@@ -1,4 +1,4 @@
-"""torchvision's networks give what their classifier reads, and are fed as torchvision does."""
+"""torchvision's networks: features, logits and settings agree with torchvision."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_classifier_of_the_features_is_torchvisions_answer(
 
 
 def test_networks_of_equal_names_are_told_by_their_shapes(tmp_path: Path) -> None:
-    """r3d_18 and mc3_18 differ in kernels alone; another head is none of them."""
+    """r3d_18 and mc3_18 differ in kernel sizes only; a file with another head is refused."""
     for name in ("r3d_18", "mc3_18"):
         with torch.device("meta"):
             state = get_model(name).state_dict()

@@ -1,4 +1,4 @@
-"""Each kernel against PyTorch's own operation, on a GPU or under Triton's interpreter."""
+"""Each kernel against PyTorch's operation, on a GPU or in Triton's interpreter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Against the same convolution in float64; what it is not made for is left to PyTorch."""
+"""Comparison with the convolution in float64; unsupported cases are left to PyTorch."""
 
 from __future__ import annotations
 

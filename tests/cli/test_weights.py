@@ -1,4 +1,4 @@
-"""`vad weights`: what is known, what is here, and how to get the rest. No connection is made."""
+"""`vad weights`: known weights, cached weights, and errors; without a connection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vad_toolkit.weights.catalogue import CATALOGUE
 
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Empty caches, and no way to fill them from outside."""
+    """Empty caches, and no connection to fill them."""
 
     def no_connection(*_: Any, **__: Any) -> None:
         raise OSError("no connection")

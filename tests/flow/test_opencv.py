@@ -1,4 +1,4 @@
-"""OpenCV's TV-L1, and what is said where it is missing. The numbers are in test_tvl1.py."""
+"""OpenCV's TV-L1, and errors without it. test_tvl1.py compares its flow."""
 
 from __future__ import annotations
 

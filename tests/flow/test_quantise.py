@@ -1,4 +1,4 @@
-"""From pixels of flow to a network's input: the values at the bounds, at rest and between steps."""
+"""Quantization of flow: values at the bounds, at zero motion and between levels."""
 
 from __future__ import annotations
 

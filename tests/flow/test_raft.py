@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 
 class Recorder(nn.Module):
-    """Says that everything moves by its own column and row, and keeps what it was given."""
+    """A network whose flow is each pixel's column and row, and which records its inputs."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Algorithms by name, loaded only when they are asked for."""
+"""Flow algorithms by name, imported only when they are loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TV-L1: against the true motion, against OpenCV's, alone and in company."""
+"""TV-L1 against the true motion and OpenCV, for single pairs and batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recorded iterations against the plain ones, on a GPU or under Triton's interpreter."""
+"""The Triton iterations against the plain ones, on a GPU or in Triton's interpreter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The known answer is asked with the clip of the network's stream."""
+"""Classification of DeepMind's clip: arrays of the right modality and size only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vad_toolkit.weights.store import get_weights
 
 @pytest.fixture
 def flow(cache: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Random flow weights that the catalogue says an answer of."""
+    """Random flow weights with a known answer in the catalog."""
     name = "i3d-flow-random"
     entry = replace(CATALOGUE[name], known_answer=KnownAnswer(1, "a class", 0.5, 1.0))
     monkeypatch.setattr(answer, "find_entry", lambda _: entry)

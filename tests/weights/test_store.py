@@ -1,4 +1,4 @@
-"""The cache: whole or not there, whatever happens to a download or a file."""
+"""The weights cache: downloads are atomic, damage is found, imports are checked."""
 
 from __future__ import annotations
 

@@ -113,8 +113,17 @@ class BackboneInfo:
                 )
 
     def load_module(self) -> BackboneModule:
-        """Import the module of this backbone, which imports torch."""
-        return cast(BackboneModule, import_module(self.module))
+        """Import the module of this backbone, which imports torch.
+
+        Raises:
+            InputError: If it cannot be imported.
+        """
+        try:
+            return cast(BackboneModule, import_module(self.module))
+        except ImportError as error:
+            raise InputError(
+                f"the module {self.module} of the backbone {self.name} cannot be imported: {error}"
+            ) from error
 
     def build(self, channels: int = 3) -> Backbone:
         """Return the network without weights."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vad_toolkit.backbones.registry import BACKBONES, CHANNELS, BackboneInfo
-from vad_toolkit.errors import WeightsError
+from vad_toolkit.errors import InputError, WeightsError
 from vad_toolkit.weights.published import read_published
 
 Tensors = dict[str, Tensor]
@@ -102,7 +102,12 @@ def _holds(info: BackboneInfo, published: Mapping[str, Tensor], is_named: bool =
     If the user names a backbone without `recognize`, this is taken for granted, so that the check
     of its tensors can name a missing one.
     """
-    recognize = getattr(info.load_module(), "recognize", None)
+    try:
+        recognize = getattr(info.load_module(), "recognize", None)
+    except InputError:
+        if is_named:
+            raise
+        return False  # a broken plugin must not stop the import of other weights
     if recognize is not None:
         return bool(recognize(info.name, published))
     return is_named or published.keys() == expected_tensors(info.name, info.streams[0]).keys()
