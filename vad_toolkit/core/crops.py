@@ -18,10 +18,6 @@ MIRRORED_SUFFIX = " mirrored"
 CENTER = ("center",)
 
 
-def _mirrored(places: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(place + MIRRORED_SUFFIX for place in places)
-
-
 # Orders of crops, named after the code that made them popular.
 FIVE_CROP_ORDERS: Mapping[str, tuple[str, ...]] = {
     "torchvision": CORNERS,  # also RTFM
@@ -35,7 +31,10 @@ FIVE_CROP_ORDERS: Mapping[str, tuple[str, ...]] = {
     ),  # also XD-Violence
 }
 TEN_CROP_ORDERS: Mapping[str, tuple[str, ...]] = {
-    **{name: order + _mirrored(order) for name, order in FIVE_CROP_ORDERS.items()},
+    **{
+        name: order + tuple(place + MIRRORED_SUFFIX for place in order)
+        for name, order in FIVE_CROP_ORDERS.items()
+    },
     "mmaction2": tuple(name for place in CORNERS for name in (place, place + MIRRORED_SUFFIX)),
 }
 ORDER_NAMES = tuple(TEN_CROP_ORDERS)

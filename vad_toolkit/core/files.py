@@ -100,8 +100,7 @@ def fsync(path: Path) -> None:
 def check_new_file(path: Path, what: str = "files", option: str = "--out") -> None:
     """Raise InputError if anything exists at `path`, even a broken link.
 
-    `what` are the files that are going to be written, such as "packs", and `option` the option of
-    the command line that chooses another path.
+    `what` are the files that are written, "packs"; `option` of the command line chooses the path.
     """
     if os.path.lexists(path):
         raise InputError(

@@ -61,10 +61,9 @@ def check_format(path: Path, file: h5py.File) -> None:
 
 def read_text(path: Path, file: h5py.File, name: str) -> str:
     """Return an attribute of the pack. Raises PackCorrupt if it is not one line of text."""
+    value = hdf5.read_attribute(file, name)
     try:
-        return check_text(name, hdf5.read_attribute(file, name))
-    except PackCorrupt:
-        raise
+        return check_text(name, value)
     except PackError as error:
         raise PackCorrupt(f"{path}: {error}") from error
 

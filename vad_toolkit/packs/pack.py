@@ -17,15 +17,7 @@ from numpy.typing import NDArray
 from vad_toolkit.core.crops import order_name
 from vad_toolkit.core.files import canonical_json, sha256_text
 from vad_toolkit.errors import PackCorrupt, PackError, VideoNotFound
-from vad_toolkit.packs import hdf5
-from vad_toolkit.packs.index import (
-    StoredFeatures,
-    check_format,
-    read_creator,
-    read_recipe,
-    read_text,
-    read_videos,
-)
+from vad_toolkit.packs import hdf5, index
 from vad_toolkit.packs.video import (
     SnippetBlocks,
     StreamedVideo,
@@ -71,14 +63,14 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
     def __init__(self, path: Path, file: h5py.File) -> None:
         """Use `FeaturePack.open`."""
         self.path, self._file = path, file
-        check_format(path, file)
+        index.check_format(path, file)
         self.dataset, self.license, self.created = (
-            read_text(path, file, name) for name in ("dataset", "license", "created")
+            index.read_text(path, file, name) for name in ("dataset", "license", "created")
         )
-        self.creator = read_creator(path, file)
-        self.recipe = read_recipe(path, file, self.creator.get("vad-toolkit"))
+        self.creator = index.read_creator(path, file)
+        self.recipe = index.read_recipe(path, file, self.creator.get("vad-toolkit"))
         self.recipe_sha256 = self.recipe.sha256
-        self._videos = read_videos(path, file, self.recipe)
+        self._videos = index.read_videos(path, file, self.recipe)
         self.ids: tuple[str, ...] = tuple(self._videos)
 
     @classmethod
@@ -199,7 +191,7 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
         streams = {stream: self.features(id, stream) for stream in self._videos[id].streams}
         for stream, features in streams.items():
             if hashlib.sha256(raw_bytes(features)).hexdigest() != self.digest(id, stream):
-                raise self._damaged(id, stream)
+                raise PackCorrupt(f"{self.path}: video {id!r}: {stream} features are damaged")
         try:
             return VideoFeatures(meta, streams)
         except PackError as error:
@@ -228,7 +220,7 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
                 yield block
                 hashed.result()
         if digest.hexdigest() != stored.sha256:
-            raise self._damaged(id, stream)
+            raise PackCorrupt(f"{self.path}: video {id!r}: {stream} features are damaged")
 
     @property
     def content_sha256(self) -> str:
@@ -320,15 +312,12 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
                 problems.append(f"{stream} features hold NaN or infinity")
         return problems
 
-    def _find(self, id: str, stream: str | None) -> StoredFeatures:
+    def _find(self, id: str, stream: str | None) -> index.StoredFeatures:
         self.meta(id)
         streams = self._videos[id].streams
         if (name := stream or self.recipe.streams[0]) not in streams:
             raise PackError(f"{self.path} has no {name!r} features; it has {', '.join(streams)}")
         return streams[name]
-
-    def _damaged(self, id: str, stream: str) -> PackCorrupt:
-        return PackCorrupt(f"{self.path}: video {id!r}: {stream} features are damaged")
 
 
 def _weights_name(sha256: str) -> str:

@@ -57,7 +57,11 @@ class PartStore:
         self._ids = IdSet()
         self._lock: int | None = _lock(self.folder)
         try:
-            self._remove_temporaries()
+            remove_temporaries(self.folder)  # of killed runs: the lock says that none is alive
+            name = re.compile(re.escape(f"{self.out.name}{TEMPORARY_MARK}") + r"\d+")
+            for path in self.out.parent.iterdir():  # which also has files of other packs
+                if name.fullmatch(path.name):
+                    path.unlink()
             self._read_old_pack()
             self._read_parts()
         except BaseException:
@@ -122,14 +126,6 @@ class PartStore:
 
     def _part_path(self, id: str) -> Path:
         return self.folder / f"{hashlib.sha256(id.encode('utf-8')).hexdigest()[:32]}.h5"
-
-    def _remove_temporaries(self) -> None:
-        """Remove what killed runs of this pack were writing; the lock says that none is alive."""
-        remove_temporaries(self.folder)
-        name = re.compile(re.escape(f"{self.out.name}{TEMPORARY_MARK}") + r"\d+")
-        for path in self.out.parent.iterdir():  # which also has files of other packs
-            if name.fullmatch(path.name):
-                path.unlink()
 
     def _read_old_pack(self) -> None:
         if not self.out.exists():

@@ -127,30 +127,25 @@ def _write_parts(
             yield id, pack.streamed(id)
             progress(ProgressEvent("split", next(done), len(sizes), "videos", id))
 
-    for ids in _groups(sizes, max_bytes):
+    groups: list[list[str]] = []
+    room = -1
+    for id, size in sizes.items():
+        if size > room:  # a part ends when the next video would not fit
+            groups.append([])
+            room = max_bytes - FILE_BYTES
+        groups[-1].append(id)
+        room -= size
+    for ids in groups:
         part = folder / f"{len(parts) + 1}.h5"
         write_pack(part, pack.recipe, videos(ids), dataset=pack.dataset, license=pack.license)
-        size = part.stat().st_size
-        if size > max_bytes:  # the bounds on HDF5's own data are measured, not promised
+        written = part.stat().st_size
+        if written > max_bytes:  # the bounds on HDF5's own data are measured, not promised
             raise PackError(
-                f"the part from {ids[0]!r} to {ids[-1]!r} has {size:,} bytes, more than "
+                f"the part from {ids[0]!r} to {ids[-1]!r} has {written:,} bytes, more than "
                 f"{max_bytes:,}; give a smaller or a larger --max-size"
             )
         parts.append(part)
     return parts
-
-
-def _groups(sizes: dict[str, int], max_bytes: int) -> Iterator[list[str]]:
-    """Yield the ids of each part, in order; a part ends when the next video would not fit."""
-    group: list[str] = []
-    used = FILE_BYTES
-    for id, size in sizes.items():
-        if group and used + size > max_bytes:
-            yield group
-            group, used = [], FILE_BYTES
-        group.append(id)
-        used += size
-    yield group
 
 
 def _publish(parts: Sequence[Path], out: Path, name: str) -> list[Path]:
