@@ -31,12 +31,11 @@ def run_tasks(
     When a task raises, or the iterator is closed, the workers are killed.
 
     Args:
-        function: A function that can be pickled.
-        tasks: The tasks, which must be picklable too.
+        function, tasks: A function and its arguments, which can be pickled.
         jobs: The number of worker processes. With 1, or for a single task, all tasks run in this
             process, one after the other.
         on_wait: Called about once per second with the unfinished tasks while workers run, and with
-            an empty list at the end. If None, nothing is called.
+            an empty list at the end.
 
     Yields:
         (task, result) in the order in which the tasks finish.

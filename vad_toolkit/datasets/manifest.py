@@ -139,8 +139,6 @@ class Manifest:
     """The videos of one split, in the file's order, and the dataset's name.
 
     Attributes:
-        entries: The videos.
-        dataset: The dataset's name.
         rules: Changes of ground-truth rules for this dataset (`DatasetInfo.rules`).
         path: The file, if the manifest was read from one; error messages name its lines.
 
@@ -234,14 +232,10 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def make_entry(where: str, fields: Mapping[str, Any]) -> Entry:
-    """Return an entry made of Python values.
+    """Return an entry made of fields that are Python values.
 
-    Args:
-        where: Start of the error message, such as file and line.
-        fields: The fields of `Entry`.
-
-    Raises:
-        ManifestError: If a field is missing, unknown or wrong.
+    Raises ManifestError if one is missing, unknown or wrong; its message starts with `where`, such
+    as file and line.
     """
     try:
         return Entry.model_validate(fields)
@@ -268,11 +262,7 @@ def manifest_schema() -> str:
 
 
 def info_beside(path: Path) -> DatasetInfo:
-    """Return the `dataset.toml` in a manifest file's folder, else only the folder's name.
-
-    Raises:
-        ManifestError: If the `dataset.toml` is wrong.
-    """
+    """Return the `dataset.toml` in a manifest file's folder, else only the folder's name."""
     info = path.parent / INFO_FILE
     if info.is_file():
         return read_dataset_info(info)

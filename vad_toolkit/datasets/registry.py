@@ -81,10 +81,7 @@ def list_datasets() -> list[str]:
 
 
 def load_dataset(dataset: str | Path) -> Dataset:
-    """Load a dataset with all its sides.
-
-    Args:
-        dataset: A name in `DATASETS`, such as "ucf-crime", or a folder of the same form.
+    """Load all sides of a dataset: a name in `DATASETS`, or a folder of the same form.
 
     Raises:
         InputError: If the name is unknown.
@@ -104,19 +101,13 @@ def load_dataset(dataset: str | Path) -> Dataset:
 def find_manifest(manifest: str | Path | Manifest, side: str = "test") -> Manifest:
     """Return the manifest that a dataset's name and side, or a file, stand for.
 
-    Args:
-        manifest: A name in `DATASETS`, a manifest file, or a manifest, which is returned as it is.
-            A name comes before a file of the same name.
-        side: The side of a named dataset: "train", "validation", "test", or "all" for all of them
-            in one manifest. A file is one side already.
+    A manifest is returned as it is. A text may be a dataset's name, even if a file has the same
+    name; a path is a file. The side "all" stands for all sides in one manifest; a file is one side
+    already.
 
     Raises:
         InputError: If there is no such dataset, file or side.
         ManifestError: If the file is not a valid manifest.
-
-    Example:
-        >>> len(find_manifest("ucf-crime", "train"))
-        1610
     """
     if isinstance(manifest, Manifest):
         return manifest

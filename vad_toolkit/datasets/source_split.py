@@ -67,9 +67,10 @@ def split_by_source(
             reached = with_source
     for label, total in sorted(totals.items()):
         if not 0 < reached[label] < total:
+            sources = {group_key(entry) for entry in entries if entry.label == label}
             raise ManifestError(
-                f"{total} videos with label {label} from {_sources(entries, label)} sources cannot "
-                f"be split at fraction {fraction}; add videos or change the fraction"
+                f"{total} videos with label {label} from {len(sources)} sources cannot be split at "
+                f"fraction {fraction}; add videos or change the fraction"
             )
     return (
         tuple(entry for entry in entries if group_key(entry) not in small),
@@ -80,15 +81,7 @@ def split_by_source(
 def check_sides(
     first: Iterable[Entry], second: Iterable[Entry], names: tuple[str, str] = ("train", "test")
 ) -> None:
-    """Check that no video and no source is on both sides.
-
-    Args:
-        first, second: The entries of the two sides.
-        names: Their names for the error message.
-
-    Raises:
-        ManifestError: If one is; the message names the first such id or source.
-    """
+    """Raise ManifestError if a video or source is on both sides, whose names the message states."""
     where = f"is in both {names[0]} and {names[1]}"
     ids = set[str]()
     sources = set[str]()
@@ -104,7 +97,3 @@ def check_sides(
                 f"source {entry.source!r} {where} (video {entry.id!r}); videos "
                 "cut from one original must be on one side"
             )
-
-
-def _sources(entries: Iterable[Entry], label: int) -> int:
-    return len({group_key(entry) for entry in entries if entry.label == label})

@@ -68,7 +68,9 @@ def summarize(manifest: Manifest) -> Summary:
         frames_not_known=len(manifest) - len(lengths),
         decoded_frames=_sum([entry.frames for entry in manifest]),
         container_frames=_sum([entry.container_frames for entry in manifest]),
-        differing_counts=sum(map(_counts_differ, manifest)),
+        differing_counts=sum(
+            len({entry.frames, entry.container_frames} - {None}) == 2 for entry in manifest
+        ),
         longest_video=max(lengths, default=None),
         short_videos=sum(-(-n // SNIPPET_FRAMES) < SHORT_SNIPPETS for n in lengths),
         events=sum(len(entry.events or ()) for entry in evented),
@@ -84,11 +86,6 @@ def summarize(manifest: Manifest) -> Summary:
 def _sum(counts: Sequence[int | None]) -> int | None:
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
-
-
-def _counts_differ(entry: Entry) -> bool:
-    counts = {entry.frames, entry.container_frames}
-    return len(counts - {None}) == 2
 
 
 def _ends_late(entry: Entry) -> int:

@@ -49,12 +49,9 @@ def video_ids(root: Path) -> dict[str, str]:
 
 
 def missing_files(manifest: Manifest, root: Path) -> dict[str, str]:
-    """Find the videos of a manifest that are neither a file nor a folder of frames in `root`.
+    """Return problems by id, in order, of videos that are neither file nor frame folder in `root`.
 
     A link that leads out of `root` counts as missing: a manifest's videos must lie in that folder.
-
-    Returns:
-        Problems by id, in the manifest's order.
     """
     problems: dict[str, str] = {}
     for entry in manifest:

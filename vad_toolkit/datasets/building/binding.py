@@ -1,29 +1,32 @@
 """Binding of a dataset's manifests to the raw videos in a folder.
 
-Each video is searched (`match`), opened and optionally decoded (`measure`), and its length is
+Each video is matched with a file, opened and optionally decoded (`measure`), and its length is
 compared with the published one. Videos that are found keep their published facts and get their
 actual path.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vad_toolkit.core.ids import check_relative_path, path_inside
 from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.datasets.building.build import BuiltDataset
-from vad_toolkit.datasets.building.match import match_files
 from vad_toolkit.datasets.building.measure import measure
 from vad_toolkit.datasets.manifest import Entry
 from vad_toolkit.datasets.registry import Dataset
 from vad_toolkit.errors import ManifestError
-from vad_toolkit.video.paths import find_videos
+from vad_toolkit.video.paths import VIDEO_SUFFIXES, find_videos
 
 UNUSABLE = ("missing", "ambiguous", "damaged", "differs")
 EXTRA = "extra, not used"
+_SEPARATORS = re.compile(r"[\s_-]+")
+_CODEC = re.compile(r"[\s_-]+x264$")
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,6 @@ class Binding:
     """The usable videos of a dataset in a folder, and the problems of the others.
 
     Attributes:
-        dataset: The dataset.
         found: Entries of the usable videos, which have the published length, in its order.
         problems: Lines by kind. Usable videos may be "renamed": their file has another name than
             published. Not usable are videos that are "missing", "ambiguous" (several files fit, or
@@ -133,8 +135,7 @@ def bind(
         root: The folder of raw videos, or of folders of frames.
         count: Whether to decode every video and compare its decoded length: slow and exact. If
             False, the length in the container is compared.
-        timeout_seconds: Seconds without a frame after which a video is given up.
-        progress: Called after each video.
+        timeout_seconds, progress: As for `measure`.
 
     Raises:
         InputError: If `root` is not a folder.
@@ -214,3 +215,105 @@ def _completed(entry: Entry, now: Entry) -> Entry:
     return entry.model_copy(
         update={name: getattr(now, name) for name in fields if getattr(entry, name) is None}
     )
+
+
+@dataclass
+class Matches:
+    """The result of matching."""
+
+    files: dict[str, str] = field(default_factory=dict)  # by video id
+    renamed: list[str] = field(default_factory=list)  # ids whose file has not the published name
+    ambiguous: dict[str, str] = field(default_factory=dict)  # by id: why no file was chosen
+    extra: list[str] = field(default_factory=list)  # files that match no video
+
+
+def match_files(entries: Sequence[Entry], paths: Sequence[str]) -> Matches:
+    """Match entries of a manifest with files or folders of frames, whatever the folder's layout.
+
+    Steps, from strict to loose: the video's own path; its path or id with another suffix; the same
+    with normalized names; then the last parts of its path or id, longest first, each exactly and
+    normalized. A looser step only considers videos and files that no stricter step has matched, and
+    only matches them if exactly one file fits exactly one video.
+    """
+    matches = Matches()
+    there = set(paths)
+    taken: set[str] = set()
+    for entry in entries:
+        if entry.path in there:
+            matches.files[entry.id] = entry.path
+            taken.add(entry.path)
+    most = max((stem.count("/") for entry in entries for stem in _stems(entry)), default=0) + 1
+    for length in (None, *range(most, 0, -1)):
+        for normalized in (False, True):
+            _match_keys(matches, taken, entries, paths, length, normalized)
+    matches.extra = [path for path in paths if path not in taken]
+    return matches
+
+
+def stem_of(path: str) -> str:
+    """Return a path without the suffix of a video file; "Bad.Boys.1995__#01" has no suffix."""
+    stem, dot, suffix = path.rpartition(".")
+    return stem if dot and f".{suffix.lower()}" in VIDEO_SUFFIXES else path
+
+
+def normalize(stem: str) -> str:
+    """Return a path without differences in letter case, separators, `_x264` and Unicode form."""
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())
+    return _SEPARATORS.sub("_", _CODEC.sub("", folded))
+
+
+def _match_keys(
+    matches: Matches,
+    taken: set[str],
+    entries: Iterable[Entry],
+    paths: Iterable[str],
+    length: int | None,
+    normalized: bool,
+) -> None:
+    """Apply one step to all unmatched entries. Conflicts are reported, not resolved by order."""
+    table: dict[str, list[str]] = {}
+    for path in paths:
+        if path not in taken:
+            for key in _keys((stem_of(path),), length, normalized):
+                table.setdefault(key, []).append(path)
+    wanted_by: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.id in matches.files or entry.id in matches.ambiguous:
+            continue
+        found = {
+            path: None
+            for key in _keys(_stems(entry), length, normalized)
+            for path in table.get(key, ())
+        }
+        if len(found) > 1:
+            names = ", ".join(map(repr, found))
+            matches.ambiguous[entry.id] = (
+                f"could be any of {names}; keep one of them, or restore its path"
+            )
+        for path in found if len(found) == 1 else ():
+            wanted_by.setdefault(path, []).append(entry.id)
+    for path, ids in wanted_by.items():
+        if len(ids) > 1:
+            for id in ids:
+                others = ", ".join(repr(other) for other in ids if other != id)
+                matches.ambiguous[id] = (
+                    f"{path!r} could also be {others}; keep the published folders"
+                )
+            continue
+        matches.files[ids[0]] = path
+        taken.add(path)
+        if normalized:
+            matches.renamed.append(ids[0])
+
+
+def _stems(entry: Entry) -> tuple[str, str]:
+    return stem_of(entry.path), entry.id
+
+
+def _keys(stems: Iterable[str], length: int | None, normalized: bool) -> Iterator[str]:
+    """Yield the stems, or their last `length` parts if there are that many parts."""
+    for stem in stems:
+        parts = stem.split("/")
+        if length is None or len(parts) >= length:
+            key = stem if length is None else "/".join(parts[-length:])
+            yield normalize(key) if normalized else key

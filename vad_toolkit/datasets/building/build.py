@@ -13,35 +13,23 @@ from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.datasets.source_split import check_sides
 from vad_toolkit.errors import InputError, ManifestError
 
-TRAIN_FILE = "train.jsonl"
-VALIDATION_FILE = "validation.jsonl"
-TEST_FILE = "test.jsonl"
-SIDES: Mapping[str, str] = {
-    "train": TRAIN_FILE,
-    "validation": VALIDATION_FILE,
-    "test": TEST_FILE,
-}  # file by side
+TRAIN_FILE, VALIDATION_FILE, TEST_FILE = "train.jsonl", "validation.jsonl", "test.jsonl"
+# Files by side.
+SIDES: Mapping[str, str] = {"train": TRAIN_FILE, "validation": VALIDATION_FILE, "test": TEST_FILE}
 
 
 @dataclass(frozen=True)
 class BuiltDataset:
-    """Entries of a dataset's sides, ready to be written.
+    """Entries of a dataset's sides, ready to be written; a side that was not wanted is empty.
 
-    Attributes:
-        info: The content of `dataset.toml`.
-        train, test, validation: Entries by side; a side that was not wanted is empty.
-        notes: Lines that the user should read.
-        failures: Videos that were left out, with the reason, one per line.
-
-    Raises:
-        ManifestError: If a video or a source is on two sides.
+    Raises ManifestError if a video or a source is on two sides.
     """
 
-    info: DatasetInfo
+    info: DatasetInfo  # the content of `dataset.toml`
     train: tuple[Entry, ...]
     test: tuple[Entry, ...]
-    notes: tuple[str, ...] = ()
-    failures: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # lines that the user should read
+    failures: tuple[str, ...] = ()  # videos that were left out, with the reason, one per line
     validation: tuple[Entry, ...] = ()
 
     def __post_init__(self) -> None:
@@ -75,11 +63,7 @@ def write_dataset(built: BuiltDataset, out: Path) -> dict[str, Path]:
 
 
 def refuse_existing(out: Path) -> None:
-    """Check that `write_dataset` would not overwrite anything in a folder.
-
-    Raises:
-        InputError: If `out` is a file, or holds a manifest or a `dataset.toml`.
-    """
+    """Raise InputError if a folder is a file, or holds a manifest or a `dataset.toml`."""
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; --out must name a folder")
     for name in (INFO_FILE, *SIDES.values()):

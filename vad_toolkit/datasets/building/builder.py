@@ -19,8 +19,6 @@ from vad_toolkit.datasets.building.masks import with_masks
 from vad_toolkit.datasets.registry import DATASETS, Dataset, load_dataset
 from vad_toolkit.errors import InputError
 
-FOLDER = "folder"
-
 
 @dataclass(frozen=True)
 class BuiltManifests(os.PathLike[str]):
@@ -91,7 +89,7 @@ def build_manifest(
             report(line)
 
     build: Callable[..., BuiltDataset]
-    if dataset == FOLDER:
+    if dataset == "folder":
         build = partial(build_folder_manifest, root)
     elif dataset not in DATASETS and Path(dataset).is_file():
         build = partial(build_csv_manifest, Path(dataset), root)

@@ -20,8 +20,6 @@ from vad_toolkit.video.paths import is_video_source
 
 REQUIRED = ("path", "label")
 OPTIONAL = ("id", "split", "classes", "events", "source")
-EVENT_COLUMNS = ("id", "start", "end")
-SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -57,8 +55,8 @@ def build_csv_manifest(
     Args:
         file: The CSV file: UTF-8, with a header.
         root: The folder of raw videos.
-        test_fraction: Fraction of each label's videos for test, if no row has a split. With 0 there
-            is no test side.
+        test_fraction: Fraction of each label's videos for test, if no row has a split. With 0 all
+            videos are for training.
         seed: Seed of the split (`split_by_source`).
         name: Name of the dataset. If None, the file's name without suffix.
         count, timeout_seconds, progress: The arguments of `measure`.
@@ -151,22 +149,19 @@ def _events(row: Row) -> tuple[Event, ...] | None:
 
 def _split(row: Row) -> str:
     split = row.values["split"]
-    if split and split not in SPLITS:
+    if split and split not in ("train", "test"):
         raise row.error(f"split must be train or test, got {split!r}")
     return split
 
 
 def read_events(path: Path) -> dict[str, tuple[Event, ...]]:
-    """Read the events of many videos from a CSV file: columns id, start, end; frames [start, end).
-
-    Returns:
-        Sorted events by video id.
+    """Read sorted events by video id from a CSV file: columns id, start, end; frames [start, end).
 
     Raises:
         ManifestError: If a row is wrong, or two events of a video overlap.
     """
     events: dict[str, list[Event]] = {}
-    for row in read_table(path, required=EVENT_COLUMNS):
+    for row in read_table(path, required=("id", "start", "end")):
         start, stop = _frame(row, "start"), _frame(row, "end")
         if start >= stop:
             raise row.error(f"start must be less than end ({stop}), got {start}")
@@ -191,10 +186,7 @@ def _frame(row: Row, column: str) -> int:
 def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Row]:
     """Read the rows of a CSV file: UTF-8, with a header. Empty rows are skipped.
 
-    Args:
-        path: The file.
-        required: Columns that must be there and must not be empty.
-        optional: Columns that may be missing; their cells are then empty texts.
+    Required columns must not be empty. Cells of optional columns that are missing are empty texts.
 
     Raises:
         ManifestError: If the file cannot be read, a column is missing, unknown or repeated, or a

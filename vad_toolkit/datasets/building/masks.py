@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -65,7 +65,6 @@ def read_masks(
         folder: A folder of masks in any of the three forms.
         ids: Videos to look for: `01_0015` finds `01_0015.npy`, `testing_videos/01` finds
             `1_label.mat`, `Scene1/abnormal_1` finds the folder `abnormal_1_annotations`.
-        progress: Called after each mask.
 
     Returns:
         By id, for videos with a mask: mask : np.ndarray [shape=(n_frames,), bool], True abnormal.
@@ -78,7 +77,9 @@ def read_masks(
     wanted = {id: places[name] for id in ids if (name := id.rpartition("/")[2]) in places}
     masks: dict[str, NDArray[np.bool_]] = {}
     for done, (id, path) in enumerate(wanted.items(), start=1):
-        masks[id] = _reader(path)(path)
+        is_maps = path.name.endswith(_MAPS)
+        read = _read_maps if is_maps else _read_mat if path.suffix == ".mat" else _read_npy
+        masks[id] = read(path)
         progress(ProgressEvent("masks", done, len(wanted), "videos", id))
     return masks
 
@@ -88,8 +89,7 @@ def with_masks(
 ) -> BuiltDataset:
     """Return the dataset with the events of its abnormal videos from the masks in a folder.
 
-    Every abnormal video of test and validation needs a mask. Masks of training videos are used if
-    they exist. Normal videos need none.
+    Every abnormal video of test and validation needs a mask; in training they are optional.
 
     Raises:
         InputError, ManifestError: Like `read_masks`; also if a mask is missing, does not have the
@@ -132,10 +132,14 @@ def _with_events(entry: Entry, mask: NDArray[np.bool_]) -> Entry:
 
 def _find(folder: Path) -> dict[str, Path]:
     """Return the masks by the last part of their videos' ids."""
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be listed ({error.strerror})")
+
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; --masks must name the folder of masks")
     places: dict[str, Path] = {}
-    for root, folders, files in os.walk(folder, onerror=_refuse):
+    for root, folders, files in os.walk(folder, onerror=refuse):
         maps = sorted(name for name in folders if name.endswith(_MAPS))
         folders[:] = sorted(set(folders) - set(maps))
         for name in (*maps, *sorted(files)):
@@ -162,12 +166,6 @@ def _video_of(name: str) -> str | None:
         if name.endswith(suffix):
             return name.removesuffix(suffix)
     return None
-
-
-def _reader(path: Path) -> Callable[[Path], NDArray[np.bool_]]:
-    if path.name.endswith(_MAPS):
-        return _read_maps
-    return _read_mat if path.suffix == ".mat" else _read_npy
 
 
 def _read_npy(path: Path) -> NDArray[np.bool_]:
@@ -206,11 +204,8 @@ def _read_mat(path: Path) -> NDArray[np.bool_]:
 
 
 def _read_maps(folder: Path) -> NDArray[np.bool_]:
-    maps = {}
-    for path in sorted(folder.iterdir()):
-        match = _MAP.fullmatch(path.name)
-        if match is not None:
-            maps[int(match[1])] = path
+    paths = sorted(folder.iterdir())
+    maps = {int(match[1]): path for path in paths if (match := _MAP.fullmatch(path.name))}
     numbers = sorted(maps)
     if not numbers or numbers[0] > 1:
         raise ManifestError(f"{folder}: has no map ..._FRAME_gt.png of the first frame, 0 or 1")
@@ -231,7 +226,3 @@ def _is_abnormal(path: Path) -> bool:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ManifestError(f"{path}: not a readable PNG image ({error})") from error
     return bool(pixels.any())
-
-
-def _refuse(error: OSError) -> None:
-    raise InputError(f"{error.filename}: cannot be listed ({error.strerror})")

@@ -26,17 +26,11 @@ _CROP = re.compile(r"__([0-9])(\.[a-z0-9]+)?$", re.IGNORECASE)
 
 @dataclass(frozen=True, eq=False)
 class GlobalLabels:
-    """The concatenated labels of all videos of a manifest.
+    """The concatenated labels of all videos of a manifest."""
 
-    Attributes:
-        ids: Video ids, in the order of the labels.
-        counts: Number of labels by id.
-        labels : np.ndarray [shape=(sum of counts,), the rule's dtype], 0 or 1.
-    """
-
-    ids: tuple[str, ...]
-    counts: Mapping[str, int]
-    labels: NDArray[np.generic]
+    ids: tuple[str, ...]  # in the order of the labels
+    counts: Mapping[str, int]  # number of labels by id
+    labels: NDArray[np.generic]  # (sum of counts,), of the rule's dtype, 0 or 1
 
     @property
     def abnormal(self) -> int:
@@ -45,11 +39,7 @@ class GlobalLabels:
 
 
 def global_labels(manifest: Manifest, rule: str) -> GlobalLabels:
-    """Return the global array of a manifest by a rule, in the manifest's order.
-
-    Args:
-        manifest: The videos.
-        rule: A rule's name or file (`load_rule`, with the manifest's changes).
+    """Return the global array of a manifest by a rule's name or file, in the manifest's order.
 
     Raises:
         InputError: If there is no such rule.
@@ -67,8 +57,7 @@ def global_labels(manifest: Manifest, rule: str) -> GlobalLabels:
 def write_global_labels(array: GlobalLabels, path: Path, order: Path | None = None) -> str:
     """Write the array as `.npy`, and its order list: one line per video, id, tab, label count.
 
-    Returns:
-        The sha256 of the `.npy` file.
+    Returns the sha256 of the `.npy` file.
 
     Raises:
         InputError: If one of the files already exists; nothing is written.
@@ -84,14 +73,10 @@ def write_global_labels(array: GlobalLabels, path: Path, order: Path | None = No
 
 @dataclass(frozen=True)
 class OrderList:
-    """The order of the videos in a global array.
-
-    `counts` holds the label counts in the list, as `write_global_labels` writes them. Lists of
-    published code have none.
-    """
+    """The order of the videos in a global array."""
 
     ids: tuple[str, ...]
-    counts: Mapping[str, int]
+    counts: Mapping[str, int]  # as `write_global_labels` writes them; published lists have none
 
 
 def read_order(path: Path, manifest: Manifest) -> OrderList:
@@ -123,29 +108,22 @@ def read_order(path: Path, manifest: Manifest) -> OrderList:
             raise ManifestError(f"{where}: {error}") from error
         if id is None:
             raise ManifestError(f"{where}: {name.strip()!r} is not in the manifest")
-        crop = _crop(name, id)
+        found = _CROP.search(name.strip())
+        # A video's own name may end with what looks like a crop's number.
+        crop = found.group(1) if found and not id.endswith(f"__{found.group(1)}") else ""
         if crop in seen.setdefault(id, {}):
             raise ManifestError(f"{where}: video {id!r} is already in line {seen[id][crop]}")
         seen[id][crop] = number
         if count:
-            counts[id] = _count(where, count)
+            if not count.strip().isdecimal() or int(count) < 1:
+                problem = f"label count must be an integer >= 1, got {count.strip()!r}"
+                raise ManifestError(f"{where}: {problem}")
+            counts[id] = int(count)
     missing = [entry.id for entry in manifest if entry.id not in seen]
     if missing:
         more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ManifestError(f"{path}: video {missing[0]!r} of the manifest is missing{more}")
     return OrderList(tuple(seen), counts)
-
-
-def _crop(name: str, id: str) -> str:
-    found = _CROP.search(name.strip())
-    # A video's own name may end with what looks like a crop's number.
-    return found.group(1) if found and not id.endswith(f"__{found.group(1)}") else ""
-
-
-def _count(where: str, text: str) -> int:
-    if not text.strip().isdecimal() or int(text) < 1:
-        raise ManifestError(f"{where}: label count must be an integer >= 1, got {text.strip()!r}")
-    return int(text)
 
 
 def read_global_labels(path: Path) -> NDArray[np.uint8]:
@@ -189,13 +167,13 @@ def split_labels(
     """Split a global array into videos if lengths and labels agree with the manifest.
 
     Args:
-        labels : np.ndarray [shape=(n,), uint8], 0 or 1.
+        labels: (n,) of 0 and 1.
         order: Ids of all videos of the manifest, in the array's order.
         counts: Required number of labels by id: the frames that its scores cover.
         manifest: The videos.
 
     Returns:
-        By id: labels : np.ndarray [shape=(counts[id],), uint8].
+        Labels (counts[id],) by id.
 
     Raises:
         ManifestError: If the counts do not add up to n, a normal video has a label 1, or an

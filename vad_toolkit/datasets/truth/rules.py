@@ -120,13 +120,10 @@ def label_count(entry: Entry, name: str, rule: Rule) -> int:
 
 
 def rule_labels(entry: Entry, name: str, rule: Rule) -> NDArray[np.uint8]:
-    """Return the labels of one video by a rule.
+    """Return the labels of one video by a rule: `label_count` values, 0 or 1.
 
     An event that begins after the last label has no effect. An event that begins in the padded tail
     has one if the rule's tail is "events".
-
-    Returns:
-        labels : np.ndarray [shape=(label_count(entry, name, rule),), uint8], 0 or 1.
 
     Raises:
         ManifestError: If a frame count or the events are needed but not known.
@@ -143,14 +140,9 @@ def rule_labels(entry: Entry, name: str, rule: Rule) -> NDArray[np.uint8]:
 
 
 def frame_labels(entry: Entry, frames: int) -> NDArray[np.uint8]:
-    """Return the labels of a video's frames: 1 inside an event [start, stop), else 0.
+    """Return the labels (frames,) of a video's frames: 1 inside an event [start, stop), else 0.
 
-    Args:
-        entry: The video; a normal video has only zeros.
-        frames: Number of frames to label, >= 0. Events are cut at this frame.
-
-    Returns:
-        labels : np.ndarray [shape=(frames,), uint8].
+    A normal video has only zeros. Events are cut at the last frame.
 
     Raises:
         ManifestError: If the video is abnormal and its events are not known.

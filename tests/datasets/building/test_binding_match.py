@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from vad_toolkit.datasets.building.match import Matches, match_files, normalize, stem_of
+from vad_toolkit.datasets.building.binding import Matches, match_files, normalize, stem_of
 from vad_toolkit.datasets.manifest import Entry
 from vad_toolkit.datasets.registry import DATASETS, load_dataset
 
