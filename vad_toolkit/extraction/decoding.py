@@ -70,8 +70,7 @@ class DecodeAhead:
     doing.
 
     Args:
-        paths: The videos, in the order in which they start. The next one is requested when a
-            decoder is free.
+        paths: The videos in order. The next one is requested when a decoder is free.
         jobs: The number of decoder processes, and of videos decoded at the same time.
         decoder: "auto" or the name of a decoder.
         timeout_seconds: Longest wait for a video to open, and for its next chunk.

@@ -34,18 +34,11 @@ Known = Literal["manifest", "container", "bytes"]
 
 @dataclass(frozen=True)
 class VideoSize:
-    """Size of a video.
-
-    Attributes:
-        frames: From the manifest, else the container, else a guess from the file's bytes.
-        known: The source of `frames`.
-        fps: Frames per second; 0 if not known or not looked up.
-        width, height: Pixels; 0 if not known or not looked up.
-    """
+    """Size of a video. A frame rate, width or height that is not known or not looked up is 0."""
 
     source: VideoSource
-    frames: int
-    known: Known
+    frames: int  # from the manifest, else the container, else a guess from the file's bytes
+    known: Known  # the source of `frames`
     fps: float = 0.0
     width: int = 0
     height: int = 0
@@ -61,9 +54,7 @@ def _look(worker: DecodeWorker, path: Path) -> ContainerFacts | None:
 def measure_videos(videos: Sequence[VideoSource], *, look_at_all: bool = False) -> list[VideoSize]:
     """Measure videos, in the order given. A container that cannot be read is not an error here.
 
-    Args:
-        videos: The videos.
-        look_at_all: Open even the files whose number of frames is in a manifest.
+    With `look_at_all`, even the files whose number of frames is in a manifest are opened.
     """
     opened = {video.id: video.path for video in videos if look_at_all or not video.frames}
     lanes = max(1, min(PROBES, len(opened)))
