@@ -69,7 +69,7 @@ def layout_option(help_text: str, required: bool) -> Callable[[Function], Functi
 @click.option(
     "--rule",
     metavar="NAME-OR-FILE",
-    help="Ground-truth rule, which says how many snippets a video has.  [default: the layout's]",
+    help="Ground-truth rule, which gives a video's number of snippets.  [default: the layout's]",
 )
 @click.option(
     "--features", default="not stated", help="Network and preprocessing in words, for the recipe."
@@ -196,17 +196,14 @@ def compare_command(a: Path, b: Path, tolerance: float, with_videos: bool, as_js
         {"stream": stream, "crop": crop, "snippets": part.rows, **part.to_dict()}
         for (stream, crop), part in result.by_crop().items()
     ]
+    matches = result.crops.values()
     if as_json:
-        matches = [
-            {"names": match.names, "place_in_b": match.index, "note": match.text}
-            for match in result.crops.values()
-        ]
-        sides = {"a": str(a), "b": str(b)}
-        found = {"crops": matches, "summary": summary, "videos": rows, "problems": problems}
-        print_json(sides | found)
+        crops = [{"names": m.names, "place_in_b": m.index, "note": m.text} for m in matches]
+        found = {"crops": crops, "summary": summary, "videos": rows, "problems": problems}
+        print_json({"a": str(a), "b": str(b)} | found)
     else:
         print_table(rows if with_videos else summary)
-        for match in result.crops.values():
+        for match in matches:
             if match.stated and match.text:
                 click.echo(match.text, err=True)
     for line in problems:
@@ -222,8 +219,7 @@ def _print_facts(facts: dict[str, Any], as_json: bool, hide: tuple[str, ...] = (
     if as_json:
         print_json(facts)
     else:
-        shown = {name: value for name, value in facts.items() if name not in hide}
-        print_pairs({name: _shown(name, value) for name, value in shown.items()})
+        print_pairs({name: _shown(name, it) for name, it in facts.items() if name not in hide})
 
 
 def _shown(name: str, value: Any) -> str:
@@ -234,8 +230,6 @@ def _shown(name: str, value: Any) -> str:
         return f"{len(value)}, {order_name(value) or ', '.join(value)}"
     if isinstance(value, dict):
         return ", ".join(f"{key}: {item}" for key, item in value.items()) or "-"
-    if name == "streams":
-        return ", ".join(value)
     if isinstance(value, list):
-        return str(len(value))
+        return ", ".join(value) if name == "streams" else str(len(value))
     return f"{value:.3g}" if isinstance(value, float) else str(value)

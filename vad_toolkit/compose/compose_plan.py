@@ -171,10 +171,7 @@ def plan_source(side: str, clips: Sequence[Clip], *, seed: int = 0) -> SidePlan:
     gives only abnormal videos, and one without abnormal clips only a normal video. A source without
     normal clips, and clips of unknown source, are not used.
 
-    Args:
-        side: "train" or "test", the first part of the ids.
-        clips: The clips of that side, those of each source in their order.
-        seed: Any integer; the same seed gives the same plan.
+    Arguments are those of `plan_mixed`; the clips of each source are in their order.
 
     Raises:
         ManifestError: If the sources give no normal or no abnormal video.
@@ -205,14 +202,11 @@ def plan_source(side: str, clips: Sequence[Clip], *, seed: int = 0) -> SidePlan:
             f"{composed} abnormal videos, and one of each is needed; use mode mixed, or add "
             "sources to the manifest"
         )
-    notes: list[str] = []
-    if unknown:
-        notes.append(f"{side}: {len(unknown)} clips of unknown source are not used")
-    if unused:
-        notes.append(
-            f"{side}: {len(unused)} abnormal clips are not used: their source has no normal clip"
-        )
-    return SidePlan(videos, tuple(notes))
+    counts = {
+        "clips of unknown source are not used": len(unknown),
+        "abnormal clips are not used: their source has no normal clip": len(unused),
+    }
+    return SidePlan(videos, tuple(f"{side}: {n} {text}" for text, n in counts.items() if n))
 
 
 def _numbered(side: str, runs: Sequence[_Run]) -> tuple[ComposedVideo, ...]:
@@ -289,9 +283,8 @@ def _mix(
     rests = _sizes(rng, [(max(1, low - n), high - n) for n in counts], len(for_abnormal))
     draw, draw_abnormal = _Deck(for_abnormal, rng), _Deck(abnormal, rng)
     for count, rest in zip(counts, rests, strict=True):
-        run = draw_abnormal(count) + draw(rest)
-        rng.shuffle(run)
-        runs.append(run)
+        runs.append(draw_abnormal(count) + draw(rest))
+        rng.shuffle(runs[-1])
     unused += draw.unused() + draw_abnormal.unused()
     if unused:
         notes.append(f"{unused} of {len(clips)} clips are not used: there are too few videos")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,20 +37,6 @@ MARGIN = 1e-3
 Floats = NDArray[np.floating[Any]]
 Shape = tuple[int, int, int]
 _Pair = tuple[str, str, str, Shape]  # id in A, id in B, modality, and the shape of both
-
-
-class FeatureSource(Protocol):
-    """Features by id and modality; `crops` names the crops in order, if the source states them."""
-
-    crops: tuple[str, ...] | None
-
-    def shapes(self, id: str) -> Mapping[str, Shape]:
-        """Return (N, C, D) of a video by modality."""
-        ...
-
-    def read(self, id: str, stream: str, start: int, stop: int) -> Floats:
-        """Return snippets [start, stop) as (n, C, D); the array is valid until the next call."""
-        ...
 
 
 @dataclass
@@ -177,16 +163,15 @@ def compare(
 
 
 def compare_sources(
-    a: FeatureSource,
-    b: FeatureSource,
+    a: _Source,
+    b: _Source,
     pairs: Sequence[tuple[str, str]],
     *,
     progress: ProgressCallback = silent,
 ) -> Comparison:
     """Compare pairs of videos (id in A, id in B), with one block of each side in memory at a time.
 
-    Raises:
-        VadError: If features cannot be read.
+    Raises VadError if features cannot be read.
     """
     result = Comparison()
     equal: list[_Pair] = []
@@ -230,9 +215,7 @@ def _alike(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[Likeness]:
     ]
 
 
-def _match_crops(
-    a: FeatureSource, b: FeatureSource, videos: Sequence[_Pair], count: int
-) -> CropMatch:
+def _match_crops(a: _Source, b: _Source, videos: Sequence[_Pair], count: int) -> CropMatch:
     names_a = a.crops if a.crops and len(a.crops) == count else None
     names_b = b.crops if b.crops and len(b.crops) == count else None
     stated = crop_index(names_b, names_a).tolist() if names_a and names_b else list(range(count))
@@ -254,7 +237,7 @@ def _match_crops(
 
 
 def _cosine_matrix(
-    a: FeatureSource, b: FeatureSource, videos: Sequence[_Pair], count: int
+    a: _Source, b: _Source, videos: Sequence[_Pair], count: int
 ) -> NDArray[np.float64]:
     """Return the mean cosine of A's crop i and B's crop j, (C, C), over a sample."""
     total = np.zeros((count, count))
@@ -305,6 +288,8 @@ def _named(crops: Sequence[str]) -> str:
 
 
 class _PackSource:
+    """Features by id and modality; `crops` names the crops in order, if the source states them."""
+
     is_file = False
 
     def __init__(self, pack: FeaturePack) -> None:
@@ -312,9 +297,11 @@ class _PackSource:
         self.crops: tuple[str, ...] | None = tuple(pack.recipe.crop_order)
 
     def shapes(self, id: str) -> Mapping[str, Shape]:
+        """Return (N, C, D) of a video by modality."""
         return {stream: self._pack.shape(id, stream) for stream in self._pack.recipe.streams}
 
     def read(self, id: str, stream: str, start: int, stop: int) -> Floats:
+        """Return snippets [start, stop) as (n, C, D); the array is valid until the next call."""
         return self._pack.features(id, stream, start, stop)
 
 

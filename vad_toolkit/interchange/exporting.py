@@ -175,8 +175,7 @@ def export_features(
                         for path in paths_of(entry.id, stream)
                     }
                     _write_list(folder / f"{side}-{stream}.list", lines, report)
-                labels = arrays[side]
-                if labels is not None:
+                if (labels := arrays[side]) is not None:
                     write_global_labels(labels, folder / _array_file(side))
                     report.arrays[_array_file(side)] = (len(labels.labels), labels.abnormal)
             progress(ProgressEvent("export", len(source), len(source), "videos"))
@@ -237,8 +236,7 @@ def _labels(
     if side == TRAIN:
         return None
     no_array = f"no {_array_file(side)}"
-    unknown = [entry.id for entry in manifest.abnormal if entry.events is None]
-    if unknown:
+    if unknown := [entry.id for entry in manifest.abnormal if entry.events is None]:
         events = f"the events of {len(unknown)} videos are not known (first: {unknown[0]})"
         report.notes.append(f"{no_array}: {events}")
         return None
@@ -270,8 +268,7 @@ def _write_list(file: Path, labels: Mapping[str, int], report: ExportReport) -> 
     """Write the list of feature files, given with the labels of their videos."""
     write_text(file, "".join(f"{line}\n" for line in labels))
     report.lists[file.name] = (len(labels), sum(labels.values()))
-    spaced = sum(len(line.split()) > 1 for line in labels)
-    if spaced:
+    if spaced := sum(len(line.split()) > 1 for line in labels):
         report.notes.append(
             f"{file.name}: {spaced} lines contain a space, where UR-DMU's code cuts them"
         )

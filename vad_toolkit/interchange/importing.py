@@ -182,8 +182,7 @@ def import_features(
         kind = find_layout(layout)
     name, fields = load_rule(rule or kind.rule_for(videos.dataset), videos.rules)
     report = ImportReport(pack=out, dataset=videos.dataset, layout=kind.name, rule=name)
-    lines = None if list_file is None else Path(list_file)
-    files = _match(folders, kind, videos, lines, allow_missing, report)
+    files = _match(folders, kind, videos, list_file, allow_missing, report)
     plan, crop_count = _plan(files, kind, videos, report)
     report.crops = crops_of(crop_order or kind.crop_order, crop_count)
     _check_counts(plan, kind, name, fields, report)
@@ -204,9 +203,9 @@ def import_features(
 
 def _folders(source: str | Path | Mapping[str, str | Path]) -> dict[str, Path]:
     folders = source if isinstance(source, Mapping) else {"rgb": source}
-    unknown = [stream for stream in folders if stream not in STREAMS]
+    unknown = [f"unknown modality {stream!r}" for stream in folders if stream not in STREAMS]
     if unknown or not folders:
-        given = f"unknown modality {unknown[0]!r}" if unknown else "no folder of feature files"
+        given = unknown[0] if unknown else "no folder of feature files"
         raise InputError(f"{given}; give a folder for rgb, flow or both")
     return {stream: Path(folder) for stream, folder in folders.items()}
 
@@ -215,7 +214,7 @@ def _match(
     folders: Mapping[str, Path],
     layout: Layout,
     manifest: Manifest,
-    list_file: Path | None,
+    list_file: str | Path | None,
     allow_missing: bool,
     report: ImportReport,
 ) -> Files:
@@ -225,7 +224,7 @@ def _match(
     for stream, root in folders.items():
         paths = feature_files(root, layout.suffixes)
         if list_file is not None:
-            paths, absent = listed_files(list_file, paths, index.find)
+            paths, absent = listed_files(Path(list_file), paths, index.find)
             report.absent += absent
         report.extra += add_files(files, root, paths, layout, index.find, stream)
     report.missing = [entry.id for entry in manifest if entry.id not in files]
@@ -252,7 +251,7 @@ def _match(
 def _plan(
     files: Files, layout: Layout, manifest: Manifest, report: ImportReport
 ) -> tuple[list[_Planned], int]:
-    """Read and compare all headers. Returns the videos to import, and C."""
+    """Read and compare all headers. Return the videos to import, and C."""
     plan: list[_Planned] = []
     first: dict[str, tuple[Path, int, int]] = {}  # by modality: file, C and D of the first video
     for entry in manifest:
@@ -291,14 +290,13 @@ def _plan(
 
 def _in_order(id: str, crops: Mapping[int, Path]) -> list[Path]:
     """Return files by crop number; the numbers must run from 0 on."""
-    numbers = sorted(crops)
-    if numbers != list(range(len(numbers))):
-        lacking = next(number for number in range(10) if number not in crops)
+    lacking = next(number for number in range(len(crops) + 1) if number not in crops)
+    if lacking < len(crops):
         raise InputError(
-            f"video {id!r} has {crops[numbers[-1]]} but no crop {lacking}; add the missing crops, "
+            f"video {id!r} has {crops[max(crops)]} but no crop {lacking}; add the missing crops, "
             "or leave the video out"
         )
-    return [crops[number] for number in numbers]
+    return [crops[number] for number in range(len(crops))]
 
 
 def _snippets(
@@ -325,11 +323,10 @@ def _check_counts(
         return
     for video in plan:
         try:
-            labels = label_count(video.entry, name, rule)
+            wanted = -(-label_count(video.entry, name, rule) // rule.snippet_frames)
         except ManifestError:
             report.unchecked.append(video.entry.id)
             continue
-        wanted = -(-labels // rule.snippet_frames)
         if wanted != video.snippets:
             report.misfits.append((video.entry.id, wanted, video.snippets))
 

@@ -82,9 +82,7 @@ def read_facts(
     published: str | None = None,
     progress: ProgressCallback = silent,
 ) -> Facts:
-    """Read packs of one recipe, verify all digests, and compute the files' checksums.
-
-    Args are those of `card.write_card`.
+    """Read packs of one recipe, verify all digests, and compute checksums; see `card.write_card`.
 
     Raises:
         InputError: If the packs' folders, recipes, datasets or licenses differ, a video is in two

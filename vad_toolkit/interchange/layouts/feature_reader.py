@@ -86,7 +86,10 @@ class HalfRounder:
             piece, half = source[start : start + PIECE], halves[start : start + PIECE]
             low, high = map(float, piece.aminmax())  # NaN if there is one
             if not (low >= -LARGEST and high <= LARGEST):
-                raise ValueError(_refusal(piece.numpy()))
+                largest = np.abs(piece.numpy()).max()  # NaN if there is one
+                problem = {"nan": "NaN", "inf": "infinity"}.get(f"{largest:g}")
+                problem = problem or f"{largest:g}, but float16 ends at 65504"
+                raise ValueError(f"contains {problem}")
             if piece.dtype == torch.float64:  # torch would round twice, to float32 in between
                 half.copy_(torch.from_numpy(piece.numpy().astype(np.float16)))
             else:
@@ -98,14 +101,6 @@ class HalfRounder:
                 relative = error.div_(size).masked_fill_(size < SMALLEST_NORMAL, 0)
                 self.relative = max(self.relative, float(relative.max()))
         return out
-
-
-def _refusal(numbers: NDArray[np.floating[Any]]) -> str:
-    if np.isnan(numbers).any():
-        return "contains NaN"
-    if np.isinf(numbers).any():
-        return "contains infinity"
-    return f"contains {np.abs(numbers).max():g}, but float16 ends at 65504"
 
 
 def half_blocks(reader: Reader, snippets: int, rounder: HalfRounder, source: Path) -> SnippetBlocks:

@@ -79,11 +79,7 @@ class Layout(ABC):
         return FileName(path)
 
     def open_array(self, path: Path) -> ArrayFile:
-        """Open a file, whose array must have the layout's shape.
-
-        Raises:
-            InputError: If it cannot be read or has another shape; names the layouts that have it.
-        """
+        """Open a file. Raises InputError if its array does not have the layout's shape."""
         file = ArrayFile(path)
         if not self.has_shape(file.shape) or 0 in file.shape:
             others = self._with_shape(file.shape, path.suffix) if self._with_shape else []
