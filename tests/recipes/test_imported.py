@@ -67,7 +67,7 @@ def test_all_that_is_known_counts(change: dict[str, object]) -> None:
         ('{"kind":"imported","layout":"x","crop_order":[]}', "crop_order must name"),
         (
             '{"kind":"imported","layout":"x","crop_order":["center"],"streams":["rgb","rgb"]}',
-            r'recipe field streams: must be \["rgb"\], \["flow"\] or \["rgb", "flow"\]',
+            "streams must name rgb, flow or both, each once",
         ),
         (
             '{"kind":"imported","layout":"x","crop_order":["center"],"streams":["audio"]}',

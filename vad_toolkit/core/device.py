@@ -20,10 +20,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # <malloc.h>
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """Return the device with a name: auto (the first GPU, else the CPU), cpu, cuda or cuda:N.
-
-    Raises InputError if it is not such a name, or this machine does not have the device.
-    """
+    """Return the device auto (first GPU, else CPU), cpu, cuda or cuda:N. Raises InputError."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

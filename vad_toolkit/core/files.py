@@ -49,7 +49,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 class EarlySync:
-    """A context that syncs a file every so many bytes, which keeps the fsync at the end short.
+    """A context that syncs a file after each `every` bytes: the fsync at the end is then short.
 
     One sync at a time runs, in a thread. The file must exist as soon as `every` bytes were written.
     """

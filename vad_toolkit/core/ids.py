@@ -23,11 +23,7 @@ _PLAIN = re.compile(rf"[\w-][\w .-]*(?:/[\w-][\w .-]*){{0,{MAX_PARTS - 1}}}", re
 
 
 def check_relative_path(text: str) -> str:
-    """Return `text` if it is a relative POSIX path with nothing to resolve in it.
-
-    Raises ValueError if it is too long or absolute, has a part that is empty, "." or "..", or has a
-    control character or a lone surrogate.
-    """
+    """Return `text`. Raises ValueError if it is not a relative POSIX path in its shortest form."""
     if len(text) <= MAX_BYTES and _PLAIN.fullmatch(text):
         return text  # the fast way, for nearly all: manifests have millions of paths
     parts = text.split("/")

@@ -65,14 +65,9 @@ def describe_error(
 ) -> str:
     """Describe the first problem of a validation in one line.
 
-    For example "config key steps: Input should be greater than or equal to 1 (given: 0)".
-
-    Args:
-        error: The validation error of `kind`.
-        kind: The model that was validated.
-        what: The name of the thing in the message: "recipe field", "config key".
-        written_by: The version of vad-toolkit that wrote the file, for files of the toolkit's own.
-            If it is newer than this one, the message says to install it.
+    For example "config key steps: Input should be greater than or equal to 1 (given: 0)", where
+    `what` is "config key" and `kind` the validated model. If `written_by`, the version of the
+    toolkit that wrote a file of its own, is newer than this one, the message says to install it.
     """
     first = error.errors()[0]
     path = [str(part) for part in first["loc"]]

@@ -72,6 +72,7 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
         self.recipe_sha256 = self.recipe.sha256
         self._videos = index.read_videos(path, file, self.recipe)
         self.ids: tuple[str, ...] = tuple(self._videos)
+        self._main_stream = "rgb" if "rgb" in self.recipe.streams else "flow"
 
     @classmethod
     def open(cls, pack: str | os.PathLike[str]) -> FeaturePack:
@@ -153,7 +154,7 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
         stop: int | None = None,
         crops: slice = np.s_[:],
     ) -> NDArray[np.float16]:
-        """Read features of a video.
+        """Read features of a video, float16 (snippets, crops, D).
 
         Args:
             id: The video.
@@ -163,16 +164,13 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
             stop: The snippet after the last one. If None, read to the end.
             crops: The crops to read.
 
-        Returns:
-            float16 (snippets, crops, D).
-
         Raises:
             PackCorrupt: If they cannot be read; names the video.
             VideoNotFound: If the pack does not have the video.
             PackError: If the pack does not have the modality.
         """
         self._find(id, stream)
-        stream = stream or self.recipe.streams[0]
+        stream = stream or self._main_stream
         try:
             array = self._file[f"videos/{id}/{stream}"][start:stop, crops]
         except hdf5.HDF5_ERRORS as error:
@@ -315,7 +313,7 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
     def _find(self, id: str, stream: str | None) -> index.StoredFeatures:
         self.meta(id)
         streams = self._videos[id].streams
-        if (name := stream or self.recipe.streams[0]) not in streams:
+        if (name := stream or self._main_stream) not in streams:
             raise PackError(f"{self.path} has no {name!r} features; it has {', '.join(streams)}")
         return streams[name]
 

@@ -74,10 +74,7 @@ class PartStore:
         return MappingProxyType(self._completed)
 
     def add(self, id: str, features: VideoFeatures) -> None:
-        """Store a finished video; afterwards it survives a kill or a power cut.
-
-        Raises PackError if the id cannot be added, or the features do not fit the recipe.
-        """
+        """Store a finished video, which then survives a kill or a power cut. Raises PackError."""
         self._ids.check(id)
         path = self._part_path(id)
         self._write(path, [(id, features)])

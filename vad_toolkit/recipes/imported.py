@@ -21,8 +21,8 @@ NOT_STATED = "not stated"
 
 
 def _check_streams(value: tuple[Stream, ...]) -> tuple[Stream, ...]:
-    if value not in (("rgb",), ("flow",), ("rgb", "flow")):
-        raise ValueError('must be ["rgb"], ["flow"] or ["rgb", "flow"]')
+    if not value or len(set(value)) != len(value):
+        raise ValueError("streams must name rgb, flow or both, each once")
     return value
 
 

@@ -1,8 +1,8 @@
 """Recipes: all settings that decide the value of a feature, and nothing else.
 
-The canonical JSON of a recipe and its sha256 are stored in every pack and every checkpoint. Packs
-with equal recipe hashes hold comparable features and can be merged. A model scores only features
-that were made by the recipe it was trained on. `presets.toml` has the recipes with names.
+The canonical JSON and sha256 of a recipe are stored in packs and checkpoints. Packs with equal
+hashes hold comparable features and can be merged. A model scores only features that were made by
+the recipe it was trained on. `presets.toml` has the recipes with names.
 """
 
 from __future__ import annotations
@@ -119,6 +119,8 @@ class Recipe(Settings):
                 f"crop_order must name {len(CROP_ORDER[self.crops])} crops when crops is "
                 f"{self.crops!r}, got {len(self.crop_order)}"
             )
+        if self.streams == ("flow", "rgb"):
+            raise ValueError('streams must be ["rgb"], ["flow"] or ["rgb", "flow"]')
         if ("flow" in self.streams) != (self.flow is not None):
             raise ValueError(
                 "flow must be set when streams has flow, and only then, as in "
@@ -147,15 +149,9 @@ class Recipe(Settings):
         """Return the indices of the frames that the snippets of a video consist of, in order.
 
         If `frame_rate` is None, these are all frames. Otherwise the j-th one is the frame that is
-        on screen j / frame_rate seconds after the first: frame floor(j * fps / frame_rate).
-
-        Args:
-            frames: The number of frames of the video.
-            fps: The frame rate of the video, frames per second.
-            first: Leave out the first `first` frames of the result.
-
-        Raises:
-            InputError: If the recipe resamples and `fps` is 0 (the video has no frame rate).
+        on screen j / frame_rate seconds after the first: frame floor(j * fps / frame_rate). The
+        first `first` ones are left out. Raises InputError if the recipe resamples and `fps`, the
+        frames per second of the video, is 0 (not known).
         """
         if self.frame_rate is None:
             return np.arange(first, frames)
