@@ -20,11 +20,9 @@ BLOCK_BYTES = 4 << 20  # of float16, about: the part of a video that is in memor
 
 @dataclass(frozen=True)
 class VideoMeta:
-    """The metadata of a video in a pack. Checks itself; raises PackError.
+    """The metadata of a video in a pack. Checks itself; raises PackError."""
 
-    A field that a later version adds needs a default: packs without it can then still be read.
-    """
-
+    # A field that a later version adds needs a default, so that packs without it can be read.
     frames: int  # decoded, which the features cover, at least 1
     frames_reported: int  # according to the container; 0 if it does not say
     frames_duplicated: int  # copies that the decoder inserted for lost frames
