@@ -48,9 +48,13 @@ def test_help_imports_nothing_heavy() -> None:
     ("arguments", "code", "message"),
     [
         (("extrakt",), 2, "No such command 'extrakt'"),
-        (("extract", "--out", "x.h5"), 2, "give either videos or folders, or --manifest"),
-        (("extract", "nothing.mp4", "--out", "x.h5"), 2, "'nothing.mp4' does not exist; give a video file"),
-        (("weights", "get", "i3d"), 1, "no weights 'i3d' in the catalogue"),
+        (("extract", "--out", "x.h5"), 2, "give either videos or folders, or a manifest"),
+        (
+            ("extract", "nothing.mp4", "--out", "x.h5"),
+            2,
+            "'nothing.mp4' does not exist; give a video file",
+        ),
+        (("weights", "get", "i3d"), 1, "unknown weights 'i3d'; available: "),
         (("pack", "info", "nothing.h5"), 2, "nothing.h5"),
     ],
 )
