@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -196,21 +195,17 @@ def _print_one(result: CheckpointResult) -> None:
     _explain_bootstrap(result)
     if result.metrics.classes:
         click.echo()
-        columns = ("videos", *CLASS_METRICS)
-        print_table(
-            [
-                {"class": name, **{column: getattr(values, column) for column in columns}}
-                for name, values in result.metrics.classes.items()
-            ]
-        )
+        classes = [{"class": name, **vars(one)} for name, one in result.metrics.classes.items()]
+        print_table(classes, ("class", "videos", *CLASS_METRICS))
 
 
 def _test_set(result: CheckpointResult) -> dict[str, str]:
-    counts = result.metrics.counts
+    counts, truth = result.metrics.counts, result.inputs.ground_truth
+    sources = {"rule": "rule {rule}", "array": "array with sha256 {sha256}"}
     return {
         "videos": f"{counts.normal_videos} normal, {counts.abnormal_videos} abnormal",
         "frames": f"{counts.frames}, {counts.abnormal_frames} abnormal",
-        "ground truth": _source(result.inputs.ground_truth),
+        "ground truth": sources.get(truth["kind"], "events over decoded frames").format(**truth),
     }
 
 
@@ -221,18 +216,9 @@ def _members(result: CheckpointResult) -> dict[str, str]:
     ]
     if len(names) == 1:
         return {"checkpoint": names[0]}
-    return {
-        f"checkpoint {number}": f"{member.weight:.4f} of {name}"
-        for number, (name, member) in enumerate(zip(names, result.members, strict=True), start=1)
-    }
-
-
-def _source(truth: Mapping[str, Any]) -> str:
-    if truth["kind"] == "rule":
-        return f"rule {truth['rule']}"
-    if truth["kind"] == "array":
-        return f"array with sha256 {truth['sha256']}"
-    return "events over decoded frames"
+    weighted = zip(result.members, names, strict=True)
+    shares = [f"{member.weight:.4f} of {name}" for member, name in weighted]
+    return {f"checkpoint {number}": share for number, share in enumerate(shares, start=1)}
 
 
 def _measured(result: CheckpointResult, name: str) -> str:
@@ -266,21 +252,18 @@ def _print_seeds(summary: EvaluationResult) -> None:
         }
         for result in summary.results
     ]
+    spread = summary.spread.items()
     for label in ("mean", "std"):
-        values = {name: getattr(spread, label) for name, spread in summary.spread.items()}
-        rows.append({"seed": label, **values})
+        rows.append({"seed": label, **{name: getattr(one, label) for name, one in spread}})
     print_table(rows)
     if any(result.intervals for result in summary.results):
         click.echo()
-        print_table(
-            [
-                {
-                    "seed": result.checkpoint.seed,
-                    **{name: _interval(result, name, 3) or None for name in result.metrics.values},
-                }
-                for result in summary.results
-            ]
-        )
+        intervals = [
+            {"seed": one.checkpoint.seed}
+            | {name: _interval(one, name, 3) or None for name in one.metrics.values}
+            for one in summary.results
+        ]
+        print_table(intervals)
         _explain_bootstrap(summary.results[0])
     for name, value in _test_set(summary.results[0]).items():
         click.echo(f"{name}: {value}", err=True)

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vad_toolkit.errors import InputError, VadError
-from vad_toolkit.evaluation.pools import FramePools, ScoredVideo
+from vad_toolkit.evaluation.pools import ScoredSet, ScoredVideo
 
 
 def scored(
@@ -62,20 +62,23 @@ def test_wrong_labels_of_classes_are_refused_by_name() -> None:
 
 
 def test_a_run_has_one_video_one_score_and_one_label() -> None:
-    pools = FramePools(
+    scored_set = ScoredSet(
         [
             scored("a", [0.5, 0.5, 0.5]),
             scored("b", [0.5, 0.1, 0.1, 0.5, 0.5], [0, 0, 1, 1, 1], ("x",), x=[0, 0, 1, 1, 0]),
         ]
     )
-    assert (pools.normal_videos.frames.tolist(), pools.normal_videos.owners.tolist()) == ([3], [0])
-    assert (pools.negatives.scores.tolist(), pools.negatives.frames.tolist()) == (
-        [0.1, 0.5],
-        [1, 1],
-    )
-    assert pools.positives.scores.tolist() == [0.1, 0.5, 0.5]
-    assert pools.positives.frames.tolist() == [1, 1, 1]  # the last two differ in their class
-    positives, negatives = pools.of_class("x")
-    assert positives.scores.tolist() == [0.1, 0.5]
-    assert negatives.frames.sum() == 2
-    assert len(pools.of_class("none")[0].frames) == 0
+    runs = scored_set.frames
+    found = zip(runs.scores, runs.owners, runs.abnormal, runs.items, runs.first, strict=True)
+    assert sorted(found) == [
+        (0.1, 1, False, 1, 4),
+        (0.1, 1, True, 1, 5),
+        (0.5, 0, False, 3, 0),
+        (0.5, 1, False, 1, 3),
+        (0.5, 1, True, 1, 6),
+        (0.5, 1, True, 1, 7),  # of another class
+    ]
+    of_class = scored_set.of_class("x")
+    assert sorted(of_class.frames.first[of_class.frames.items > 0]) == [0, 3, 4, 5, 6]
+    assert of_class.abnormal_video_frames.items.sum() == 4
+    assert not scored_set.of_class("none").frames.abnormal.any()

@@ -12,7 +12,6 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 from vad_toolkit.errors import InputError, VadError
 from vad_toolkit.evaluation.ranking import (
-    RankedRuns,
     Runs,
     ascending,
     average_precision,
@@ -136,10 +135,14 @@ def test_zero_and_minus_zero_are_one_score(dtype: type) -> None:
 
 
 def test_a_video_that_is_there_twice_counts_twice() -> None:
-    positives = Runs(np.array([0.2, 0.5, 0.5]), np.array([3, 1, 2]), np.array([0, 1, 2]))
-    negatives = Runs(np.array([0.1, 0.5]), np.array([4, 5]), np.array([1, 2]))
-    times = np.array([0, 2, 1])
-    ranking = RankedRuns(positives, negatives).ranking(times)
+    runs = Runs(
+        scores=np.array([0.5, 0.2, 0.5, 0.5, 0.1]),
+        abnormal=np.array([1, 1, 1, 0, 0], np.bool_),
+        items=np.array([1, 3, 2, 5, 4]),
+        owners=np.array([1, 0, 2, 2, 1]),
+        first=np.arange(5),
+    )
+    ranking = runs.ascending().ranking(times=np.array([0, 2, 1]))
     assert ranking.gained.tolist() == [4, 0]  # at 0.5 and at 0.2, where no video is left
     assert ranking.false_positives.tolist() == [5, 5]
     assert ranking.false_positives_above.tolist() == [0, 5]

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.image import imread
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.plots.curves import plot_curve
+from vad_toolkit.plots.distributions import plot_curve
 from vad_toolkit.plots.timeline import plot_scores
 
 SCORES = np.repeat(np.array([0.1, 0.8, 0.2], np.float32), 16)

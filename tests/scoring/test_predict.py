@@ -228,7 +228,7 @@ def test_without_a_frame_rate_seconds_are_empty_and_said_so(
     assert {a["start_seconds"] for a in report["alarms"]} == {None}
     assert report["notes"] == [
         "the video has no frame rate, so there are no seconds; set it with --fps",
-        "merge_seconds and min_seconds were not applied, since there is no frame rate",
+        "merge_seconds and min_seconds need a frame rate and were not applied",
     ]
 
 

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vad_toolkit.errors import InputError
-from vad_toolkit.evaluation.pools import ScoredVideo
+from vad_toolkit.evaluation.pools import Sample, ScoredSet, ScoredVideo
 from vad_toolkit.evaluation.registry import METRICS, Metric, measure
-from vad_toolkit.evaluation.samples import Sample, ScoredSet
 
 RESAMPLES = 1000
 MOST_RESAMPLES = 1_000_000
@@ -50,16 +49,10 @@ class Bootstrap:
 def bootstrap(
     scored: ScoredSet, metrics: Mapping[str, Metric], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Bootstrap:
-    """Compute metrics of resampled videos and return their intervals.
-
-    Args:
-        scored: The videos of the test set.
-        metrics: By name; those with `bootstrap=False` are left out.
-        resamples: Number of resamples, 1 to 1,000,000.
-        seed: Seed of the draws, >= 0.
+    """Return the intervals of metrics over resampled videos, except those with `bootstrap=False`.
 
     Raises:
-        InputError: If a number is out of range.
+        InputError: If `resamples` is not in 1..1,000,000, or the seed is negative.
     """
     if not 1 <= resamples <= MOST_RESAMPLES:
         raise InputError(f"resamples must be between 1 and {MOST_RESAMPLES}, got {resamples}")
@@ -75,17 +68,13 @@ def bootstrap(
                 found[name].append(value)
     _, undefined = measure(Sample(scored), metrics)
     few = {label for label in (0, 1) if np.sum(scored.labels == label) < LEAST_VIDEOS}
-    return Bootstrap(
-        resamples=resamples,
-        seed=seed,
-        confidence=CONFIDENCE,
-        intervals={
-            name: None
-            if name in undefined or few.intersection(metric.labels) or not found[name]
-            else percentile_interval(found[name])
-            for name, metric in metrics.items()
-        },
-    )
+    intervals = {
+        name: None
+        if name in undefined or few.intersection(metric.labels) or not found[name]
+        else percentile_interval(found[name])
+        for name, metric in metrics.items()
+    }
+    return Bootstrap(resamples, seed, CONFIDENCE, intervals)
 
 
 def resample_metric(

@@ -9,40 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vad_toolkit.evaluation.ranking import (
-    Ranking,
-    average_precision,
-    pr_auc_trapezoid,
-    roc_auc,
-)
+from vad_toolkit.evaluation.pools import FALSE_ALARM_THRESHOLD, Sample
+from vad_toolkit.evaluation.ranking import Ranking, average_precision, pr_auc_trapezoid, roc_auc
 from vad_toolkit.evaluation.registry import Metric, Undefined
-from vad_toolkit.evaluation.samples import FALSE_ALARM_THRESHOLD, Sample
-
-Area = Callable[[Ranking], float | None]
 
 
-def abnormal_video_reason(ranking: Ranking) -> str | None:
-    """Return why areas over frames of abnormal videos are undefined, or None if they are not."""
-    reason = ranking.undefined()
-    if reason and not ranking.positives and not ranking.negatives:
-        return "there are no abnormal videos"
-    return reason and f"{reason} in abnormal videos"
+def _area(area: Callable[[Ranking], float | None], view: str = "frames") -> Callable[..., float]:
+    """Return the computation of an area over one of a sample's rankings."""
 
-
-def _over_frames(area: Area) -> Callable[[Sample], float]:
-    return lambda sample: _defined(area(sample.frames), sample.frames.undefined())
-
-
-def _over_abnormal_videos(area: Area) -> Callable[[Sample], float]:
     def compute(sample: Sample) -> float:
-        ranking = sample.abnormal_video_frames
-        return _defined(area(ranking), abnormal_video_reason(ranking))
+        ranking = getattr(sample, view)
+        value = area(ranking)
+        if value is None:
+            raise Undefined(ranking.undefined())
+        return value
 
     return compute
-
-
-def _over_videos(sample: Sample) -> float:
-    return _defined(roc_auc(sample.peaks), sample.peaks.undefined("videos"))
 
 
 def _false_alarm_rate(*, abnormal_videos: bool) -> Callable[[Sample], float]:
@@ -55,27 +37,21 @@ def _false_alarm_rate(*, abnormal_videos: bool) -> Callable[[Sample], float]:
     return compute
 
 
-def _defined(value: float | None, reason: str | None) -> float:
-    if value is None:
-        raise Undefined(reason)
-    return value
-
-
-AUC = Metric(_over_frames(roc_auc), "area under the ROC curve over all frames of all videos")
+AUC = Metric(_area(roc_auc), "area under the ROC curve over all frames of all videos")
 AP = Metric(
-    _over_frames(average_precision),
+    _area(average_precision),
     "average precision over all frames of all videos: sum of (R_n - R_{n-1}) P_n, no interpolation",
 )
 PR_AUC_TRAPEZOID = Metric(
-    _over_frames(pr_auc_trapezoid),
+    _area(pr_auc_trapezoid),
     "area under precision-recall over all frames by the trapezoid rule, from recall 0, precision "
     "1; some published code reports it as AP; not equal to ap",
 )
 AUC_ABNORMAL = Metric(
-    _over_abnormal_videos(roc_auc), "auc over the frames of abnormal videos only", labels=(1,)
+    _area(roc_auc, "abnormal_video_frames"), "auc over the frames of abnormal videos only", (1,)
 )
 AP_ABNORMAL = Metric(
-    _over_abnormal_videos(average_precision),
+    _area(average_precision, "abnormal_video_frames"),
     "ap over the frames of abnormal videos only",
     labels=(1,),
 )
@@ -90,6 +66,6 @@ FAR_ALL = Metric(
     f"{FALSE_ALARM_THRESHOLD}: the false positive rate",
 )
 VIDEO_AUC = Metric(
-    _over_videos,
+    _area(roc_auc, "peaks"),
     "area under the ROC curve over videos; the score of a video is its highest frame score",
 )

@@ -83,9 +83,11 @@ def evaluate(
         >>> [one.checkpoint.seed for one in result.results], result.out.name
         ([0, 1], 'eval-001')
     """
-    runs, packs = _paths(run), _paths(pack)
-    array, listing = (None if path is None else Path(path) for path in (gt, order))
-    source = TruthSource(rule, array, listing)
+    runs, packs = (
+        [Path(path) for path in ([given] if isinstance(given, str | os.PathLike) else given)]
+        for given in (run, pack)
+    )
+    source = TruthSource(rule, *(None if path is None else Path(path) for path in (gt, order)))
     if which not in ("best", "last"):
         raise InputError(f"which must be best or last, got {which!r}")
     weights = _check_runs(runs, packs, fuse, out, figures)
@@ -124,10 +126,6 @@ def evaluate(
     if alone is None:
         write_json(folder / "summary.json", summary.to_dict())
     return summary
-
-
-def _paths(paths: AnyPath | Sequence[AnyPath]) -> list[Path]:
-    return [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
 
 
 def _check_runs(

@@ -22,12 +22,7 @@ ALONE = ""  # name of a run without seeds, whose results are written directly in
 
 
 def normalise_weights(weights: Sequence[float], runs: int) -> tuple[float, ...]:
-    """Return weights that sum to 1.
-
-    Raises:
-        InputError: If there are fewer than two runs, the number of weights differs from that of
-            runs, one is negative or not finite, or all are 0.
-    """
+    """Return weights that sum to 1, one for each of two or more runs, or raise InputError."""
     shown = ",".join(f"{weight:g}" for weight in weights)
     if len(weights) != runs or runs < 2:
         raise InputError(
@@ -73,37 +68,25 @@ def fuse_scores(
 
 
 def check_same_truth(names: Sequence[str], truths: Sequence[GroundTruth]) -> None:
-    """Check that all runs of a fusion are scored on the same frames and labels.
-
-    Args:
-        names: Checkpoint files, for the error message.
-        truths: The ground truth of each.
+    """Check that all runs of a fusion, by their checkpoint files, have the same frames and labels.
 
     Raises:
         ManifestError: If the frames or labels of a video differ.
     """
+    first = truths[0]
     for name, other in zip(names, truths, strict=True):
-        first = truths[0]
-        if other is first:
-            continue
-        for id, labels in first.labels.items():
+        for id, labels in first.labels.items() if other is not first else ():
             if len(labels) != len(other.labels[id]):
                 raise ManifestError(
                     f"{names[0]} has {len(labels)} frames of video {id!r}, and {name} has "
                     f"{len(other.labels[id])}; a fusion needs the same frames, so set a rule for "
                     "both with --rule, or use packs of the same videos"
                 )
-            if not _same_labels(id, first, other):
+            ours, theirs = ({"": t.labels[id], **t.class_labels[id]} for t in (first, other))
+            if ours.keys() != theirs.keys() or any(
+                not np.array_equal(array, theirs[key]) for key, array in ours.items()
+            ):
                 raise ManifestError(
                     f"the labels of video {id!r} differ between {names[0]} and {name}; set a rule "
                     "for both with --rule"
                 )
-
-
-def _same_labels(id: str, first: GroundTruth, other: GroundTruth) -> bool:
-    classes, others = first.class_labels[id], other.class_labels[id]
-    return (
-        np.array_equal(first.labels[id], other.labels[id])
-        and classes.keys() == others.keys()
-        and all(np.array_equal(labels, others[name]) for name, labels in classes.items())
-    )

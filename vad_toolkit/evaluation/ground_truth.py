@@ -78,12 +78,7 @@ class GroundTruth:
 def load_ground_truth(
     manifest: Manifest, pack: FeaturePack, source: TruthSource | None = None
 ) -> GroundTruth:
-    """Load the labels of every video of a manifest.
-
-    Args:
-        manifest: The videos; the pack contains all of them.
-        pack: An open pack, whose snippets determine how many labels fit.
-        source: Source of the labels. If None, the default of `TruthSource`.
+    """Load the labels of every video of a manifest, all of which the open pack contains.
 
     Raises:
         InputError: If the rule or file does not exist or cannot be used.
@@ -92,38 +87,37 @@ def load_ground_truth(
     source = source or TruthSource()
     if source.gt is not None and source.order is not None:
         return _of_array(manifest, pack, source.gt, source.order)
-    recipe = pack.recipe
-    name = source.rule or (recipe.rule if isinstance(recipe, ImportedRecipe) else None)
-    if name is not None:
-        return _by_rule(manifest, pack, name)
+    imported = pack.recipe.rule if isinstance(pack.recipe, ImportedRecipe) else None
+    rule = source.rule or imported
+    if rule is None:
+        facts: dict[str, Any] = {"kind": "events"}
 
-    def of_events(entry: Entry) -> Labels:
-        return frame_labels(entry, pack.meta(entry.id).frames)
+        def label(entry: Entry) -> Labels:
+            return frame_labels(entry, pack.meta(entry.id).frames)
 
-    return _label_all(manifest, {"kind": "events"}, of_events)
+    else:
+        check_label_counts(manifest, pack, rule)
+        name, fields = load_rule(rule, manifest.rules)
+        facts = {"kind": "rule", "rule": name, "fields": fields.model_dump(mode="json")}
+
+        def label(entry: Entry) -> Labels:
+            return rule_labels(entry, name, fields)
+
+    labels = {entry.id: label(entry) for entry in manifest}
+    return GroundTruth(facts, labels, _class_labels(manifest, labels, label))
 
 
 @dataclass(frozen=True)
 class ExportedLabels:
-    """A global array of frame labels that was written to a file.
-
-    Attributes:
-        out: The .npy file.
-        order: The list of videos with their label counts, if one was written.
-        videos: Number of videos.
-        length: Number of labels.
-        abnormal: Number of labels that are 1.
-        dtype: NumPy dtype of the array.
-        sha256: Digest of the .npy file.
-    """
+    """The labels of all videos in one .npy file, and the list of the videos with their counts."""
 
     out: Path
     order: Path | None
     videos: int
-    length: int
-    abnormal: int
+    length: int  # number of labels
+    abnormal: int  # number of labels that are 1
     dtype: str
-    sha256: str
+    sha256: str  # of the .npy file
 
 
 def export_ground_truth(
@@ -160,15 +154,8 @@ def export_ground_truth(
     array = global_labels(listed, str(rule))
     out, order = Path(out), None if order is None else Path(order)
     digest = write_global_labels(array, out, order)
-    return ExportedLabels(
-        out,
-        order,
-        videos=len(array.ids),
-        length=len(array.labels),
-        abnormal=array.abnormal,
-        dtype=str(array.labels.dtype),
-        sha256=digest,
-    )
+    counts = (len(array.ids), len(array.labels), array.abnormal)
+    return ExportedLabels(out, order, *counts, str(array.labels.dtype), digest)
 
 
 def check_label_counts(manifest: Manifest, pack: FeaturePack, rule: str) -> None:
@@ -207,74 +194,39 @@ def _fits(labels: int, snippets: int, recipe: AnyRecipe) -> bool:
     return abs(labels - snippets * recipe.step) <= recipe.snippet_frames
 
 
-def _by_rule(manifest: Manifest, pack: FeaturePack, rule: str) -> GroundTruth:
-    check_label_counts(manifest, pack, rule)
-    name, fields = load_rule(rule, manifest.rules)
-    return _label_all(
-        manifest,
-        {"kind": "rule", "rule": name, "fields": fields.model_dump(mode="json")},
-        lambda entry: rule_labels(entry, name, fields),
-    )
-
-
 def _of_array(manifest: Manifest, pack: FeaturePack, gt: Path, order: Path) -> GroundTruth:
-    listed = read_order(order, manifest)
-    counts = _needed_counts(pack, order, listed.ids, listed.counts)
-    labels = split_labels(read_global_labels(gt), listed.ids, counts, manifest)
-    # Only the events give the class of a frame. The array may differ from them at the ends of
-    # events, so the labels of a class are limited to frames that the array labels abnormal.
-    classes = {
-        entry.id: _class_labels(
-            entry, labels[entry.id], lambda entry: frame_labels(entry, counts[entry.id])
-        )
-        for entry in manifest
-    }
-    source = {"kind": "array", "sha256": sha256_file(gt), "order_sha256": sha256_file(order)}
-    return GroundTruth(source, labels, classes)
-
-
-def _needed_counts(
-    pack: FeaturePack, order: Path, ids: tuple[str, ...], stated: Mapping[str, int]
-) -> Mapping[str, int]:
-    """Return the number of labels per video: as in the order list, else those of its snippets.
-
-    Raises:
-        InputError: If the list has no counts, and features of equal segments do not imply them.
-        ManifestError: If a count does not fit the snippets; names the video.
-    """
-    recipe = pack.recipe
-    counts = {}
-    for id in ids:
-        snippets = pack.shape(id)[0]
-        if id not in stated and isinstance(recipe, ImportedRecipe) and recipe.spans == "segments":
+    listed, recipe = read_order(order, manifest), pack.recipe
+    counts = {}  # labels per video: as in the order list, else those of its snippets
+    for id in listed.ids:
+        stated, snippets = listed.counts.get(id), pack.shape(id)[0]
+        if stated is None and isinstance(recipe, ImportedRecipe) and recipe.spans == "segments":
             raise InputError(
                 f"{order} has no label count for video {id!r}, and features of equal segments do "
                 "not imply it; write the list with vad gt export --list"
             )
-        counts[id] = stated.get(id, snippets * recipe.step)
+        counts[id] = snippets * recipe.step if stated is None else stated
         if not _fits(counts[id], snippets, recipe):
             raise ManifestError(
                 f"{order}: video {id!r} has {counts[id]} labels, but its {snippets} snippets in "
                 f"{pack.path} need {snippets * recipe.step}"
             )
-    return counts
-
-
-def _label_all(
-    manifest: Manifest, source: Mapping[str, Any], label: Callable[[Entry], Labels]
-) -> GroundTruth:
-    labels = {entry.id: label(entry) for entry in manifest}
-    classes = {entry.id: _class_labels(entry, labels[entry.id], label) for entry in manifest}
+    labels = split_labels(read_global_labels(gt), listed.ids, counts, manifest)
+    # Only the events give the class of a frame. The array may differ from them at the ends of
+    # events, so the labels of a class are limited to frames that the array labels abnormal.
+    classes = _class_labels(manifest, labels, lambda entry: frame_labels(entry, counts[entry.id]))
+    source = {"kind": "array", "sha256": sha256_file(gt), "order_sha256": sha256_file(order)}
     return GroundTruth(source, labels, classes)
 
 
 def _class_labels(
-    entry: Entry, labels: Labels, label: Callable[[Entry], Labels]
-) -> Mapping[str, Labels]:
-    """Return the abnormal frames of each class, if the events per class are known."""
-    if entry.class_events is None:
-        return {}
+    manifest: Manifest, labels: Mapping[str, Labels], label: Callable[[Entry], Labels]
+) -> Mapping[str, Mapping[str, Labels]]:
+    """Return the abnormal frames of each class of each video, if the events per class are known."""
     return {
-        name: labels & label(entry.model_copy(update={"events": entry.events_of(name)}))
-        for name in entry.classes
+        entry.id: {
+            name: labels[entry.id]
+            & label(entry.model_copy(update={"events": entry.events_of(name)}))
+            for name in (() if entry.class_events is None else entry.classes)
+        }
+        for entry in manifest
     }

@@ -13,14 +13,10 @@ from numpy.typing import ArrayLike
 
 from vad_toolkit.errors import InputError
 from vad_toolkit.evaluation.bootstrap import Bootstrap, bootstrap
-from vad_toolkit.evaluation.builtin_metrics import abnormal_video_reason
-from vad_toolkit.evaluation.pools import ScoredVideo
-from vad_toolkit.evaluation.ranking import RankedRuns, average_precision, roc_auc
+from vad_toolkit.evaluation.pools import Sample, ScoredSet, ScoredVideo
 from vad_toolkit.evaluation.registry import METRICS, measure
-from vad_toolkit.evaluation.samples import Sample, ScoredSet
 
 CLASS_METRICS = ("auc", "ap", "auc_abnormal", "ap_abnormal")
-ONE_VIDEO = "video"  # id of a video that is given as arrays, for error messages
 
 
 @dataclass(frozen=True)
@@ -117,8 +113,8 @@ def compute_metrics(
     """
     if isinstance(scores, Mapping) != isinstance(labels, Mapping):
         raise InputError("scores and labels must both be arrays, or both be mappings by video id")
-    by_id = scores if isinstance(scores, Mapping) else {ONE_VIDEO: scores}
-    truth = labels if isinstance(labels, Mapping) else {ONE_VIDEO: labels}
+    by_id = scores if isinstance(scores, Mapping) else {"video": scores}
+    truth = labels if isinstance(labels, Mapping) else {"video": labels}
     for id in by_id.keys() ^ truth.keys():
         found, missing = ("scores", "labels") if id in by_id else ("labels", "scores")
         raise InputError(f"video {id!r} has {found} but no {missing}; give both for every video")
@@ -133,12 +129,7 @@ def compute_metrics(
 
 
 def video_metrics(videos: Sequence[ScoredVideo], *, resamples: int = 0, seed: int = 0) -> Metrics:
-    """Compute all metrics of scored videos, in any order.
-
-    Args:
-        videos: At least one; each id once.
-        resamples: Number of bootstrap resamples of the videos for confidence intervals; 0 for none.
-        seed: Seed of the bootstrap.
+    """Compute all metrics of scored videos, in any order; the options are of `compute_metrics`.
 
     Raises:
         InputError: If there are no videos, an id occurs twice, or `resamples` or `seed` is out of
@@ -151,9 +142,9 @@ def video_metrics(videos: Sequence[ScoredVideo], *, resamples: int = 0, seed: in
         if video.id == following.id:
             raise InputError(f"video {video.id!r} occurs twice; give the scores of each video once")
     scored, metrics = ScoredSet(videos), {name: METRICS[name] for name in METRICS}
-    values, undefined = measure(Sample(scored), metrics)
-    frames = scored.frames.ranking()
-    abnormal = int(scored.labels.sum())
+    sample = Sample(scored)
+    values, undefined = measure(sample, metrics)
+    abnormal, frames = int(scored.labels.sum()), sample.frames
     return Metrics(
         values=values,
         counts=Counts(
@@ -161,7 +152,7 @@ def video_metrics(videos: Sequence[ScoredVideo], *, resamples: int = 0, seed: in
             normal_videos=len(videos) - abnormal,
             abnormal_videos=abnormal,
             frames=frames.positives + frames.negatives,
-            normal_video_frames=int(scored.pools.normal_videos.frames.sum()),
+            normal_video_frames=sum(len(video.scores) for video in videos if video.label == 0),
             abnormal_frames=frames.positives,
         ),
         classes=_class_metrics(scored),
@@ -179,9 +170,9 @@ def mean_metrics(seeds: Sequence[Metrics]) -> Metrics:
     values = {name: mean([one.values[name] for one in seeds]) for name in first.values}
     classes = {}
     for name, of_class in first.classes.items():
-        each = [one.classes[name] for one in seeds]
         areas: dict[str, Any] = {
-            area: mean([getattr(one, area) for one in each]) for area in CLASS_METRICS
+            area: mean([getattr(one.classes[name], area) for one in seeds])
+            for area in CLASS_METRICS
         }
         classes[name] = replace(of_class, **areas)
     return replace(first, values=values, classes=classes, bootstrap=None)
@@ -214,23 +205,16 @@ def metric_definitions() -> dict[str, str]:
 
 def _class_metrics(scored: ScoredSet) -> Mapping[str, ClassMetrics]:
     members = [name for v in scored.videos if v.label == 1 for name in set(v.classes)]
-    result = {}
+    metrics, result = {name: METRICS[name] for name in CLASS_METRICS}, {}
     for name in sorted(set(members)):
-        positives, negatives = scored.pools.of_class(name)
-        against = RankedRuns(positives, negatives, scored.pools.normal_videos).ranking()
-        within = RankedRuns(positives, negatives).ranking()
-        reasons = {
-            **dict.fromkeys(("auc", "ap"), against.undefined()),
-            **dict.fromkeys(("auc_abnormal", "ap_abnormal"), abnormal_video_reason(within)),
-        }
+        sample = Sample(scored.of_class(name))
+        values, undefined = measure(sample, metrics)
+        within = sample.abnormal_video_frames
         result[name] = ClassMetrics(
-            auc=roc_auc(against),
-            ap=average_precision(against),
-            auc_abnormal=roc_auc(within),
-            ap_abnormal=average_precision(within),
+            **values,
             videos=members.count(name),
             frames=within.positives + within.negatives,
             abnormal_frames=within.positives,
-            undefined={metric: reason for metric, reason in reasons.items() if reason},
+            undefined=undefined,
         )
     return result

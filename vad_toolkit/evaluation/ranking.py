@@ -1,14 +1,12 @@
 """Rankings of items by score, and the areas under their ROC and precision-recall curves.
 
 Areas are exact, ties included. Both depend only on how many normal items score higher than each
-abnormal item, and how many score the same. So positives and negatives are sorted separately, the
-negatives in any number of pools, and each distinct score of a positive is looked up in them.
-Consecutive frames of one video with the same score and label are a single run.
+abnormal item, and how many score the same. Consecutive frames of one video with the same score and
+label are a single run; runs are sorted and searched once, and counted again for each resample.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,26 +19,56 @@ from vad_toolkit.errors import InputError, VadError
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """Runs of frames in ascending order of score.
+    """K runs of frames, or of other items.
 
     Attributes:
         scores: (K,) floats.
-        frames: (K,) int64, number of frames of each run.
+        abnormal: (K,) bool, whether the items of a run are abnormal.
+        items: (K,) int64, number of items of each run.
         owners: (K,) intp, index of its video.
+        first: (K,) intp, index of its first item among the items of all videos.
+        name: The items in words, for the reason of an undefined area.
     """
 
     scores: NDArray[np.floating[Any]]
-    frames: NDArray[np.int64]
+    abnormal: NDArray[np.bool_]
+    items: NDArray[np.int64]
     owners: NDArray[np.intp]
+    first: NDArray[np.intp]
+    name: str = "frames"
 
-    def chosen(self, keep: NDArray[np.bool_]) -> Runs:
-        """Return the runs for which `keep`, (K,), is true."""
-        at = np.flatnonzero(keep)
-        return Runs(self.scores[at], self.frames[at], self.owners[at])
+    def select(self, at: NDArray[np.intp], name: str) -> Runs:
+        """Return the runs with these indices."""
+        scores, abnormal, items = self.scores[at], self.abnormal[at], self.items[at]
+        return Runs(scores, abnormal, items, self.owners[at], self.first[at], name)
 
-    def weights(self, times: NDArray[np.int64] | None) -> NDArray[np.int64]:
-        """Return the frames of each run, (K,), with video i counted `times[i]` times (or once)."""
-        return self.frames if times is None else self.frames * times[self.owners]
+    def ascending(self) -> Runs:
+        """Return the runs in ascending order of score, as `ranking` needs them."""
+        return self.select(ascending(self.scores), self.name)
+
+    @cached_property
+    def _points(self) -> tuple[NDArray[Any], ...]:
+        """The abnormal runs; the first of each distinct score; the runs below, and up to, each."""
+        at = np.flatnonzero(self.abnormal)
+        distinct: NDArray[Any]
+        distinct, first = np.unique(self.scores[at], return_index=True)
+        below = np.searchsorted(self.scores, distinct, "left")
+        return at, first, below, np.searchsorted(self.scores, distinct, "right")
+
+    def ranking(self, times: NDArray[np.int64] | None = None) -> Ranking:
+        """Return the ranking with video i counted `times[i]` times; if None, once each."""
+        items = self.items if times is None else self.items * times[self.owners]
+        at, first, below, reached = self._points
+        gained = np.add.reduceat(items[at], first)[::-1] if len(at) else items[:0]
+        counts = np.concatenate([[0], np.cumsum(items)])
+        found = np.cumsum(gained)
+        return Ranking(
+            gained=gained,
+            false_positives=(counts[-1] - counts[below])[::-1] - found,
+            false_positives_above=(counts[-1] - counts[reached])[::-1] - found + gained,
+            negatives=int(counts[-1] - gained.sum()),
+            name=self.name,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +82,14 @@ class Ranking:
         false_positives: (K,) int64, normal items with a score >= it.
         false_positives_above: (K,) int64, normal items with a score > it.
         negatives: Number of normal items.
+        name: The items in words.
     """
 
     gained: NDArray[np.int64]
     false_positives: NDArray[np.int64]
     false_positives_above: NDArray[np.int64]
     negatives: int
+    name: str = "frames"
 
     @property
     def positives(self) -> int:
@@ -75,8 +105,7 @@ class Ranking:
     def precision(self) -> NDArray[np.float64]:
         """(K,), share of abnormal items among those that score at least the k-th."""
         found = self.true_positives + self.false_positives
-        precision: NDArray[np.float64] = self.true_positives / np.maximum(found, 1)
-        return precision
+        return np.asarray(self.true_positives / np.maximum(found, 1))
 
     @property
     def precision_before(self) -> NDArray[np.float64]:
@@ -85,15 +114,13 @@ class Ranking:
         found = before + self.false_positives_above
         return np.where(found > 0, before / np.maximum(found, 1), 1.0)
 
-    def undefined(self, items: str = "frames") -> str | None:
+    def undefined(self) -> str | None:
         """Return why the areas are undefined, or None if they are defined."""
-        if not self.positives and not self.negatives:
-            return f"there are no {items}"
-        if not self.positives:
-            return f"there are no abnormal {items}"
-        if not self.negatives:
-            return f"there are no normal {items}"
-        return None
+        if self.positives and self.negatives:
+            return None
+        if not self.positives and not self.negatives:  # of "frames in abnormal videos": the videos
+            return f"there are no {self.name.rpartition(' in ')[2]}"
+        return f"there are no {'normal' if self.positives else 'abnormal'} {self.name}"
 
     def roc_curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the corners of the ROC curve: false and true positive rate, each (2 K + 2,)."""
@@ -109,42 +136,8 @@ class Ranking:
         return recall / self.positives, _corners(1, self.precision_before, self.precision, share)
 
 
-class RankedRuns:
-    """Positions of positives among pools of negatives: searched once, counted per resample."""
-
-    def __init__(self, positives: Runs, *negatives: Runs) -> None:
-        scores = positives.scores
-        self._positives = positives
-        self._negatives = negatives
-        self._starts = np.flatnonzero(np.append(True, scores[1:] != scores[:-1])[: len(scores)])
-        distinct = scores[self._starts]
-        # For each pool: the number of its runs below each score, and at or below it.
-        self._below = [np.searchsorted(pool.scores, distinct, "left") for pool in negatives]
-        self._reached = [np.searchsorted(pool.scores, distinct, "right") for pool in negatives]
-
-    def ranking(self, times: NDArray[np.int64] | None = None) -> Ranking:
-        """Return the ranking with video i counted `times[i]` times; if None, once each."""
-        total = 0
-        below = np.zeros(len(self._starts), np.int64)
-        reached = np.zeros(len(self._starts), np.int64)
-        for pool, left, right in zip(self._negatives, self._below, self._reached, strict=True):
-            frames = np.zeros(len(pool.frames) + 1, np.int64)
-            np.cumsum(pool.weights(times), out=frames[1:])
-            below += frames[left]
-            reached += frames[right]
-            total += int(frames[-1])
-        gained = self._positives.weights(times)
-        if len(self._starts) < len(gained):
-            gained = np.add.reduceat(gained, self._starts)
-        return Ranking(gained[::-1], (total - below)[::-1], (total - reached)[::-1], total)
-
-
 def rank(scores: ArrayLike, labels: ArrayLike) -> Ranking:
-    """Rank items by their scores.
-
-    Args:
-        scores: (n,) floats, higher is more abnormal. n = 0 gives an empty ranking.
-        labels: (n,) 0 or 1.
+    """Rank n items by their scores, higher is more abnormal; labels are 0 or 1, both (n,).
 
     Raises:
         InputError: If shapes differ, or a label is not 0 or 1.
@@ -157,11 +150,9 @@ def rank(scores: ArrayLike, labels: ArrayLike) -> Ranking:
         )
     check_scores(values, "scores")
     check_labels(truth, "labels")
-    sides = []
-    for side in (truth == 1, truth == 0):
-        ones = np.ones(int(side.sum()), np.int64)
-        sides.append(Runs(np.sort(values[side]), ones, np.zeros(len(ones), np.intp)))
-    return RankedRuns(*sides).ranking()
+    index = np.arange(len(values))
+    runs = Runs(values, truth == 1, np.ones(len(values), np.int64), index, index)
+    return runs.ascending().ranking()
 
 
 def roc_auc(ranking: Ranking) -> float | None:
@@ -181,10 +172,7 @@ def average_precision(ranking: Ranking) -> float | None:
 
 
 def pr_auc_trapezoid(ranking: Ranking) -> float | None:
-    """Return the area under precision-recall by the trapezoid rule, from recall 0, precision 1.
-
-    None if it is undefined.
-    """
+    """Return the area under precision-recall by trapezoids, from recall 0, precision 1, or None."""
     if ranking.undefined():
         return None
     heights = ranking.precision + ranking.precision_before
@@ -226,7 +214,7 @@ def check_labels(labels: NDArray[Any], what: str) -> None:
 
 
 def _corners(
-    first: float, before: Sequence[Any] | NDArray[Any], after: NDArray[Any], last: float
+    first: float, before: NDArray[Any], after: NDArray[Any], last: float
 ) -> NDArray[np.float64]:
     """Return `before` and `after` alternating, between a first and a last value."""
     return np.concatenate([[first], np.column_stack([before, after]).ravel(), [last]])

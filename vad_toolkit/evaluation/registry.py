@@ -8,18 +8,10 @@ from dataclasses import dataclass
 
 from vad_toolkit.core.registry import Registry
 from vad_toolkit.errors import VadError
-from vad_toolkit.evaluation.samples import Sample
+from vad_toolkit.evaluation.pools import Sample
 
-BUILTIN = (
-    "auc",
-    "ap",
-    "pr_auc_trapezoid",
-    "auc_abnormal",
-    "ap_abnormal",
-    "far_normal",
-    "far_all",
-    "video_auc",
-)  # in the order of tables
+FRAME_AREAS = ("auc", "ap", "pr_auc_trapezoid", "auc_abnormal", "ap_abnormal")
+BUILTIN = (*FRAME_AREAS, "far_normal", "far_all", "video_auc")  # in the order of tables
 
 
 class Undefined(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,23 +28,15 @@ class CheckpointFacts:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The test set, the device and the versions that a checkpoint was evaluated with.
-
-    Attributes:
-        step_frames: Frames per snippet score.
-        ground_truth: The source of the labels: events over decoded frames, a rule with its fields,
-            or an array and its order list by their digests.
-        trained_on_manifest: Whether the checkpoint was trained on this very manifest, so that its
-            metrics say nothing about new videos.
-    """
+    """The test set, the device and the versions that a checkpoint was evaluated with."""
 
     dataset: str
-    step_frames: int
+    step_frames: int  # per snippet score
     recipe_sha256: str
     pack_sha256: str
     manifest_sha256: str
-    ground_truth: Mapping[str, Any]
-    trained_on_manifest: bool
+    ground_truth: Mapping[str, Any]  # source of the labels, with the digests of its files
+    trained_on_manifest: bool  # if so, the metrics say nothing about new videos
     device: str
     versions: Mapping[str, str]
 
@@ -76,21 +68,13 @@ class VideoResult:
 
 @dataclass(frozen=True)
 class CheckpointResult:
-    """Metrics of one checkpoint, or of several whose scores were fused.
+    """Metrics of one checkpoint, or of several whose scores were fused."""
 
-    Attributes:
-        out: Folder with metrics.json, scores and plots.
-        members: The checkpoint; for a fusion several, with weights that sum to 1.
-        metrics: The metrics.
-        videos: One entry per video, in the order of the manifest.
-        notes: Which requested figures could not be drawn, and why.
-    """
-
-    out: Path
-    members: tuple[Member, ...]
+    out: Path  # folder with metrics.json, scores and plots
+    members: tuple[Member, ...]  # the checkpoint; of a fusion several, with weights that sum to 1
     metrics: Metrics
-    videos: tuple[VideoResult, ...]
-    notes: tuple[str, ...] = ()
+    videos: tuple[VideoResult, ...]  # in the order of the manifest
+    notes: tuple[str, ...] = ()  # the requested figures that could not be drawn, and why
 
     @property
     def checkpoint(self) -> CheckpointFacts:
@@ -109,12 +93,11 @@ class CheckpointResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, without `out`: equal evaluations give equal files."""
-        if len(self.members) > 1:
-            origin: dict[str, Any] = {"fusion": [asdict(member) for member in self.members]}
-        else:
-            origin = {"checkpoint": asdict(self.checkpoint), "inputs": asdict(self.inputs)}
+        members = [asdict(member) for member in self.members]
+        if len(members) == 1:
+            del members[0]["weight"]
         return {
-            **origin,
+            **(members[0] if len(members) == 1 else {"fusion": members}),
             "metrics": self.metrics.to_dict(),
             "videos": [asdict(video) for video in self.videos],
         }
@@ -126,17 +109,16 @@ class CheckpointResult:
                 "checkpoint": member.checkpoint.file,
                 "seed": member.checkpoint.seed,
                 "step": member.checkpoint.step,
+                "weight": member.weight,
             }
             for member in self.members
         ]
-        if len(members) > 1:
-            weighted = [
-                {**facts, "weight": member.weight}
-                for facts, member in zip(members, self.members, strict=True)
-            ]
-            members = [{"seed": self.checkpoint.seed, "fusion": weighted}]
+        if len(members) == 1:
+            del members[0]["weight"]
         return {
-            **members[0],
+            **(
+                members[0] if len(members) == 1 else {"seed": members[0]["seed"], "fusion": members}
+            ),
             **self.metrics.values,
             "intervals": {
                 name: interval and asdict(interval) for name, interval in self.intervals.items()
@@ -154,15 +136,10 @@ class Spread:
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """Result of `evaluate`: one checkpoint, one fusion, or one of them per seed.
-
-    Attributes:
-        out: Folder of the results.
-        results: One per seed, in their order; a single one without seeds.
-    """
+    """Result of `evaluate`: one checkpoint, one fusion, or one of them per seed."""
 
     out: Path
-    results: tuple[CheckpointResult, ...]
+    results: tuple[CheckpointResult, ...]  # one per seed, in their order; a single one without
 
     @property
     def metrics(self) -> Metrics:
@@ -173,16 +150,22 @@ class EvaluationResult:
     @property
     def spread(self) -> Mapping[str, Spread]:
         """Mean and standard deviation of each metric over the seeds."""
-        return spread_of([result.metrics for result in self.results])
+        spread = {}
+        for name in self.results[0].metrics.values:
+            values = [result.metrics.values[name] for result in self.results]
+            known = [value for value in values if value is not None]
+            whole = len(known) == len(values) > 1
+            spread[name] = Spread(mean(values), statistics.stdev(known) if whole else None)
+        return spread
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Which requested figures could not be drawn, and why."""
+        """The requested figures that could not be drawn, and why."""
         return tuple(dict.fromkeys(note for result in self.results for note in result.notes))
 
     @property
     def trained_on_manifest(self) -> bool:
-        """Whether a checkpoint was trained on the very videos that it was evaluated on."""
+        """True if a checkpoint was trained on the very videos that it was evaluated on."""
         members = [member for result in self.results for member in result.members]
         return any(member.inputs.trained_on_manifest for member in members)
 
@@ -193,14 +176,3 @@ class EvaluationResult:
             "spread": {name: asdict(spread) for name, spread in self.spread.items()},
             "std": "sample standard deviation (n - 1)",
         }
-
-
-def spread_of(metrics: Sequence[Metrics]) -> Mapping[str, Spread]:
-    """Return mean and standard deviation of each metric over at least one run."""
-    spread = {}
-    for name in metrics[0].values:
-        values = [one.values[name] for one in metrics]
-        known = [value for value in values if value is not None]
-        whole = len(known) == len(values) > 1
-        spread[name] = Spread(mean(values), statistics.stdev(known) if whole else None)
-    return spread

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,27 +79,12 @@ class Observer(Protocol):
         """Write files into the folder of the results."""
 
 
-class FigureMaker(Protocol):
-    """Source of one observer per evaluated checkpoint."""
-
-    def observe(
-        self,
-        name: str,
-        checkpoint: Checkpoint,
-        pack: FeaturePack,
-        manifest: Manifest,
-        labels: Mapping[str, NDArray[np.uint8]],
-        device: torch.device,
-    ) -> Observer:
-        """Return the observer of a checkpoint.
-
-        Args:
-            name: Name of its seed's folder; "" if there are no seeds.
-            labels: Frame labels by video id.
-
-        Raises:
-            InputError: If the figures cannot be made of this checkpoint and test set.
-        """
+# Takes the folder of a seed ("" without seeds), its checkpoint, the test set with frame labels by
+# video id, and the device. Raises InputError if the checkpoint cannot have the figures.
+FigureMaker = Callable[
+    [str, Checkpoint, FeaturePack, Manifest, Mapping[str, NDArray[np.uint8]], torch.device],
+    Observer,
+]
 
 
 @dataclass(frozen=True)
@@ -130,18 +115,11 @@ def score_test_set(
         runs: By name, the checkpoint files whose scores are fused: one per pack.
         packs: Packs with the features of the videos; one may occur several times.
         weights: Weights of the fusion, one per pack, that sum to 1.
-        manifest: The test videos.
-        source: Source of the frame labels.
         manifest_name: Name of the manifest for error messages.
-        device: Device of the forward passes.
         figures: Makes the observers; only without fusion.
-        progress: Called with the number of videos done.
 
     Raises:
-        InputError: If a checkpoint does not exist, or the figures cannot be made.
-        PackError: If a pack cannot be used, or was made by a different recipe.
-        ManifestError: If the manifest does not fit a pack, or packs give different labels; names
-            the video.
+        VadError: As `evaluate`.
     """
     place = pick_device(device)
     checkpoints = {
@@ -157,35 +135,31 @@ def score_test_set(
         truths = {
             path: _load_truth(manifest, manifest_name, pack, source) for path, pack in tests.items()
         }
-        first = next(iter(checkpoints.values()))
-        check_same_truth(
-            [str(checkpoint.path) for checkpoint in first], [truths[path] for path in packs]
-        )
-        hashes = {path: pack.content_sha256 for path, pack in tests.items()}
+        files = [str(checkpoint.path) for checkpoint in next(iter(checkpoints.values()))]
+        check_same_truth(files, [truths[path] for path in packs])
+        truth, pack = truths[packs[0]], tests[packs[0]]
         scored = {}
         for name, members in checkpoints.items():
             observer = None
             if figures is not None:
-                pack, labels = tests[packs[0]], truths[packs[0]].labels
-                observer = figures.observe(name, members[0], pack, manifest, labels, place)
+                observer = figures(name, members[0], pack, manifest, truth.labels, place)
             facts = [
-                _member(checkpoint, hashes[path], manifest, truths[path], place, weight)
+                _member(checkpoint, tests[path], manifest, truths[path], place, weight)
                 for checkpoint, path, weight in zip(members, packs, weights, strict=True)
             ]
             scored[name] = Scored(tuple(facts), observer)
 
         def score(entry: Entry) -> None:
             """Score one video; its features are freed at the end."""
-            truth = truths[packs[0]]
-            labels = truth.labels[entry.id]
-            features = {path: SharedFeatures(pack, entry.id) for path, pack in tests.items()}
+            labels, fps = truth.labels[entry.id], pack.meta(entry.id).fps or None
+            features = {path: SharedFeatures(test, entry.id) for path, test in tests.items()}
             for name, members in checkpoints.items():
                 each = []
                 for checkpoint, path in zip(members, packs, strict=True):
                     part = features[path].of(checkpoint.config.data.streams)
-                    fps = tests[path].meta(entry.id).fps
+                    rate = tests[path].meta(entry.id).fps
                     try:
-                        each.append(score_video(checkpoint, part, len(labels), fps, place))
+                        each.append(score_video(checkpoint, part, len(labels), rate, place))
                     except VadError as error:
                         raise VadError(f"video {entry.id!r}: {error}") from error
                 frames = fuse_scores([of_frames for _, of_frames in each], weights)
@@ -194,14 +168,24 @@ def score_test_set(
                     entry.id, entry.label, frames, labels, entry.classes, of_classes
                 )
                 counts = {len(of_snippets) for of_snippets, _ in each}
-                rate = tests[packs[0]].meta(entry.id).fps or None
-                scored[name].frames.append(video)
-                scored[name].videos.append(
-                    _describe(video, counts.pop() if len(counts) == 1 else None, rate)
+                one = scored[name]
+                one.frames.append(video)
+                one.videos.append(
+                    VideoResult(
+                        id=video.id,
+                        label=video.label,
+                        classes=video.classes,
+                        frames=len(labels),
+                        abnormal_frames=int(labels.sum()),
+                        snippets=counts.pop() if len(counts) == 1 else None,
+                        fps=fps,
+                        max_score=float(frames.max()),
+                        mean_score=float(frames.mean(dtype="float64")),
+                        auc=roc_auc(rank(frames, labels)),
+                    )
                 )
-                observer = scored[name].observer
-                if observer is not None:
-                    observer.see(video, features[packs[0]], each[0][0], rate)
+                if one.observer is not None:
+                    one.observer.see(video, features[packs[0]], each[0][0], fps)
 
         for done, entry in enumerate(manifest):
             progress(ProgressEvent("evaluate", done, len(manifest), "videos", entry.id))
@@ -237,56 +221,40 @@ def _load_truth(
     """Check that manifest and pack fit together, and load the labels."""
     problems = pack_problems(manifest, pack, needs_events=source.gt is None)
     if problems:
-        more = len(problems) - LISTED_PROBLEMS
-        raise ManifestError(
-            f"{name} does not fit {pack.path}: {'; '.join(problems[:LISTED_PROBLEMS])}"
-            + (f"; and {more} more" if more > 0 else "")
-        )
+        shown, more = problems[:LISTED_PROBLEMS], len(problems) - LISTED_PROBLEMS
+        listed = "; ".join([*shown, *([f"and {more} more"] if more > 0 else [])])
+        raise ManifestError(f"{name} does not fit {pack.path}: {listed}")
     return load_ground_truth(manifest, pack, source)
 
 
 def _member(
     checkpoint: Checkpoint,
-    pack_sha256: str,
+    pack: FeaturePack,
     manifest: Manifest,
     truth: GroundTruth,
     device: torch.device,
     weight: float,
 ) -> Member:
+    info = checkpoint.info
     facts = CheckpointFacts(
         file=str(checkpoint.path),
         sha256=sha256_file(checkpoint.path),
-        method=checkpoint.info.method,
-        step=checkpoint.info.step,
-        seed=checkpoint.info.seed,
-        validation_metric=checkpoint.info.metric,
-        pack_sha256=checkpoint.info.pack_sha256,
-        manifest_sha256=checkpoint.info.manifest_sha256,
+        method=info.method,
+        step=info.step,
+        seed=info.seed,
+        validation_metric=info.metric,
+        pack_sha256=info.pack_sha256,
+        manifest_sha256=info.manifest_sha256,
     )
     inputs = Inputs(
         dataset=manifest.dataset,
         step_frames=checkpoint.recipe.step,
-        recipe_sha256=checkpoint.info.recipe_sha256,
-        pack_sha256=pack_sha256,
+        recipe_sha256=info.recipe_sha256,
+        pack_sha256=pack.content_sha256,
         manifest_sha256=manifest.sha256,
         ground_truth=truth.source,
-        trained_on_manifest=manifest.sha256 == checkpoint.info.manifest_sha256,
+        trained_on_manifest=manifest.sha256 == info.manifest_sha256,
         device=str(device),
         versions=dict(creator_versions()),
     )
     return Member(facts, inputs, weight)
-
-
-def _describe(video: ScoredVideo, snippets: int | None, fps: float | None) -> VideoResult:
-    return VideoResult(
-        id=video.id,
-        label=video.label,
-        classes=video.classes,
-        frames=len(video.labels),
-        abnormal_frames=int(video.labels.sum()),
-        snippets=snippets,
-        fps=fps,
-        max_score=float(video.scores.max()),
-        mean_score=float(video.scores.mean(dtype="float64")),
-        auc=roc_auc(rank(video.scores, video.labels)),
-    )

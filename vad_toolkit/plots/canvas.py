@@ -7,6 +7,7 @@ The bytes of a plot depend only on its arguments and on the version of matplotli
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -19,6 +20,7 @@ SCORE_COLOUR = "#1f4e79"
 GUIDE_COLOUR = "#6b6b6b"
 GRID_COLOUR = "#e6e6e6"
 ABNORMAL_COLOUR = "#d1495b"
+LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 9, "handlelength": 1.4}
 DASHES = (0, (5, 4))
 DOTS_PER_INCH = 120
 TITLE_CHARACTERS = 70
@@ -28,8 +30,7 @@ def new_figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
     """Return a figure of `width` x `height` inches with one pair of axes and a title."""
     figure = blank_figure(width, height)
     axes = figure.add_subplot()
-    set_look(axes)
-    set_title(axes, title)
+    set_look(axes, title)
     return figure, axes
 
 
@@ -40,27 +41,21 @@ def blank_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def set_look(axes: Axes) -> None:
-    """Set the style of axes with curves or bars."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_axisbelow(True)
-
-
-def set_title(axes: Axes, title: str) -> None:
-    """Set any text as title, on one line.
+def set_look(axes: Axes, title: str) -> None:
+    """Set the style of axes with curves or bars, and any text as title, on one line.
 
     The beginning of a long title is cut; characters that are missing in the font become "?".
     """
-    axes.set_title(_printable(title), loc="left", fontsize=10, parse_math=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+    font = get_font(findfont(FontProperties()))
+    shown = "".join(c if c.isprintable() and font.get_char_index(ord(c)) else "?" for c in title)
+    if len(shown) > TITLE_CHARACTERS:
+        shown = "..." + shown[3 - TITLE_CHARACTERS :]
+    axes.set_title(shown, loc="left", fontsize=10, parse_math=False)
 
 
 def save_png(figure: Figure, path: Path) -> None:
     """Write a PNG atomically, without a date or a version in it."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
-
-
-def _printable(text: str) -> str:
-    font = get_font(findfont(FontProperties()))
-    shown = "".join(c if c.isprintable() and font.get_char_index(ord(c)) else "?" for c in text)
-    return shown if len(shown) <= TITLE_CHARACTERS else "..." + shown[3 - TITLE_CHARACTERS :]

@@ -1,4 +1,4 @@
-"""Plots of histograms of two kinds of values, in one panel or several stacked ones."""
+"""Plots of whole test sets: histograms of two kinds of values, ROC and precision-recall curves."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from vad_toolkit.plots.canvas import (
     ABNORMAL_COLOUR,
     DASHES,
     GRID_COLOUR,
+    GUIDE_COLOUR,
+    LEGEND,
     SCORE_COLOUR,
     blank_figure,
+    new_figure,
     save_png,
     set_look,
-    set_title,
 )
 
 COLOURS = (SCORE_COLOUR, ABNORMAL_COLOUR)
+CURVE_POINTS = 2000  # more than a curve has pixels
 EDGE_SHARE = 0.02  # free share of the axis on each side of the filled bins
 
 
@@ -56,11 +59,8 @@ def plot_distributions(
     """Write a PNG of histograms, each kind's bars summing to 100 %.
 
     Args:
-        path: The PNG file.
         edges: (bins + 1,) edges of all panels; bins at the ends that are empty everywhere are cut.
         panels: From top to bottom; the legend is that of the first.
-        x_label: Label of the x axis.
-        y_label: Label of the y axes.
         log: Whether the y axes are logarithmic, so that rare values are visible too.
     """
     figure = blank_figure(6.0, 1.0 + 1.75 * len(panels))
@@ -69,56 +69,56 @@ def plot_distributions(
         _draw(axes, edges, panel, log)
         axes.set_ylabel(y_label)
     rows[-1].set_xlabel(x_label)
-    rows[-1].set_xlim(*_filled(edges, panels))
-    handles, labels = rows[0].get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside upper left",
-        ncols=2,
-        frameon=False,
-        fontsize=9,
-        handlelength=1.4,
-    )
+    used = np.flatnonzero(sum(kind.counts for panel in panels for kind in panel.kinds))
+    low, high = (edges[used[0]], edges[used[-1] + 1]) if len(used) else (edges[0], edges[-1])
+    free = EDGE_SHARE * (high - low) if len(used) else 0.0
+    rows[-1].set_xlim(float(low - free), float(high + free))
+    shown = rows[0].get_legend_handles_labels()
+    figure.legend(*shown, loc="outside upper left", ncols=2, **LEGEND)
+    save_png(figure, path)
+
+
+def plot_curve(
+    path: Path,
+    x: NDArray[np.floating[Any]],
+    y: NDArray[np.floating[Any]],
+    *,
+    x_label: str,
+    y_label: str,
+    title: str,
+    chance: tuple[tuple[float, float], tuple[float, float]],
+) -> None:
+    """Write a PNG of a ROC or precision-recall curve.
+
+    Args:
+        x: (K,) coordinates in [0, 1]; of long curves, every n-th point is drawn.
+        y: (K,) coordinates in [0, 1].
+        chance: The two end points of the line for random scores.
+    """
+    figure, axes = new_figure(4.4, 4.4, title)
+    keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), CURVE_POINTS)).astype(np.int64))
+    axes.plot(*zip(*chance, strict=True), color=GUIDE_COLOUR, linestyle=DASHES, linewidth=1)
+    axes.plot(x[keep], y[keep], color=SCORE_COLOUR, linewidth=1.6)
+    margins = (-0.01, 1.01)
+    axes.set(xlabel=x_label, ylabel=y_label, xlim=margins, ylim=margins, aspect="equal")
+    axes.grid(color=GRID_COLOUR, linewidth=0.8)
     save_png(figure, path)
 
 
 def _draw(axes: Axes, edges: NDArray[np.floating[Any]], panel: Panel, log: bool) -> None:
-    set_look(axes)
-    set_title(axes, panel.title)
+    set_look(axes, panel.title)
     axes.set_title(panel.note, loc="right", fontsize=9)
     shares = [kind.counts / max(1, kind.counts.sum()) for kind in panel.kinds]
     least = min((share[share > 0].min() for share in shares if share.any()), default=1.0)
     floor = least / 2 if log else 0.0
     for colour, kind, share in zip(COLOURS, panel.kinds, shares, strict=False):
         axes.stairs(share, edges, baseline=floor, fill=True, color=colour, alpha=0.35, linewidth=0)
-        axes.stairs(
-            np.maximum(share, floor),
-            edges,
-            baseline=floor,
-            color=colour,
-            linewidth=1.2,
-            label=kind.label,
-        )
+        outline = np.maximum(share, floor)
+        axes.stairs(outline, edges, baseline=floor, color=colour, linewidth=1.2, label=kind.label)
         if kind.median is not None:
             axes.axvline(kind.median, color=colour, linestyle=DASHES, linewidth=1)
     if log:
         axes.set_yscale("log")
     axes.set_ylim(bottom=floor)
-    axes.yaxis.set_major_formatter(_percent)
+    axes.yaxis.set_major_formatter(lambda share, position: f"{100 * share:.3g} %")
     axes.grid(axis="y", color=GRID_COLOUR, linewidth=0.8)
-
-
-def _filled(edges: NDArray[np.floating[Any]], panels: Sequence[Panel]) -> tuple[float, float]:
-    """Return the range of the x axis that contains all values, and a small margin."""
-    total = sum(kind.counts for panel in panels for kind in panel.kinds)
-    used = np.flatnonzero(total)
-    if not len(used):
-        return float(edges[0]), float(edges[-1])
-    low, high = float(edges[used[0]]), float(edges[used[-1] + 1])
-    free = EDGE_SHARE * (high - low)
-    return low - free, high + free
-
-
-def _percent(share: float, position: float) -> str:
-    return f"{100 * share:.3g} %"

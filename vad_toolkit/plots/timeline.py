@@ -15,6 +15,7 @@ from vad_toolkit.plots.canvas import (
     DASHES,
     GRID_COLOUR,
     GUIDE_COLOUR,
+    LEGEND,
     SCORE_COLOUR,
     new_figure,
     save_png,
@@ -38,13 +39,11 @@ def plot_scores(
     """Write a PNG of the scores of one video.
 
     Args:
-        path: The PNG file.
         scores: (F,) frame scores, F >= 1; values outside of [0, 1] extend the axis.
-        labels: (F,) 0 or 1; frames with label 1 are shaded. None if there is no ground truth.
+        labels: (F,) 0 or 1; frames with label 1 are shaded. None without ground truth.
         alarms: Frames in [start, stop), drawn as a bar above the scores.
         fps: Frames per second; if None, the axis counts frames.
         threshold: Drawn as a dashed line.
-        title: Any text.
 
     Raises:
         InputError: If there are no scores, or the number of labels differs.
@@ -64,13 +63,8 @@ def plot_scores(
     if labels is not None:
         shade_events(axes, labels, unit)
     if threshold is not None:
-        axes.axhline(
-            threshold,
-            color=GUIDE_COLOUR,
-            linestyle=DASHES,
-            linewidth=1,
-            label=f"threshold {threshold:g}",
-        )
+        label = f"threshold {threshold:g}"
+        axes.axhline(threshold, color=GUIDE_COLOUR, linestyle=DASHES, linewidth=1, label=label)
     draw_scores(axes, scores, unit)
     axes.set_ylim(low - 0.4 * band, high + (3.0 if alarms else 1.0) * band)
     if alarms:
@@ -87,7 +81,10 @@ def plot_scores(
 
 def draw_scores(axes: Axes, scores: NDArray[np.floating[Any]], unit: float) -> None:
     """Draw (F,) frame scores as steps; a frame is `unit` long on the x axis."""
-    times, values = _steps(scores)
+    # Two corners per change of the score, instead of one per frame.
+    change = np.flatnonzero(scores[1:] != scores[:-1]) + 1
+    starts, stops = np.append(0, change), np.append(change, len(scores))
+    times, values = np.stack([starts, stops], axis=1).ravel(), np.repeat(scores[starts], 2)
     axes.plot(times * unit, values, color=SCORE_COLOUR, linewidth=1.4, label="score")
     axes.set_xlim(0, len(scores) * unit)
     axes.set_ylabel("anomaly score")
@@ -96,8 +93,9 @@ def draw_scores(axes: Axes, scores: NDArray[np.floating[Any]], unit: float) -> N
 
 def shade_events(axes: Axes, labels: NDArray[np.integer[Any]], unit: float) -> None:
     """Shade the frames with label 1, of (F,), over the whole height."""
+    edges = np.flatnonzero(np.diff(labels != 0, prepend=False, append=False))
     axes.broken_barh(
-        _bars(_spans(labels), unit),
+        _bars(edges.reshape(-1, 2).tolist(), unit),
         (0, 1),
         transform=axes.get_xaxis_transform(),
         color=EVENT_COLOUR,
@@ -110,16 +108,12 @@ def shade_events(axes: Axes, labels: NDArray[np.integer[Any]], unit: float) -> N
 
 def legend_above(axes: Axes) -> None:
     """Draw the legend in one line above the axes, on the right."""
-    axes.legend(
-        loc="lower right",
-        bbox_to_anchor=(1.0, 1.0),
-        ncols=4,
-        frameon=False,
-        fontsize=9,
-        borderaxespad=0.2,
-        handlelength=1.4,
-        columnspacing=1.4,
-    )
+    place: dict[str, Any] = {
+        "bbox_to_anchor": (1.0, 1.0),
+        "borderaxespad": 0.2,
+        "columnspacing": 1.4,
+    }
+    axes.legend(loc="lower right", ncols=4, **place, **LEGEND)
 
 
 def time_unit(frames: int, fps: float | None) -> tuple[float, str]:
@@ -131,19 +125,5 @@ def time_unit(frames: int, fps: float | None) -> tuple[float, str]:
     return 1 / fps, "time (seconds)"
 
 
-def _steps(
-    scores: NDArray[np.floating[Any]],
-) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
-    """Return the corners of the steps, two per change of the score instead of one per frame."""
-    change = np.flatnonzero(scores[1:] != scores[:-1]) + 1
-    starts, stops = np.append(0, change), np.append(change, len(scores))
-    return np.stack([starts, stops], axis=1).ravel(), np.repeat(scores[starts], 2)
-
-
-def _spans(labels: NDArray[np.integer[Any]]) -> Iterable[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(labels != 0, prepend=False, append=False))
-    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
-
-
-def _bars(spans: Iterable[tuple[int, int]], unit: float) -> list[tuple[float, float]]:
+def _bars(spans: Iterable[Sequence[int]], unit: float) -> list[tuple[float, float]]:
     return [(start * unit, (stop - start) * unit) for start, stop in spans]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from vad_toolkit.errors import InputError
 
@@ -46,7 +45,7 @@ class AlarmRule:
 
     @property
     def needs_fps(self) -> bool:
-        """Whether a frame rate is needed."""
+        """True if a frame rate is needed."""
         return self.merge_seconds > 0 or self.min_seconds > 0
 
 
@@ -80,42 +79,23 @@ def find_alarms(
         raise InputError(f"scores must have shape (frames,), got {values.shape}")
     if rate is None and rule.needs_fps:
         raise InputError("merge_seconds and min_seconds need a frame rate; give fps")
+    spans: list[tuple[int, int]] = []
+    edges = np.flatnonzero(np.diff(values >= threshold, prepend=False, append=False))
+    for start, stop in edges.reshape(-1, 2).tolist():
+        if spans and rate is not None and (start - spans[-1][1]) / rate < merge_seconds:
+            spans[-1] = (spans[-1][0], stop)
+        else:
+            spans.append((start, stop))
     alarms = []
-    for start, stop in _merged(_intervals(values >= threshold), merge_seconds, rate):
+    for start, stop in spans:
         if rate is not None and (stop - start) / rate < min_seconds:
             continue
         peak = start + int(np.argmax(values[start:stop]))
-        alarms.append(
-            Alarm(
-                start=start,
-                stop=stop,
-                start_seconds=None if rate is None else start / rate,
-                stop_seconds=None if rate is None else stop / rate,
-                peak=float(values[peak]),
-                peak_frame=peak,
-            )
-        )
+        begin, end = (None, None) if rate is None else (start / rate, stop / rate)
+        alarms.append(Alarm(start, stop, begin, end, float(values[peak]), peak))
     return tuple(alarms)
 
 
 def known_fps(fps: float | None) -> float | None:
     """Return `fps` if it is a frame rate, and None for 0, NaN and infinity."""
     return fps if fps is not None and math.isfinite(fps) and fps > 0 else None
-
-
-def _intervals(active: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(active, prepend=False, append=False))
-    for start, stop in edges.reshape(-1, 2):
-        yield int(start), int(stop)
-
-
-def _merged(
-    intervals: Iterator[tuple[int, int]], merge_seconds: float, fps: float | None
-) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    for start, stop in intervals:
-        if merged and fps is not None and (start - merged[-1][1]) / fps < merge_seconds:
-            merged[-1] = (merged[-1][0], stop)
-        else:
-            merged.append((start, stop))
-    return merged

@@ -22,11 +22,9 @@ def score_video(
     """Score the snippets of a video and give each frame the score of its snippet.
 
     Args:
-        checkpoint: A loaded checkpoint.
         features: (N, C, D) of the modality that the checkpoint was trained on.
         frames: Number of frames to score, >= 1.
         fps: Frames per second; only for recipes that resample.
-        device: Device of the forward pass.
 
     Returns:
         Scores per snippet, (N,) float32, and per frame, (frames,) float32.
@@ -66,8 +64,9 @@ def frame_scores(
             f"snippet scores must have shape (snippets,) with at least one, got "
             f"{snippet_scores.shape}"
         )
-    if not np.isfinite(snippet_scores).all():
-        bad = int(np.flatnonzero(~np.isfinite(snippet_scores))[0])
+    finite = np.isfinite(snippet_scores)
+    if not finite.all():
+        bad = int(finite.argmin())
         raise VadError(
             f"the score of snippet {bad} is {snippet_scores[bad]}; check the features and the "
             "checkpoint"

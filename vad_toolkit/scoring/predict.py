@@ -23,12 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vad_toolkit.core.device import pick_device
-from vad_toolkit.core.files import (
-    atomic_path,
-    check_new_folder,
-    sha256_file,
-    write_json,
-)
+from vad_toolkit.core.files import atomic_path, check_new_folder, sha256_file, write_json
 from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.errors import InputError, VadError
 from vad_toolkit.extraction.extractor import Extractor
@@ -42,15 +37,8 @@ from vad_toolkit.plots.timeline import plot_scores
 from vad_toolkit.recipes.imported import ImportedRecipe
 from vad_toolkit.scoring.alarms import Alarm, AlarmRule, find_alarms, known_fps
 from vad_toolkit.scoring.frame_scores import score_video
-from vad_toolkit.training.checkpoint import Checkpoint, load_checkpoint
+from vad_toolkit.training.checkpoint import load_checkpoint
 from vad_toolkit.video.registry import check_options
-
-FORMAT = "vad-prediction"
-FORMAT_VERSION = 1
-LOST_FRAMES = "damaged: {} lost frames were replaced by copies"
-NO_FRAME_RATE = "the video has no frame rate, so there are no seconds; set it with --fps"
-GIVEN_FRAME_RATE = "the video has no frame rate; {:g} frames per second were set"
-NOTHING_MERGED = "merge_seconds and min_seconds were not applied, since there is no frame rate"
 
 
 @dataclass(frozen=True)
@@ -73,13 +61,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class PredictionResult:
-    """Result of `predict`.
-
-    Attributes:
-        out: Folder of the results.
-        predictions: The scored videos, in the order in which they were listed.
-        failures: The videos that could not be scored, and why.
-    """
+    """Result of `predict`; predictions are in the order in which the videos were listed."""
 
     out: Path
     predictions: tuple[Prediction, ...]
@@ -107,8 +89,7 @@ class PredictionResult:
             }
             for prediction in self.predictions
         ]
-        failures = [asdict(failure) for failure in self.failures]
-        return {"out": str(self.out), "predictions": predictions, "failures": failures}
+        return {**asdict(self), "out": str(self.out), "predictions": predictions}
 
 
 def predict(
@@ -174,8 +155,20 @@ def predict(
             f"{recipe.features}), which cannot be extracted from a video here; train on a pack "
             "of vad extract"
         )
-    writer = _Writer(out, checkpoint, rule, fps, plots)
-
+    facts = {
+        "format": "vad-prediction",
+        "format_version": 1,
+        "checkpoint": {
+            "file": str(checkpoint.path),
+            "sha256": sha256_file(checkpoint.path),
+            "method": checkpoint.info.method,
+            "step": checkpoint.info.step,
+            "seed": checkpoint.info.seed,
+        },
+        "recipe_sha256": checkpoint.info.recipe_sha256,
+        "step_frames": recipe.step,
+        "versions": dict(creator_versions()),
+    }
     predictions: list[Prediction] = []
     failures: list[Failure] = []
     extractor = Extractor(
@@ -202,108 +195,75 @@ def predict(
                 meter.finished(source, 0)
                 continue
             meter.finished(source, meta.frames)
-            predictions.append(writer.write(source, meta, scores))
+            predictions.append(_write(out, facts, rule, fps, plots, source, meta, scores))
     order = {source.id: position for position, source in enumerate(sources)}
     predictions.sort(key=lambda prediction: order[prediction.name])
     return PredictionResult(out, tuple(predictions), tuple(failures))
 
 
-class _Writer:
-    """Writer of the files of one video after another."""
-
-    def __init__(
-        self,
-        out: Path,
-        checkpoint: Checkpoint,
-        rule: AlarmRule,
-        default_fps: float | None,
-        plots: bool,
-    ) -> None:
-        self.out = out
-        self.rule = rule
-        self.default_fps = default_fps
-        self.plots = plots
-        self.facts = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "checkpoint": {
-                "file": str(checkpoint.path),
-                "sha256": sha256_file(checkpoint.path),
-                "method": checkpoint.info.method,
-                "step": checkpoint.info.step,
-                "seed": checkpoint.info.seed,
-            },
-            "recipe_sha256": checkpoint.info.recipe_sha256,
-            "step_frames": checkpoint.recipe.step,
-            "versions": dict(creator_versions()),
-        }
-
-    def write(
-        self, source: VideoSource, meta: VideoMeta, scores: NDArray[np.float32]
-    ) -> Prediction:
-        """Write the CSV and the plot of a video, and its JSON last."""
-        fps = known_fps(meta.fps) or self.default_fps
-        rule = self.rule if fps else AlarmRule(self.rule.threshold)
-        alarms = find_alarms(scores, fps, **asdict(rule))
-        base = self.out / source.id
-        csv, report, plot = (base.with_name(base.name + end) for end in (".csv", ".json", ".png"))
-        prediction = Prediction(
-            name=source.id,
-            path=source.path,
-            frames=meta.frames,
-            fps=fps,
-            seconds=None if fps is None else meta.frames / fps,
-            max_score=float(scores.max()),
-            mean_score=float(scores.mean(dtype="float64")),
-            alarms=alarms,
-            notes=self._notes(meta),
-            csv=csv,
-            json=report,
-            plot=plot if self.plots else None,
-        )
-        _write_csv(csv, scores, fps)
-        if self.plots:
-            plot_scores(
-                plot,
-                scores,
-                alarms=[(alarm.start, alarm.stop) for alarm in alarms],
-                fps=fps,
-                threshold=self.rule.threshold,
-                title=source.id,
-            )
-        write_json(report, self._report(prediction, meta))
-        return prediction
-
-    def _notes(self, meta: VideoMeta) -> tuple[str, ...]:
-        copies = meta.frames_duplicated
-        damage = (LOST_FRAMES.format(copies),) if copies else ()
-        if known_fps(meta.fps):
-            return damage
-        if self.default_fps:
-            return (*damage, GIVEN_FRAME_RATE.format(self.default_fps))
-        return (*damage, NO_FRAME_RATE, *((NOTHING_MERGED,) if self.rule.needs_fps else ()))
-
-    def _report(self, prediction: Prediction, meta: VideoMeta) -> dict[str, Any]:
-        scored = asdict(prediction)
-        for name in ("path", "csv", "json", "plot"):
-            del scored[name]
-        return {
-            **self.facts,
-            **scored,
-            **asdict(self.rule),
-            "video": str(prediction.path),
-            "video_sha256": meta.source_sha256,
-            "frames_duplicated": meta.frames_duplicated,
-            "width": meta.width,
-            "height": meta.height,
-            "decoder": f"{meta.decoder} {meta.decoder_version}",
-        }
-
-
-def _write_csv(path: Path, scores: NDArray[np.float32], fps: float | None) -> None:
-    with atomic_path(path) as temporary, temporary.open("w", encoding="ascii") as file:
+def _write(
+    out: Path,
+    facts: Mapping[str, Any],
+    rule: AlarmRule,
+    default_fps: float | None,
+    plots: bool,
+    source: VideoSource,
+    meta: VideoMeta,
+    scores: NDArray[np.float32],
+) -> Prediction:
+    """Write the CSV and the plot of a video, and its JSON last: `facts` and those of the video."""
+    fps = known_fps(meta.fps) or default_fps
+    notes = []
+    if meta.frames_duplicated:
+        notes.append(f"damaged: {meta.frames_duplicated} lost frames were replaced by copies")
+    if fps is None:
+        notes.append("the video has no frame rate, so there are no seconds; set it with --fps")
+        if rule.needs_fps:
+            notes.append("merge_seconds and min_seconds need a frame rate and were not applied")
+    elif known_fps(meta.fps) is None:
+        notes.append(f"the video has no frame rate; {fps:g} frames per second were set")
+    applied = rule if fps else AlarmRule(rule.threshold)
+    alarms = find_alarms(scores, fps, **asdict(applied))
+    csv, report, plot = (out / f"{source.id}.{end}" for end in ("csv", "json", "png"))
+    prediction = Prediction(
+        name=source.id,
+        path=source.path,
+        frames=meta.frames,
+        fps=fps,
+        seconds=None if fps is None else meta.frames / fps,
+        max_score=float(scores.max()),
+        mean_score=float(scores.mean(dtype="float64")),
+        alarms=alarms,
+        notes=tuple(notes),
+        csv=csv,
+        json=report,
+        plot=plot if plots else None,
+    )
+    with atomic_path(csv) as temporary, temporary.open("w", encoding="ascii") as file:
         file.write("frame,seconds,score\n")
         file.writelines(_csv_rows(scores, fps))
+    if plots:
+        plot_scores(
+            plot,
+            scores,
+            alarms=[(alarm.start, alarm.stop) for alarm in alarms],
+            fps=fps,
+            threshold=rule.threshold,
+            title=source.id,
+        )
+    scored = asdict(prediction)
+    for name in ("path", "csv", "json", "plot"):
+        del scored[name]
+    of_video = {
+        "video": str(source.path),
+        "video_sha256": meta.source_sha256,
+        "frames_duplicated": meta.frames_duplicated,
+        "width": meta.width,
+        "height": meta.height,
+        "decoder": f"{meta.decoder} {meta.decoder_version}",
+    }
+    write_json(report, {**facts, **scored, **asdict(rule), **of_video})
+    return prediction
 
 
 def _csv_rows(scores: NDArray[np.float32], fps: float | None) -> Iterator[str]:

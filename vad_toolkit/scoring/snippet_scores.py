@@ -46,7 +46,6 @@ def score_snippets(
     Args:
         model: The network, which is moved to `device`; its mode is restored afterwards.
         features: (N, C, D), D as in the model.
-        device: Device of the forward pass.
 
     Returns:
         (N,) float32, the model's scores as they are; empty for a video without snippets.
@@ -55,44 +54,34 @@ def score_snippets(
         InputError: If the shape does not fit the model, or features are not finite; names the
             snippet.
     """
-    snippets, crops = _check_shape(model, features)
-    if snippets == 0:
-        return np.zeros(0, dtype=np.float32)
 
     def forward(group: slice, start: int, stop: int) -> Tensor:
         x = _batch(features, slice(start, stop), group, device)
         return model(x).scores[0]  # type: ignore[no-any-return]
 
-    total = torch.zeros(snippets, device=device)
-    with _evaluating(model, device), torch.inference_mode():
-        for group in _crop_groups(snippets, crops):
-            scores = run_in_blocks(
-                partial(forward, group), snippets, reach(model), block=ROWS_AT_ONCE
-            )
+    with _crop_groups(model, features, device) as groups, torch.inference_mode():
+        snippets, crops = features.shape[:2]
+        total = torch.zeros(snippets, device=device)
+        for group in groups:
+            part = partial(forward, group)
+            scores = run_in_blocks(part, snippets, reach(model), block=ROWS_AT_ONCE)
             total += scores * (group.stop - group.start)
-    result: NDArray[np.float32] = (total / crops).cpu().numpy()
-    return result
+        return np.asarray((total / crops).cpu())
 
 
 def pass_crops(
     model: MilModel, features: Features, device: torch.device | str = "cpu"
 ) -> Iterator[Output]:
-    """Yield the outputs of a video's forward passes, each of some crops over the whole time.
+    """Yield the outputs, (1, c, N, ...), of forward passes of some crops over the whole video.
 
     For inspecting a network; use `score_snippets` for scores, which takes videos of any length.
-
-    Yields:
-        `Output` of (1, c, N, ...), all crops in turn; nothing for a video without snippets.
 
     Raises:
         InputError: If the shape does not fit the model, or features are not finite.
     """
-    snippets, crops = _check_shape(model, features)
-    if snippets == 0:
-        return
-    with _evaluating(model, device):
-        for group in _crop_groups(snippets, crops):
-            x = _batch(features, slice(0, snippets), group, device)
+    with _crop_groups(model, features, device) as groups:
+        for group in groups:
+            x = _batch(features, slice(0, features.shape[0]), group, device)
             with torch.inference_mode():
                 output: Output = model(x)
             yield output
@@ -100,46 +89,33 @@ def pass_crops(
 
 
 @contextmanager
-def _evaluating(model: MilModel, device: torch.device | str) -> Iterator[None]:
-    """Move a model to `device` and keep it in evaluation mode for the duration of a block."""
-    model.to(device)
+def _crop_groups(
+    model: MilModel, features: Features, device: torch.device | str
+) -> Iterator[list[slice]]:
+    """Keep a model in evaluation mode on `device`, and yield the crops that pass together."""
+    shape = features.shape
+    if len(shape) != 3 or shape[1] == 0 or shape[2] != model.input_dim:
+        raise InputError(
+            f"features have shape {shape}; this model needs (snippets, crops, {model.input_dim})"
+        )
+    snippets, crops = shape[:2]
+    at_once = max(1, min(crops, ROWS_AT_ONCE // max(1, snippets)))
+    firsts = range(0, crops, at_once) if snippets else ()
     was_training = model.training
-    model.eval()
+    model.to(device).eval()
     try:
-        yield
+        yield [slice(first, min(first + at_once, crops)) for first in firsts]
     finally:
         model.train(was_training)
-
-
-def _crop_groups(snippets: int, crops: int) -> Iterator[slice]:
-    """Yield the crops that pass through the network together."""
-    at_once = max(1, min(crops, ROWS_AT_ONCE // snippets))
-    for first in range(0, crops, at_once):
-        yield slice(first, min(first + at_once, crops))
 
 
 def _batch(features: Features, snippets: slice, crops: slice, device: torch.device | str) -> Tensor:
     """Read snippets of some crops as a batch of one video, (1, c, n, D)."""
     part = features[snippets, crops]
-    _check_finite(part, snippets.start)
-    return torch.from_numpy(np.ascontiguousarray(part.swapaxes(0, 1))).to(device)[None]
-
-
-def _check_shape(model: MilModel, features: Features) -> tuple[int, int]:
-    """Return N and C."""
-    if len(features.shape) != 3 or features.shape[1] == 0 or features.shape[2] != model.input_dim:
-        raise InputError(
-            f"features have shape {features.shape}; this model needs (snippets, crops, "
-            f"{model.input_dim})"
-        )
-    return features.shape[0], features.shape[1]
-
-
-def _check_finite(part: NDArray[Any], start: int) -> None:
-    """Check (n, c, D) features of the snippets from `start` on."""
     finite = np.isfinite(part).all(axis=(1, 2))
     if not finite.all():
         raise InputError(
-            f"features of snippet {start + int(finite.argmin())} are NaN or infinite; extract this "
-            "video again"
+            f"features of snippet {snippets.start + int(finite.argmin())} are NaN or infinite; "
+            "extract this video again"
         )
+    return torch.from_numpy(np.ascontiguousarray(part.swapaxes(0, 1))).to(device)[None]

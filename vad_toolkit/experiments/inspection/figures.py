@@ -12,8 +12,10 @@ figures/interaction/<id>.png, <id>.npz
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +35,11 @@ from vad_toolkit.experiments.inspection.interaction import (
 )
 from vad_toolkit.experiments.inspection.plot_interaction import plot_interaction
 from vad_toolkit.experiments.inspection.similarity import (
-    Similarity,
     VideoDirections,
     compare_videos,
     top_snippets,
     video_directions,
 )
-from vad_toolkit.models.base import MilModel
 from vad_toolkit.models.clav_como.options import ClavComoConfig
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.plots.distributions import Distribution, Panel, plot_distributions
@@ -67,7 +67,7 @@ class FigureRequest:
     compare: str | os.PathLike[str] | None = None
     videos: tuple[str, ...] = ()
 
-    def observe(
+    def __call__(
         self,
         name: str,
         checkpoint: Checkpoint,
@@ -85,7 +85,15 @@ class FigureRequest:
         """
         compared = None
         if self.compare is not None:
-            compared = load_checkpoint(self._compared_run(Path(self.compare), name), device)
+            runs = {path.name: path for path in find_runs(self.compare)}
+            if list(runs.values()) == [Path(self.compare)]:
+                runs = {name: Path(self.compare)}
+            if name not in runs:
+                raise InputError(
+                    f"--compare {self.compare} has {', '.join(runs)} but not "
+                    f"{name or 'a single run'}; give the folder of one of them"
+                )
+            compared = load_checkpoint(runs[name], device)
             check_features(compared, pack)
         reason = why_no_interaction(checkpoint.model)
         for id in self.videos:
@@ -93,76 +101,43 @@ class FigureRequest:
                 raise InputError(f"--video {id}: not in the test manifest; give the id of a video")
             if reason:
                 raise InputError(f"--video {id}: {checkpoint.path}: {reason}")
-        shown = self.videos
-        if not shown and not reason:
-            longest = sorted(
-                manifest.abnormal, key=lambda entry: (-len(labels[entry.id]), entry.id)
-            )
-            shown = tuple(entry.id for entry in longest[:SHOWN_VIDEOS])
-        return Inspector(checkpoint, compared, shown, reason, device)
-
-    def _compared_run(self, run: Path, name: str) -> Path:
-        runs = {path.name: path for path in find_runs(run)}
-        if list(runs.values()) == [run]:
-            return run
-        if name not in runs:
-            raise InputError(
-                f"--compare {run} has {', '.join(runs)} but not {name or 'a single run'}; give the "
-                "folder of one of them"
-            )
-        return runs[name]
+        longest = sorted(manifest.abnormal, key=lambda entry: (-len(labels[entry.id]), entry.id))
+        shown = self.videos or tuple(entry.id for entry in longest[:SHOWN_VIDEOS])
+        return Inspector(checkpoint, compared, () if reason else shown, reason, device)
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
-    """A scored video and its interaction."""
-
-    video: ScoredVideo
-    fps: float | None
-    snippet_scores: NDArray[np.float32]
-    interaction: Interaction
-
-
-@dataclass(frozen=True)
-class _Network:
-    """One of the networks whose similarities are compared."""
-
-    name: str
-    model: MilModel
-    checkpoint: Checkpoint  # determines the modality
-
-
 class Inspector:
-    """Observer of an evaluation that measures similarities and interactions, and draws them."""
+    """Observer of an evaluation that measures similarities and interactions, and draws them.
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        compared: Checkpoint | None,
-        shown: Sequence[str],
-        reason: str | None,
-        device: torch.device,
-    ) -> None:
-        """Prepare the networks.
+    Attributes:
+        compared: Another checkpoint whose similarities are shown too.
+        shown: Ids of the videos whose interaction is drawn.
+        reason: Why the network has no interaction to draw; None if it has.
+        directions: By network and label, those of the videos seen so far.
+        ids: Of the normal and of the abnormal videos seen so far.
+        interactions: Video, frame rate, snippet scores and interaction of those to draw.
+    """
 
-        Args:
-            checkpoint: The evaluated checkpoint.
-            compared: Another checkpoint whose similarities are shown too.
-            shown: Ids of the videos whose interaction is drawn.
-            reason: Why the network has no interaction to draw; None if it has.
-            device: Device of the forward passes.
-        """
-        self.checkpoint, self.compared, self.device = checkpoint, compared, device
-        self._networks = [_Network(BEFORE, initial_model(checkpoint), checkpoint)]
-        if compared is not None:
-            self._networks.append(_Network(COMPARED, compared.model, compared))
-        self._networks.append(_Network(EVALUATED, checkpoint.model, checkpoint))
-        self._directions: dict[tuple[str, int], list[VideoDirections]] = {
-            (network.name, label): [] for network in self._networks for label in (0, 1)
-        }
-        self._ids: tuple[list[str], list[str]] = ([], [])
-        self._to_show, self._reason = frozenset(shown), reason
-        self._shown: list[Shown] = []
+    checkpoint: Checkpoint
+    compared: Checkpoint | None
+    shown: Collection[str]
+    reason: str | None
+    device: torch.device
+    directions: dict[tuple[str, int], list[VideoDirections]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    ids: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
+    interactions: list[tuple[ScoredVideo, float | None, NDArray[np.float32], Interaction]] = field(
+        default_factory=list
+    )
+
+    @cached_property
+    def networks(self) -> dict[str, Checkpoint]:
+        """The networks whose similarities are compared."""
+        before = replace(self.checkpoint, model=initial_model(self.checkpoint))
+        named = {BEFORE: before, COMPARED: self.compared, EVALUATED: self.checkpoint}
+        return {name: network for name, network in named.items() if network}
 
     def see(
         self,
@@ -172,136 +147,104 @@ class Inspector:
         fps: float | None,
     ) -> None:
         """Measure one scored video; snippet scores are (N,)."""
-        self._ids[video.label].append(video.id)
+        self.ids[video.label].append(video.id)
         selection = top_snippets(snippet_scores, self.checkpoint.model.top_divisor)
-        for network in self._networks:
-            part = features.of(network.checkpoint.config.data.streams)
+        for name, network in self.networks.items():
+            part = features.of(network.config.data.streams)
             directions = video_directions(network.model, part, selection, self.device)
-            self._directions[network.name, video.label].append(directions)
-        if video.id in self._to_show:
+            self.directions[name, video.label].append(directions)
+        if video.id in self.shown:
             part = features.of(self.checkpoint.config.data.streams)
             interaction = trace_interaction(self.checkpoint.model, part, self.device)
-            self._shown.append(Shown(video, fps, snippet_scores, interaction))
+            self.interactions.append((video, fps, snippet_scores, interaction))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Which figures cannot be drawn, and why."""
+        """The figures that cannot be drawn, and why."""
         notes = []
-        if not all(self._ids):
+        if not all(self.ids):
             notes.append("similarity: the test set has no videos of one label")
-        if self._reason:
-            notes.append(f"interaction: {self._reason}")
-        elif not self._to_show:
+        if self.reason:
+            notes.append(f"interaction: {self.reason}")
+        elif not self.shown:
             notes.append("interaction: there are no abnormal videos; choose one with --video")
         return tuple(notes)
 
     def write(self, folder: Path) -> None:
         """Write the figures into the folder `figures` of the results."""
         folder = folder / FOLDER
-        if all(self._ids):
-            similarity = {
-                network.name: compare_videos(*(self._directions[network.name, i] for i in (0, 1)))
-                for network in self._networks
+        if all(self.ids):
+            self._write_similarity(folder)
+        for video, fps, snippet_scores, interaction in self.interactions:
+            reading, attention = interaction.reading, interaction.attention
+            arrays = {
+                "frame_scores": video.scores,
+                "frame_labels": video.labels,
+                "snippet_scores": snippet_scores,
+                **{f"reading_{name}": array for name, array in reading.items()},
+                **{f"attention_of_{name}": array for name, array in attention.items()},
             }
-            _write_similarity(folder, similarity, self._ids, self._facts())
-        for shown in self._shown:
-            _write_interaction(folder / "interaction" / shown.video.id, shown)
-
-    def _facts(self) -> dict[str, Any]:
-        config = self.checkpoint.config
-        compared = self.compared and {
-            "file": str(self.compared.path),
-            "sha256": sha256_file(self.compared.path),
-            "step": self.compared.info.step,
-            "seed": self.compared.info.seed,
-        }
-        return {
-            "compared_run": compared,
-            "top_divisor": self.checkpoint.model.top_divisor,
-            "margin": config.losses.margin if isinstance(config, ClavComoConfig) else 0.0,
-        }
-
-
-def _write_similarity(
-    folder: Path,
-    similarity: Mapping[str, Similarity],
-    ids: tuple[list[str], list[str]],
-    facts: Mapping[str, Any],
-) -> None:
-    """Draw and store the similarities of each network, by its name."""
-    margin = facts["margin"]
-    arrays: dict[str, NDArray[Any]] = {
-        "normal_ids": np.array(ids[0]),
-        "abnormal_ids": np.array(ids[1]),
-    }
-    networks, panels = [], []
-    for name, values in similarity.items():
-        key = name.replace(" ", "_")
-        arrays[f"{key}_inside"], arrays[f"{key}_across"] = values.inside, values.across
-        share = values.share_apart(margin)
-        within, across = (
-            Distribution(
-                label, np.histogram(array, SIMILARITY_BINS)[0], median=float(np.median(array))
+            path = folder / "interaction" / f"{video.id}.png"
+            write_arrays(folder / "interaction" / f"{video.id}.npz", arrays)
+            plot_interaction(
+                path, video.scores, video.labels, reading, attention, fps=fps, title=video.id
             )
-            for label, array in (
-                (f"$C_n$: {WITHIN}", values.inside),
-                (f"$C_{{top}}$: {ACROSS}", values.across),
+
+    def _write_similarity(self, folder: Path) -> None:
+        """Draw and store the similarities of each network."""
+        config, compared = self.checkpoint.config, self.compared
+        margin = config.losses.margin if isinstance(config, ClavComoConfig) else 0.0
+        arrays: dict[str, NDArray[Any]] = {
+            "normal_ids": np.array(self.ids[0]),
+            "abnormal_ids": np.array(self.ids[1]),
+        }
+        networks, panels = [], []
+        for name in self.networks:
+            values = compare_videos(self.directions[name, 0], self.directions[name, 1])
+            key = name.replace(" ", "_")
+            arrays[f"{key}_inside"], arrays[f"{key}_across"] = values.inside, values.across
+            share = values.share_apart(margin)
+            within, across = (
+                Distribution(
+                    label, np.histogram(array, SIMILARITY_BINS)[0], float(np.median(array))
+                )
+                for label, array in (
+                    (f"$C_n$: {WITHIN}", values.inside),
+                    (f"$C_{{top}}$: {ACROSS}", values.across),
+                )
             )
+            medians = {"median_inside": within.median, "median_across": across.median}
+            networks.append({"network": name, **medians, "share_apart": share})
+            less = f" - {margin:g}" if margin else ""
+            note = f"{share:.1%} of the pairs: $C_{{top}} < C_n{less}$"
+            panels.append(Panel(name, note, (within, across)))
+        plot_distributions(
+            folder / "similarity.png",
+            SIMILARITY_BINS,
+            panels,
+            x_label="cosine similarity of features",
+            y_label="share",
         )
-        networks.append(
+        write_arrays(folder / "similarity.npz", arrays)
+        write_json(
+            folder / "similarity.json",
             {
-                "network": name,
-                "median_inside": within.median,
-                "median_across": across.median,
-                "share_apart": share,
-            }
-        )
-        less = f" - {margin:g}" if margin else ""
-        note = f"{share:.1%} of the pairs: $C_{{top}} < C_n{less}$"
-        panels.append(Panel(name, note, (within, across)))
-    plot_distributions(
-        folder / "similarity.png",
-        SIMILARITY_BINS,
-        panels,
-        x_label="cosine similarity of features",
-        y_label="share",
-    )
-    write_arrays(folder / "similarity.npz", arrays)
-    write_json(
-        folder / "similarity.json",
-        {
-            **facts,
-            "definitions": {
-                "inside": f"C_n, {WITHIN}: mean cosine of any two snippets, mean over crops",
-                "across": f"C_top, {ACROSS}: mean cosine of any two, mean over crops; K = "
-                "max(1, snippets // top_divisor), selected by the scores of this run for all "
-                "networks",
-                "share_apart": "share of the pairs of videos in which C_top < C_n - margin",
+                "compared_run": compared
+                and {
+                    "file": str(compared.path),
+                    "sha256": sha256_file(compared.path),
+                    "step": compared.info.step,
+                    "seed": compared.info.seed,
+                },
+                "top_divisor": self.checkpoint.model.top_divisor,
+                "margin": margin,
+                "definitions": {
+                    "inside": f"C_n, {WITHIN}: mean cosine of any two snippets, mean over crops",
+                    "across": f"C_top, {ACROSS}: mean cosine of any two, mean over crops; K = "
+                    "max(1, snippets // top_divisor), selected by the scores of this run for all "
+                    "networks",
+                    "share_apart": "share of the pairs of videos in which C_top < C_n - margin",
+                },
+                "networks": networks,
             },
-            "networks": networks,
-        },
-    )
-
-
-def _write_interaction(base: Path, shown: Shown) -> None:
-    """Draw and store the interaction of one video as `base` with .png and .npz."""
-    video, interaction = shown.video, shown.interaction
-    write_arrays(
-        base.with_name(f"{base.name}.npz"),
-        {
-            "frame_scores": video.scores,
-            "frame_labels": video.labels,
-            "snippet_scores": shown.snippet_scores,
-            **{f"reading_{name}": array for name, array in interaction.reading.items()},
-            **{f"attention_of_{name}": array for name, array in interaction.attention.items()},
-        },
-    )
-    plot_interaction(
-        base.with_name(f"{base.name}.png"),
-        video.scores,
-        video.labels,
-        interaction.reading,
-        interaction.attention,
-        fps=shown.fps,
-        title=video.id,
-    )
+        )

@@ -6,7 +6,7 @@ It is recorded by hooks on the modules of `models.clav_como.como`, without chang
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -60,10 +60,6 @@ def trace_interaction(
     Args:
         model: A network for which `why_no_interaction` returns None.
         features: (N, C, D), N >= 1.
-        device: Device of the forward pass.
-
-    Raises:
-        InputError: As `score_snippets`.
     """
     assert isinstance(model, ClavComo)
     assert model.como is not None
@@ -71,36 +67,32 @@ def trace_interaction(
         for output in pass_crops(model, features, device):
             del output
     crops = features.shape[1]
-    means = {key: (total / crops).cpu().numpy() for key, total in sums.items()}
-    return Interaction(
-        {name: array for (kind, name), array in means.items() if kind == "reading"},
-        {name: array for (kind, name), array in means.items() if kind == "attention"},
+    reading, attention = (
+        {name: (total / crops).cpu().numpy() for name, total in kind.items()} for kind in sums
     )
+    return Interaction(reading, attention)
 
 
 @contextmanager
-def _recorded(como: CoMo) -> Iterator[dict[tuple[str, str], Tensor]]:
-    """Sum over all crops that pass: ("reading", stream) and ("attention", stream)."""
-    sums: dict[tuple[str, str], Tensor] = {}
+def _recorded(como: CoMo) -> Iterator[tuple[dict[str, Tensor], dict[str, Tensor]]]:
+    """Sum reading and attention over all crops that pass, each by stream."""
+    readings: dict[str, Tensor] = {}
+    attentions: dict[str, Tensor] = {}
 
-    def add(kind: str, name: str, value: Tensor) -> None:
+    def add(sums: dict[str, Tensor], name: str, value: Tensor) -> None:
         total = value.sum(dim=0)  # over crops
-        sums[kind, name] = sums[kind, name] + total if (kind, name) in sums else total
+        sums[name] = sums[name] + total if name in sums else total
 
     def see_projection(name: str, _: Any, inputs: Any, output: tuple[Tensor, Tensor]) -> None:
-        add("reading", name, output[0])  # B, (N, S, T)
+        add(readings, name, output[0])  # B, (N, S, T)
 
     def see_attention(name: str, module: Any, inputs: tuple[Tensor, Tensor], _: Tensor) -> None:
-        add("attention", name, module.weights(*inputs))  # (N, S, S)
+        add(attentions, name, module.weights(*inputs))  # (N, S, S)
 
     assert isinstance(como.interaction, Attention)
-    hooks = []
-    for name, across in zip(como.streams, como.interaction.across, strict=True):
-        projection = como.projections[name]
-        hooks.append(projection.register_forward_hook(partial(see_projection, name)))
-        hooks.append(across.register_forward_hook(partial(see_attention, name)))
-    try:
-        yield sums
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with ExitStack() as hooks:
+        for name, across in zip(como.streams, como.interaction.across, strict=True):
+            projection = como.projections[name]
+            hooks.enter_context(projection.register_forward_hook(partial(see_projection, name)))
+            hooks.enter_context(across.register_forward_hook(partial(see_attention, name)))
+        yield readings, attentions

@@ -14,11 +14,12 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from vad_toolkit.plots.canvas import blank_figure, save_png, set_look, set_title
+from vad_toolkit.plots.canvas import blank_figure, save_png, set_look
 from vad_toolkit.plots.timeline import draw_scores, legend_above, shade_events, time_unit
 
 SIGNED_MAP = "RdBu_r"  # white at 0
 SHARE_MAP = "PuOr_r"  # white for an equal share of all nodes
+NODE_TICKS = 5
 Floats = NDArray[np.floating[Any]]
 
 
@@ -35,20 +36,15 @@ def plot_interaction(
     """Write a PNG with scores and nodes over time, and the attention between nodes.
 
     Args:
-        path: The PNG file.
-        scores: (F,) frame scores.
-        labels: (F,) 0 or 1.
         reading: By stream, (S, N): the weight of a node in each snippet, of either sign.
         attention: By stream, (S, S): how much each of its nodes takes from each of the other's.
         fps: Frames per second; if None, the axis counts frames.
-        title: Any text.
     """
     figure = blank_figure(10.0, 5.2)
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(2.7, 1))[0]
     timeline, *rows = left.subplots(1 + len(reading), 1, sharex=True)
     unit, x_name = time_unit(len(scores), fps)
-    set_look(timeline)
-    set_title(timeline, title)
+    set_look(timeline, title)
     shade_events(timeline, labels, unit)
     draw_scores(timeline, scores, unit)
     timeline.set_ylim(min(0.0, float(scores.min())), max(1.0, float(scores.max())) * 1.03)
@@ -75,7 +71,7 @@ def _draw_reading(axes: Axes, weights: Floats, stream: str, end: float) -> None:
         extent=(0, end, len(weights) + 0.5, 0.5),
     )
     axes.set_ylabel(f"{stream} node")
-    axes.yaxis.set_major_locator(_nodes())
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=NODE_TICKS))
     _bar(axes, image, "reading $B$")
 
 
@@ -92,14 +88,10 @@ def _draw_attention(axes: Axes, attention: Floats, stream: str, source: str) -> 
     )
     axes.set_ylabel(f"{stream} node")
     axes.set_xlabel(f"takes from {source} node")
-    axes.xaxis.set_major_locator(_nodes())
-    axes.yaxis.set_major_locator(_nodes())
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True, nbins=NODE_TICKS))
     bar = _bar(axes, image, "attention")
     bar.set_ticks([0, even, most], labels=["0", f"1/{sources}", f"{most:.2g}"])
-
-
-def _nodes() -> MaxNLocator:
-    return MaxNLocator(integer=True, nbins=5)
 
 
 def _bar(axes: Axes, image: AxesImage, label: str) -> Colorbar:

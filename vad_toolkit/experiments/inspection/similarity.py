@@ -26,28 +26,18 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class VideoDirections:
-    """Directions of the features of a video.
+    """Directions of the features of a video, per crop."""
 
-    Attributes:
-        inside: (C,) mean similarity of any two of its snippets per crop; 1 for a single snippet.
-        top: (C, d) mean unit vector of its top K per crop.
-    """
-
-    inside: Floats
-    top: Floats
+    inside: Floats  # (C,) mean similarity of any two of its snippets; 1 for a single snippet
+    top: Floats  # (C, d) mean unit vector of its top K
 
 
 @dataclass(frozen=True, eq=False)
 class Similarity:
-    """Similarities of n normal and a abnormal videos, averaged over crops.
+    """Similarities of n normal and a abnormal videos, averaged over crops."""
 
-    Attributes:
-        inside: (n,) C_n.
-        across: (n, a) C_top.
-    """
-
-    inside: Floats
-    across: Floats
+    inside: Floats  # (n,) C_n
+    across: Floats  # (n, a) C_top
 
     def share_apart(self, margin: float) -> float:
         """Return the share of pairs of videos with C_top < C_n - margin."""
@@ -56,24 +46,14 @@ class Similarity:
 
 def top_snippets(snippet_scores: Floats, top_divisor: int) -> Floats:
     """Return (N,) weights: 1 / K for the K = max(1, N // top_divisor) highest scores, else 0."""
-    scores = torch.from_numpy(snippet_scores)[None]
-    selection: Floats = top_selection(scores, top_divisor)[0].numpy()
-    return selection
+    selection = top_selection(torch.from_numpy(snippet_scores)[None], top_divisor)
+    return np.asarray(selection[0])
 
 
 def video_directions(
-    model: MilModel,
-    features: Features,
-    selection: Floats,
-    device: torch.device | str = "cpu",
+    model: MilModel, features: Features, selection: Floats, device: torch.device | str = "cpu"
 ) -> VideoDirections:
-    """Return the directions of a video's features in a network.
-
-    Args:
-        model: The network.
-        features: (N, C, D), N >= 1.
-        selection: (N,) weights of `top_snippets`.
-        device: Device of the forward pass.
+    """Return the directions of a video's features, (N, C, D); `selection` is of `top_snippets`.
 
     Raises:
         InputError: As `score_snippets`.
