@@ -132,7 +132,7 @@ def test_a_note_where_validation_is_not_what_it_should_be(data: Path, tmp_path: 
             ["--config", "nothing.toml"],
             "unknown config 'nothing.toml'; give a file (.toml, .json) or one of clav-como",
         ),
-        (["--device", "tpu"], "device 'tpu'"),
+        (["--device", "tpu"], "got 'tpu'"),
         (["--manifest", "nothing"], "no manifest 'nothing'; give a file (.jsonl) or a dataset: "),
         (["--manifest", "avenue"], "has no abnormal videos; training needs both labels"),
     ],

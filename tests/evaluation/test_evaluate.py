@@ -115,7 +115,7 @@ def test_a_last_step_that_is_missing_is_not_replaced_by_the_best(
     run: Path, pack: Path, manifest: Path
 ) -> None:
     (run / "last.safetensors").unlink()
-    with pytest.raises(InputError, match=r"no checkpoint .*last\.safetensors"):
+    with pytest.raises(InputError, match=r"no checkpoint or run at .*last\.safetensors"):
         evaluate(run, pack, manifest, which="last")
     with pytest.raises(InputError, match="which must be best or last, got 'first'"):
         evaluate(run, pack, manifest, which="first")  # type: ignore[arg-type]
@@ -218,7 +218,7 @@ def test_features_that_are_damaged_name_the_video(
 def test_what_is_not_there_is_refused(
     run: Path, pack: Path, manifest: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="no run at"):
+    with pytest.raises(InputError, match="no checkpoint or run at"):
         evaluate(tmp_path / "none", pack, manifest)
     with pytest.raises(PackError):
         evaluate(run, manifest, manifest)
@@ -273,7 +273,7 @@ def test_one_run_has_no_deviation(run: Path, pack: Path, manifest: Path) -> None
 
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path, pack: Path, manifest: Path) -> None:
-    with pytest.raises(InputError, match="no run at"):
+    with pytest.raises(InputError, match="no checkpoint or run at"):
         evaluate(tmp_path / "none", pack, manifest)
 
 

@@ -77,11 +77,12 @@ def test_parts_are_read_from_the_pack(two_streams: Path, streams: Streams) -> No
 def test_a_set_of_each(two_streams: Path, streams: str, width: int) -> None:
     config = DataConfig.model_validate({"segments": SNIPPETS, "streams": streams})
     listed = read_manifest(two_streams / "train.jsonl")
-    data = read_training_set(open_training_source(two_streams / "pack.h5", listed, config))
-    assert data.source.width == data.videos.width == width
+    source = open_training_source(two_streams / "pack.h5", listed, config)
+    data = read_training_set(source)
+    assert source.width == data.width == width
     with FeaturePack.open(two_streams / "pack.h5") as pack:
         expected = join(pack.video("v7").streams, config.streams)
-    found = data.videos.video(7).transpose(0, 1)
+    found = data.video(7).transpose(0, 1)
     assert torch.equal(found, torch.from_numpy(expected))  # one snippet a segment
 
 

@@ -16,7 +16,12 @@ from vad_toolkit.models.config import DataConfig, TrainConfig
 from vad_toolkit.packs.video import VideoFeatures, VideoMeta
 from vad_toolkit.packs.write import write_pack
 from vad_toolkit.recipes.recipe import Recipe, load_recipe
-from vad_toolkit.training.data import TrainingSet, open_training_source, read_training_set
+from vad_toolkit.training.data import (
+    TrainingSource,
+    VideoTensors,
+    open_training_source,
+    read_training_set,
+)
 from vad_toolkit.training.load_config import load_config
 from vad_toolkit.training.run_folder import RunResult
 from vad_toolkit.training.train import train
@@ -56,13 +61,16 @@ class Files:
             self.pack, self.manifest, out, config=config, **{"device": "cpu", **options}
         ).runs
 
+    def source(self, data: DataConfig, **changes: Path) -> TrainingSource:
+        """Open the training source; `pack` or `manifest` may be another one."""
+        files = {**vars(self), **changes}
+        return open_training_source(files["pack"], read_manifest(files["manifest"]), data)
+
     def load(
         self, data: DataConfig, progress: ProgressCallback = silent, **changes: Path
-    ) -> TrainingSet:
+    ) -> VideoTensors:
         """Read the training set; `pack` or `manifest` may be another one."""
-        files = {**vars(self), **changes}
-        source = open_training_source(files["pack"], read_manifest(files["manifest"]), data)
-        return read_training_set(source, progress)
+        return read_training_set(self.source(data, **changes), progress)
 
 
 def entries(normal: int, abnormal: int) -> list[Entry]:

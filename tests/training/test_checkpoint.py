@@ -122,15 +122,11 @@ def test_runs_are_found(saved: Path, tmp_path: Path) -> None:
         load_checkpoint(many)
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [("nothing", "no checkpoint .*; give a .safetensors file or a run folder"), ("", "not a run")],
-)
-def test_no_checkpoint_there(tmp_path: Path, name: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        load_checkpoint(tmp_path / name)
-    with pytest.raises(InputError, match="no run at"):
-        find_runs(tmp_path / name)
+@pytest.mark.parametrize("name", ["nothing", ""])
+@pytest.mark.parametrize("load", [load_checkpoint, find_runs])
+def test_no_checkpoint_there(tmp_path: Path, name: str, load) -> None:
+    with pytest.raises(InputError, match=r"no checkpoint or run at .*; give a .safetensors file"):
+        load(tmp_path / name)
 
 
 @pytest.mark.parametrize("keep", [0, 4, 100, -7])

@@ -21,15 +21,16 @@ def manifest(path: Path, *videos: tuple[str, int]) -> Path:
 
 def test_all_videos_in_the_manifests_order(dataset) -> None:
     events: list[ProgressEvent] = []
+    source = dataset.source(DataConfig(segments=5))
     data = dataset.load(DataConfig(segments=5), events.append)
-    assert data.videos.even.shape == (20, 1, 5, 8)
-    assert data.videos.flat.dtype == torch.float16
-    assert data.source.labels.tolist() == [0] * 10 + [1] * 10
-    assert (data.source.width, data.source.crops, data.mapped) == (8, 1, False)
+    assert data.even.shape == (20, 1, 5, 8)
+    assert data.flat.dtype == torch.float16
+    assert source.labels.tolist() == [0] * 10 + [1] * 10
+    assert (source.width, source.crops, source.is_large) == (8, 1, False)
     with FeaturePack.open(dataset.pack) as pack:
         expected = segment_means(pack.features("abnormal/a3"), 5)
-        assert data.source.pack_sha256 == pack.content_sha256
-    found = data.videos.video(13)[0].float()
+        assert source.pack_sha256 == pack.content_sha256
+    found = data.video(13)[0].float()
     torch.testing.assert_close(found, torch.from_numpy(expected[:, 0]), atol=2e-3, rtol=1e-3)
     assert (events[-1].done, events[-1].total, events[-1].unit) == (20, 20, "videos")
 
@@ -39,7 +40,7 @@ def test_float32_storage_rounds_nothing(dataset) -> None:
     data = dataset.load(config)
     with FeaturePack.open(dataset.pack) as pack:
         expected = segment_means(pack.features("normal/n0"), 5)
-    assert torch.equal(data.videos.video(0)[0], torch.from_numpy(expected[:, 0]))
+    assert torch.equal(data.video(0)[0], torch.from_numpy(expected[:, 0]))
 
 
 @pytest.mark.parametrize(("label", "missing"), [(0, "abnormal"), (1, "normal")])

@@ -17,7 +17,6 @@ from vad_toolkit.models.config import TrainConfig
 from vad_toolkit.models.registry import METHODS as REGISTRY
 from vad_toolkit.models.sultani import Sultani, SultaniConfig, SultaniHead
 from vad_toolkit.training import run as run_module
-from vad_toolkit.training import train as plan_module
 from vad_toolkit.training.checkpoint import load_checkpoint
 from vad_toolkit.training.load_config import load_config
 from vad_toolkit.training.run_folder import RunResult
@@ -117,10 +116,14 @@ def test_a_stop_after_the_last_checkpoint(dataset, tmp_path, monkeypatch) -> Non
 def test_a_stop_before_the_state_is_removed(dataset, tmp_path, monkeypatch) -> None:
     (whole,) = dataset.train(tmp_path / "whole", config_of())
 
-    def stop(out: Path) -> None:
-        raise Stopped
+    unlink = Path.unlink
 
-    monkeypatch.setattr(plan_module, "remove_state", stop)
+    def stop(path: Path, missing_ok: bool = False) -> None:
+        if path.name == STATE:
+            raise Stopped
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", stop)
     with pytest.raises(Stopped):
         dataset.train(tmp_path / "stopped", config_of())
     monkeypatch.undo()

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from vad_toolkit.errors import VadError
-from vad_toolkit.training import step as watch_module
 from vad_toolkit.training.step import StepWatch
 
 IDS = ["a", "b", "c", "d"]
@@ -48,12 +47,3 @@ def test_a_resumed_watch_gives_the_same_means() -> None:
     second = StepWatch(IDS, *first.state())
     second.add(3, torch.tensor([0]), numbers(losses[3]))
     assert second.means() == whole.means()
-
-
-def test_what_is_kept_without_a_look_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch_module, "MOST_STEPS", 3)
-    watch = StepWatch(IDS)
-    watch.add(1, torch.tensor([1]), numbers(float("nan")))
-    watch.add(2, torch.tensor([1]), numbers(1.0))
-    with pytest.raises(VadError, match="step 1"):
-        watch.add(3, torch.tensor([1]), numbers(1.0))

@@ -92,11 +92,13 @@ def test_the_global_random_state_is_left_alone(dataset, tmp_path, small_config) 
 
 def test_statistics_are_of_training_videos_only(dataset, tmp_path, small_config) -> None:
     dataset.train(tmp_path / "run", small_config)
-    data = dataset.load(small_config.data)
+    data = small_config.data
     ids = json.loads((tmp_path / "run" / "run.json").read_text())["training_videos"]
     assert len(ids) == 16
-    rows = torch.tensor([i for i, entry in enumerate(data.source.entries) if entry.id in ids])
-    mean, std = input_statistics(data.videos, rows)
+    rows = torch.tensor(
+        [i for i, entry in enumerate(dataset.source(data).manifest) if entry.id in ids]
+    )
+    mean, std = input_statistics(dataset.load(data), rows)
     layer = load_checkpoint(tmp_path / "run").model.standardise
     assert torch.equal(layer.mean, mean)
     assert torch.equal(layer.std, std)

@@ -37,7 +37,7 @@ def test_bytes_do_not_depend_on_jobs(dataset, tmp_path, small_config) -> None:
 
 def test_threads_are_shared_out_and_recorded(dataset, tmp_path, small_config, monkeypatch) -> None:
     def in_this_process(function, tasks, jobs, on_wait) -> Iterator[object]:
-        assert (list(tasks), jobs) == ([0, 1], 2)
+        assert ([seed for seed, _ in tasks], jobs) == ([0, 1], 2)
         yield from map(function, tasks)
         on_wait([])
 

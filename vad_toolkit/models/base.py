@@ -29,6 +29,12 @@ class Output:
     mask: Tensor | None  # (B, T) bool; None if all snippets are real
     parts: Mapping[str, Tensor] = field(default_factory=dict)  # for a method's own losses
 
+    @property
+    def lengths(self) -> Tensor:
+        """Number of real snippets of each video, (B,) int64."""
+        real = torch.ones_like(self.scores, dtype=torch.bool) if self.mask is None else self.mask
+        return real.sum(dim=1)
+
 
 class MilModel(nn.Module, ABC):
     """Base of the networks, which are trained on pairs of videos and score single snippets.
@@ -88,18 +94,11 @@ class MilModel(nn.Module, ABC):
         return {}
 
     def prepare(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return the input of the first layer, with crops folded into the batch.
+        """Return the input of the first layer, with crops folded into the batch, and its mask.
 
         Features are standardized and, if the config says so, replaced by principal components; in
-        training, noise from torch's random state is added.
-
-        Args:
-            x: (B, C, T, D), as in `forward`.
-            mask: (B, T) bool or None.
-
-        Returns:
-            x: (B*C, `input_width`, T), for convolutions over time; 0 where masked.
-            mask: (B*C, 1, T) bool or None.
+        training, noise from torch's random state is added. The arguments are those of `forward`;
+        the results are (B*C, `input_width`, T), 0 where masked, and (B*C, 1, T) or None.
         """
         if x.ndim != 4 or x.shape[3] != self.input_dim:
             raise InputError(
@@ -133,14 +132,9 @@ class MilModel(nn.Module, ABC):
             parts: See `Output`.
         """
         crop_scores = torch.sigmoid(at_least_float32(logits)).squeeze(2)  # (B*C, T)
-        return Output(
-            scores=self.average_crops(crop_scores, mask, crops),
-            features=hide(
-                unfold_crops(features, crops), None if mask is None else mask[:, None, :, None]
-            ),
-            mask=mask,
-            parts=parts or {},
-        )
+        features = unfold_crops(features, crops)  # (B, C, T, d)
+        features = features if mask is None else hide(features, mask[:, None, :, None])
+        return Output(self.average_crops(crop_scores, mask, crops), features, mask, parts or {})
 
     def average_crops(self, values: Tensor, mask: Tensor | None, crops: int) -> Tensor:
         """Return the mean over crops, (B*C, T) -> (B, T), 0 where `mask` (B, T) is False."""
@@ -189,14 +183,6 @@ def hide(x: Tensor, mask: Tensor | None) -> Tensor:
 def at_least_float32(x: Tensor) -> Tensor:
     """Return x in float32 if it is in a shorter type, in which rounding errors would add up."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
-def lengths_of(output: Output) -> Tensor:
-    """Return the number of real snippets of each video, (B,) int64."""
-    videos, snippets = output.scores.shape
-    if output.mask is None:
-        return torch.full((videos,), snippets, device=output.scores.device)
-    return output.mask.sum(dim=1)
 
 
 # Input transforms (standardization, PCA), fitted once on the training videos.
@@ -252,9 +238,8 @@ class Components(nn.Module):
         variances, vectors = variances[-count:].flip(0), vectors[:, -count:].flip(1)
         # The sign of an eigenvector depends on the library: make the largest entry positive.
         largest = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True))
-        scale = torch.where(
-            variances > RESOLUTION * variances[0], variances.clamp(min=0).rsqrt(), 0.0
-        )
+        real = variances > RESOLUTION * variances[0]
+        scale = torch.where(real, variances.clamp(min=0).rsqrt(), 0.0)
         self.rows.copy_((vectors * largest.sign() * scale).T)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -15,10 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+
+Value = TypeVar("Value", Tensor, tuple[Tensor, ...])
 
 
 def mean_product(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -30,10 +32,15 @@ def mean_product(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
         mask: (N, 1, T) bool or None; None for a video in blocks.
     """
     video = _in_blocks.get()
-    if video is not None:
-        return video.mean_product(a, b)
-    snippets = a.shape[2] if mask is None else mask.sum(dim=2, keepdim=True).clamp(min=1)
-    return a @ b.transpose(1, 2) / snippets
+    if video is None:
+        snippets = a.shape[2] if mask is None else mask.sum(dim=2, keepdim=True).clamp(min=1)
+        return a @ b.transpose(1, 2) / snippets
+
+    def add(mean: Tensor | None) -> Tensor:
+        part = a[..., video.own] @ b[..., video.own].transpose(1, 2) / video.snippets
+        return part if mean is None else mean + part
+
+    return video.value(add)
 
 
 def attended_mean(logits: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -45,17 +52,41 @@ def attended_mean(logits: Tensor, values: Tensor, mask: Tensor | None = None) ->
         mask: (N, 1, T) bool or None; None for a video in blocks.
     """
     video = _in_blocks.get()
-    if video is not None:
-        return video.attended_mean(logits, values)
-    if mask is not None:
-        logits = logits.masked_fill(~mask, torch.finfo(logits.dtype).min)
-    return torch.softmax(logits, dim=2) @ values.transpose(1, 2)
+    if video is None:
+        if mask is not None:
+            logits = logits.masked_fill(~mask, torch.finfo(logits.dtype).min)
+        return torch.softmax(logits, dim=2) @ values.transpose(1, 2)
+
+    def add(sums: tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
+        """Keep sums relative to the highest logit so far, so that they cannot overflow."""
+        zero = logits.new_zeros(())
+        before, total, product = sums or (zero - torch.inf, zero, zero)
+        own = logits[..., video.own]
+        highest = torch.maximum(own.amax(dim=2, keepdim=True), before)  # (N, i, 1)
+        fade, weight = torch.exp(before - highest), torch.exp(own - highest)
+        total = fade * total + weight.sum(dim=2, keepdim=True)
+        product = fade * product + weight @ values[..., video.own].transpose(1, 2)
+        return highest, total, product
+
+    _, total, product = video.value(add)
+    return product / total
 
 
 def every_snippet(*rows: Tensor) -> tuple[Tensor, ...]:
     """Return each of `rows`, (..., T, d), for all snippets of a video, such as keys and values."""
     video = _in_blocks.get()
-    return rows if video is None else video.every_snippet(rows)
+    if video is None:
+        return rows
+
+    def add(whole: tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
+        if whole is None:
+            whole = tuple(x.new_empty(*x.shape[:-2], video.snippets, x.shape[-1]) for x in rows)
+        for all_of_it, x in zip(whole, rows, strict=True):
+            part = x[..., video.own, :]
+            all_of_it[..., video.start : video.start + part.shape[-2], :] = part
+        return whole
+
+    return video.value(add)
 
 
 def reach(module: nn.Module) -> int:
@@ -97,12 +128,13 @@ def run_in_blocks(
             for start in range(0, snippets, block):
                 stop = min(start + block, snippets)
                 first, last = max(0, start - reach), min(stop + reach, snippets)
-                video.begin(start, slice(start - first, stop - first))
+                video.asked, video.start, video.own = 0, start, slice(start - first, stop - first)
                 with suppress(_BlockEnds):
                     done.append(forward(first, last)[video.own])
             if done:
                 return torch.cat(done)
-            video.end_pass()
+            video.known.append(video.gathered)
+            video.gathered = None
     finally:
         _in_blocks.reset(entered)
 
@@ -122,57 +154,11 @@ class _Video:
         self.start = 0  # of the current block, without its margin
         self.own = slice(None)  # the place of the block's own snippets among those it gets
 
-    def begin(self, start: int, own: slice) -> None:
-        self.asked, self.start, self.own = 0, start, own
-
-    def end_pass(self) -> None:
-        self.known.append(self.gathered)
-        self.gathered = None
-
-    def mean_product(self, a: Tensor, b: Tensor) -> Tensor:
-        def add(mean: Tensor | None) -> Tensor:
-            part = a[..., self.own] @ b[..., self.own].transpose(1, 2) / self.snippets
-            return part if mean is None else mean + part
-
-        mean: Tensor = self._value(add)
-        return mean
-
-    def attended_mean(self, logits: Tensor, values: Tensor) -> Tensor:
-        """Keep sums relative to the highest logit so far, so that they cannot overflow."""
-
-        def add(sums: tuple[Tensor, Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor]:
-            a, v = logits[..., self.own], values[..., self.own].transpose(1, 2)
-            top = a.amax(dim=2, keepdim=True)  # (N, i, 1)
-            if sums is not None:
-                top = torch.maximum(top, sums[0])
-            weight = torch.exp(a - top)
-            total, product = weight.sum(dim=2, keepdim=True), weight @ v
-            if sums is not None:
-                fade = torch.exp(sums[0] - top)
-                total, product = total + fade * sums[1], product + fade * sums[2]
-            return top, total, product
-
-        _, total, product = self._value(add)
-        mean: Tensor = product / total
-        return mean
-
-    def every_snippet(self, rows: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        def add(whole: tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
-            if whole is None:
-                whole = tuple(x.new_empty(*x.shape[:-2], self.snippets, x.shape[-1]) for x in rows)
-            for all_of_it, x in zip(whole, rows, strict=True):
-                part = x[..., self.own, :]
-                all_of_it[..., self.start : self.start + part.shape[-2], :] = part
-            return whole
-
-        whole: tuple[Tensor, ...] = self._value(add)
-        return whole
-
-    def _value(self, add: Callable[[Any], Any]) -> Any:
+    def value(self, add: Callable[[Value | None], Value]) -> Value:
         """Return the next value if it is known; if not, add this block's part and end the block."""
         self.asked += 1
         if self.asked <= len(self.known):
-            return self.known[self.asked - 1]
+            return cast(Value, self.known[self.asked - 1])
         self.gathered = add(self.gathered)
         raise _BlockEnds
 

@@ -1,8 +1,8 @@
 """Training configs: the settings that all methods share, and the types of their values.
 
 Each method derives its own config from `TrainConfig`, with its own `head` and `losses` sections and
-its own defaults. `VERSION_1` of a class names the fields of release 0.1.0; a field that is added
-later needs a default and stays out of it (`core.settings.Settings`).
+its own defaults. `VERSION_1` of a class has the fields above it, those of release 0.1.0; a field
+that is added later needs a default and a place below (`core.settings.Settings`).
 """
 
 from __future__ import annotations
@@ -48,27 +48,23 @@ class MethodLosses(Settings):
         16
     """
 
-    VERSION_1 = frozenset({"top_divisor"})
-
     top_divisor: TopDivisor = 10  # K = max(1, T // top_divisor)
+    VERSION_1 = frozenset(__annotations__)
 
 
 class InputConfig(Settings):
     """Transforms of a snippet's features before the first layer of any method."""
-
-    VERSION_1 = frozenset({"components", "noise"})
 
     # Number of principal components of the standardized features, each scaled to variance 1.
     # With 0, the features themselves enter.
     components: Annotated[int, Field(ge=0, le=65_536)] = 0
     # Standard deviation of the Gaussian noise that is added in training, drawn anew every step.
     noise: Annotated[float, Field(ge=0, le=100)] = 0.0
+    VERSION_1 = frozenset(__annotations__)
 
 
 class OptimiserConfig(Settings):
     """Optimizer settings."""
-
-    VERSION_1 = frozenset({"name", "learning_rate", "weight_decay", "clip_norm", "ema"})
 
     name: Literal["adam", "adamw", "adagrad"] = "adam"
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
@@ -78,26 +74,25 @@ class OptimiserConfig(Settings):
     # Decay of the exponential moving average of the weights, which is then the model that is
     # validated and saved; 0: no average.
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    VERSION_1 = frozenset(__annotations__)
 
 
 class DataConfig(Settings):
     """Conversion of a video's features to training input."""
 
-    VERSION_1 = frozenset({"segments", "streams", "standardise", "storage"})
-
     segments: Segments = 32  # T in training; all: every snippet, in padded batches
     streams: Streams = "rgb"  # both: RGB and flow concatenated along D
     standardise: bool = True  # by mean and standard deviation of the training videos' segments
     storage: Literal["float16", "float32"] = "float16"  # dtype of the segments in memory
+    VERSION_1 = frozenset(__annotations__)
 
 
 class ValidationConfig(Settings):
     """Size of the validation split and interval of validation, which chooses the best step."""
 
-    VERSION_1 = frozenset({"fraction", "every"})
-
     fraction: Annotated[float, Field(ge=0, le=0.9)] = 0.2  # of the training videos; 0: no split
     every: Count = 50  # steps
+    VERSION_1 = frozenset(__annotations__)
 
 
 class TrainConfig(Settings):
@@ -108,11 +103,6 @@ class TrainConfig(Settings):
         >>> SultaniConfig(steps=500).optimiser.name
         'adagrad'
     """
-
-    VERSION_1 = frozenset(
-        {"method", "input", "head", "losses", "steps", "pairs", "log_every", "checkpoint_every"}
-        | {"precision", "tensorboard", "optimiser", "data", "validation"}
-    )
 
     method: str
     input: InputConfig = InputConfig()
@@ -126,6 +116,7 @@ class TrainConfig(Settings):
     optimiser: OptimiserConfig = OptimiserConfig()
     data: DataConfig = DataConfig()
     validation: ValidationConfig = ValidationConfig()
+    VERSION_1 = frozenset(__annotations__) | {"head"}  # the methods' configs have one
 
     @model_validator(mode="after")
     def _components_need_standardized_inputs(self) -> Self:

@@ -22,9 +22,7 @@ def top_selection(
 
     Args:
         values: (B, T), by which snippets are ranked.
-        divisor: K = max(1, L // divisor + more), at most L, for a video of L real snippets.
-        mask: (B, T) bool or None.
-        more: See `divisor`.
+        divisor: K = max(1, L // divisor + `more`), at most L, for a video of L real snippets.
     """
     values = values.detach()
     videos, snippets = values.shape

@@ -8,6 +8,7 @@ authors' 28,652,773 parameters (D = 2048).
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import torch
@@ -46,12 +47,12 @@ class Mgfn(MilModel):
         self.magnitude = nn.Conv1d(1, head.widths[0], 3, padding="same")
         kinds = (Glance, Focus, Focus)
         self.stages = nn.ModuleList(
-            Stage(Block(kind(width, head.head_width), width) for _ in range(depth))
+            nn.ModuleList(Block(kind(width, head.head_width), width) for _ in range(depth))
             for kind, width, depth in zip(kinds, head.widths, head.depths, strict=True)
         )
         self.widen = nn.ModuleList(
             nn.Sequential(ChannelNorm(width), nn.Conv1d(width, wider, 1))
-            for width, wider in zip(head.widths[:-1], head.widths[1:], strict=True)
+            for width, wider in pairwise(head.widths)
         )
         self.norm = nn.LayerNorm(head.widths[-1])
         self.score = nn.Linear(head.widths[-1], 1)
@@ -67,7 +68,8 @@ class Mgfn(MilModel):
         for number, stage in enumerate(self.stages):
             if number:
                 h = hide(self.widen[number - 1](h), in_batch)
-            h = stage(h, in_batch)
+            for block in stage.children():
+                h = block(h, in_batch)
         features = self.norm(h.transpose(1, 2))  # (N, T, w)
         return self.output(self.score(features), features, mask, crops)
 
@@ -84,16 +86,6 @@ class Mgfn(MilModel):
             "smoothness": smoothness(output.scores, output.mask),
             "sparsity": abnormal.norm(),
         }
-
-
-class Stage(nn.ModuleList):
-    """A sequence of blocks."""
-
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Return (N, w, T) for x (N, w, T)."""
-        for block in self:
-            x = block(x, mask)
-        return x
 
 
 class Block(nn.Module):
@@ -175,12 +167,8 @@ def magnitude_contrast(features: Tensor, selection: Tensor, margin: float) -> Te
 
     The magnitude of a video and crop is the mean L1 norm of the top K. Squared differences within a
     label are averaged over all its pairs, and max(0, margin - difference)^2 over all pairs of a
-    normal and an abnormal video; the second has weight 0.001, as in the authors' setting.
-
-    Args:
-        features: (2b, C, T, w), normal videos first.
-        selection: (2b, T), weights 1 / K on each video's top K.
-        margin: Distance between normal and abnormal magnitudes from which the loss is 0.
+    normal and an abnormal video; the second has weight 0.001, as in the authors' setting. Features
+    are (2b, C, T, w), normal videos first, and the selection (2b, T) is from `top_selection`.
     """
     size = (features.abs().sum(dim=3) * selection[:, None]).sum(dim=2)  # (2b, C)
     normal, abnormal = size.chunk(2)  # (b, C)
@@ -192,24 +180,22 @@ def magnitude_contrast(features: Tensor, selection: Tensor, margin: float) -> Te
 class MgfnHead(Settings):
     """Widths and depths of the three stages: a glance stage, then two focus stages."""
 
-    VERSION_1 = frozenset({"widths", "depths", "head_width", "magnitude_share", "dropout"})
-
     widths: Annotated[tuple[Width, Width, Width], AsTuple] = (64, 128, 1024)
     depths: Annotated[tuple[Depth, Depth, Depth], AsTuple] = (3, 3, 2)
     head_width: Width = 64
     magnitude_share: LossWeight = 0.1  # of the magnitude that is added to the features
     dropout: Probability = 0.7  # of the snippets that can be chosen
+    VERSION_1 = frozenset(__annotations__)
 
 
 class MgfnLosses(MethodLosses):
     """Weights of the terms beside MIL (weight 1)."""
 
-    VERSION_1 = MethodLosses.VERSION_1 | {"contrast", "margin", "smoothness", "sparsity"}
-
     contrast: LossWeight = 1e-3
     margin: Annotated[float, Field(ge=0, le=1e6)] = 200.0
     smoothness: LossWeight = 8e-4
     sparsity: LossWeight = 8e-3
+    VERSION_1 = MethodLosses.VERSION_1 | frozenset(__annotations__)
 
 
 class MgfnConfig(TrainConfig):
@@ -219,9 +205,7 @@ class MgfnConfig(TrainConfig):
     head: MgfnHead = MgfnHead()
     losses: MgfnLosses = MgfnLosses()
     pairs: Pairs = 16
-    optimiser: OptimiserConfig = OptimiserConfig(
-        learning_rate=1e-3, weight_decay=5e-4, clip_norm=0.0
-    )
+    optimiser: OptimiserConfig = OptimiserConfig(weight_decay=5e-4, clip_norm=0.0)
     data: DataConfig = DataConfig(standardise=False)
 
 

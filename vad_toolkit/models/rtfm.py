@@ -15,14 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from vad_toolkit.core.settings import Settings
-from vad_toolkit.models.base import (
-    Method,
-    MilModel,
-    Output,
-    abnormal_half,
-    hide,
-    score_mlp,
-)
+from vad_toolkit.models.base import Method, MilModel, Output, abnormal_half, hide, score_mlp
 from vad_toolkit.models.blocks import mean_product
 from vad_toolkit.models.config import (
     DataConfig,
@@ -88,8 +81,7 @@ class MultiScale(nn.Module):
     def __init__(self, input_dim: int, width: int) -> None:
         super().__init__()
         self.pyramid = nn.ModuleList(
-            nn.Conv1d(input_dim, width, 3, dilation=dilation, padding="same")
-            for dilation in DILATIONS
+            nn.Conv1d(input_dim, width, 3, dilation=d, padding="same") for d in DILATIONS
         )
         self.pyramid_norms = nn.ModuleList(TimeBatchNorm(width) for _ in DILATIONS)
         self.reduce = nn.Conv1d(input_dim, width, 1, bias=False)
@@ -100,14 +92,11 @@ class MultiScale(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Return (N, D, T) for x (N, D, T), which must be 0 where masked."""
-        views = [
-            norm(torch.relu(conv(x)), mask)
-            for conv, norm in zip(self.pyramid, self.pyramid_norms, strict=True)
-        ]
+        layers = zip(self.pyramid, self.pyramid_norms, strict=True)
+        views = [norm(torch.relu(conv(x)), mask) for conv, norm in layers]
         views.append(self.attend(hide(torch.relu(self.reduce(x)), mask), mask))
         joined = hide(torch.cat(views, dim=1), mask)  # (N, 4 d, T)
-        mixed: Tensor = self.norm(torch.relu(self.join(joined)), mask)
-        return mixed
+        return self.norm(torch.relu(self.join(joined)), mask)
 
 
 class NonLocal(nn.Module):
@@ -120,9 +109,7 @@ class NonLocal(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         inner = max(1, width // 2)
-        self.theta = nn.Conv1d(width, inner, 1)
-        self.phi = nn.Conv1d(width, inner, 1)
-        self.g = nn.Conv1d(width, inner, 1)
+        self.theta, self.phi, self.g = (nn.Conv1d(width, inner, 1) for _ in range(3))
         self.out = nn.Conv1d(inner, width, 1)
         self.norm = TimeBatchNorm(width)
         nn.init.zeros_(self.norm.weight)
@@ -131,17 +118,14 @@ class NonLocal(nn.Module):
         """Return (N, d, T) for x (N, d, T), which must be 0 where masked."""
         phi = hide(self.phi(x), mask)  # (N, d / 2, T)
         taken = mean_product(self.g(x), phi, mask)  # (N, d / 2, d / 2)
-        mixed: Tensor = self.norm(self.out(taken @ self.theta(x)), mask)
-        return x + mixed
+        return x + self.norm(self.out(taken @ self.theta(x)), mask)
 
 
 def magnitude_separation(features: Tensor, selection: Tensor, margin: float) -> Tensor:
     """Return the mean over pairs and crops of (|margin - |top abnormal|| + |top normal|)^2.
 
-    Args:
-        features: (2b, C, T, D), normal videos first.
-        selection: (2b, T), weights 1 / K on each video's top K, whose mean feature is used.
-        margin: Target of the abnormal magnitudes; the target of normal ones is 0.
+    The top is the mean feature of the `selection` (2b, T), from `top_selection`. Features are
+    (2b, C, T, D), normal videos first.
     """
     top = torch.einsum("nctd,nt->ncd", features, selection).norm(dim=2)  # (2b, C)
     normal, abnormal = top.chunk(2)
@@ -152,22 +136,20 @@ def magnitude_separation(features: Tensor, selection: Tensor, margin: float) -> 
 class RtfmHead(Settings):
     """Widths of the multi-scale temporal network and the score MLP."""
 
-    VERSION_1 = frozenset({"width", "dropout", "score_hidden"})
-
     width: Width = 512  # of each scale
     dropout: Probability = 0.7
     score_hidden: WidthPair = (512, 128)
+    VERSION_1 = frozenset(__annotations__)
 
 
 class RtfmLosses(MethodLosses):
     """Weights of the terms beside MIL (weight 1)."""
 
-    VERSION_1 = MethodLosses.VERSION_1 | {"magnitude", "margin", "smoothness", "sparsity"}
-
     magnitude: LossWeight = 1e-4
     margin: Annotated[float, Field(ge=0, le=1e6)] = 100.0
     smoothness: LossWeight = 8e-4
     sparsity: LossWeight = 8e-3
+    VERSION_1 = MethodLosses.VERSION_1 | frozenset(__annotations__)
 
 
 class RtfmConfig(TrainConfig):

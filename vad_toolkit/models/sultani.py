@@ -66,10 +66,9 @@ class Sultani(MilModel):
 class SultaniHead(Settings):
     """Widths of the ranking head: D -> hidden[0] -> hidden[1] -> 1."""
 
-    VERSION_1 = frozenset({"hidden", "dropout"})
-
     hidden: WidthPair = (512, 32)
     dropout: Probability = 0.6
+    VERSION_1 = frozenset(__annotations__)
 
 
 class SultaniLosses(MethodLosses):
@@ -78,11 +77,10 @@ class SultaniLosses(MethodLosses):
     `top_divisor` only matters for the score of a whole video in validation.
     """
 
-    VERSION_1 = MethodLosses.VERSION_1 | {"margin", "smoothness", "sparsity"}
-
     margin: Annotated[float, Field(ge=0, le=1)] = 1.0
     smoothness: LossWeight = 8e-5
     sparsity: LossWeight = 8e-5
+    VERSION_1 = MethodLosses.VERSION_1 | frozenset(__annotations__)
 
 
 class SultaniConfig(TrainConfig):
@@ -92,9 +90,7 @@ class SultaniConfig(TrainConfig):
     head: SultaniHead = SultaniHead()
     losses: SultaniLosses = SultaniLosses()
     pairs: Pairs = 30
-    optimiser: OptimiserConfig = OptimiserConfig(
-        name="adagrad", learning_rate=1e-3, weight_decay=1e-3, clip_norm=0.0
-    )
+    optimiser: OptimiserConfig = OptimiserConfig(name="adagrad", weight_decay=1e-3, clip_norm=0.0)
 
 
 METHOD = Method(SultaniConfig, Sultani, "multiple-instance ranking, Sultani et al. (CVPR 2018)")

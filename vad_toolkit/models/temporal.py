@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vad_toolkit.models.base import at_least_float32, hide
+from vad_toolkit.models.base import at_least_float32
 from vad_toolkit.models.blocks import every_snippet
 
 MATRIX_SNIPPETS = 256  # up to this length a T x T matrix is faster than a long convolution
@@ -14,6 +16,8 @@ MATRIX_SNIPPETS = 256  # up to this length a T x T matrix is faster than a long 
 
 class TimeBatchNorm(nn.BatchNorm1d):
     """BatchNorm over videos and snippets whose statistics ignore masked snippets."""
+
+    __call__: Callable[..., Tensor]
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return (N, d, T) for x (N, d, T); ignore values where mask (N, 1, T) is False."""
@@ -50,15 +54,11 @@ def window_mean(x: Tensor, window: int, mask: Tensor | None) -> Tensor:
 
 
 def distance_mean(x: Tensor, scale: float, mask: Tensor | None) -> Tensor:
-    """Return the mean over all snippets j, weighted by exp(-|i - j| / scale), for each snippet i.
+    """Return means (N, d, T) over all snippets j, weighted by exp(-|i - j| / scale), for each i.
 
-    For long videos the mean is over a window outside of which weights are below the resolution of
-    float32, so that time and memory are linear in T.
-
-    Args:
-        x: (N, d, T), 0 where masked.
-        scale: Snippets over which the weight falls by a factor e.
-        mask: (N, 1, T) bool or None.
+    x (N, d, T) must be 0 where the mask (N, 1, T) is False. For long videos the mean is over a
+    window outside of which weights are below the resolution of float32, so that time and memory are
+    linear in T.
     """
     snippets = x.shape[2]
     real = torch.ones_like(x[:, :1]) if mask is None else mask.to(x.dtype)  # (N, 1, T)
@@ -80,15 +80,9 @@ def distance_reach(scale: float) -> int:
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """Return softmax(q k^T / sqrt(d)) v over real snippets, (N, heads, T, d).
+    """Return softmax(q k^T / sqrt(d)) v over real snippets, all (N, heads, T, d).
 
-    Memory is linear in T if torch has a fused kernel.
-
-    Args:
-        q: Queries, (N, heads, T, d).
-        k: Keys, likewise.
-        v: Values, likewise.
-        mask: (N, 1, T) bool or None.
+    The mask is (N, 1, T) or None. Memory is linear in T if torch has a fused kernel.
     """
     k, v = every_snippet(k, v)
     keys = None if mask is None else mask[:, None]  # (N, 1, 1, T)
@@ -98,8 +92,3 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
 def split_heads(x: Tensor, heads: int) -> Tensor:
     """Return x with the heads as a dimension, (N, T, heads * d) -> (N, heads, T, d)."""
     return x.reshape(*x.shape[:2], heads, -1).transpose(1, 2)
-
-
-def keep_real(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Return x (N, T, d) with zeros where `mask` (N, 1, T) is False."""
-    return hide(x, None if mask is None else mask.transpose(1, 2))

@@ -19,24 +19,14 @@ LEAST_INPUTS, LEAST_OUTPUTS = 128, 256  # with fewer the sums cost more than the
 
 
 def time_conv(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return the convolution of x with "same" padding, like `torch.nn.functional.conv1d`.
+    """Return the convolution (N, o, T) of x (N, d, T) with "same" padding, like torch's conv1d.
 
-    Args:
-        x: (N, d, T).
-        weight: (o, d, k) with odd k.
-        bias: (o,) or None.
-
-    Returns:
-        (N, o, T).
+    The weight is (o, d, k) with odd k, the bias (o,) or None.
     """
     outputs, inputs, taps = weight.shape
-    if (
-        taps == 3
-        and inputs >= LEAST_INPUTS
-        and outputs >= LEAST_OUTPUTS
-        and x.device.type == "cpu"
-        and not torch.is_autocast_enabled("cpu")
-    ):
+    wide = inputs >= LEAST_INPUTS and outputs >= LEAST_OUTPUTS
+    on_cpu = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+    if taps == 3 and wide and on_cpu:
         return minimal_filtering(x.transpose(1, 2), weight, bias).transpose(1, 2)
     return F.conv1d(x, weight, bias, padding=taps // 2)
 

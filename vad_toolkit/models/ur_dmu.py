@@ -29,14 +29,8 @@ from vad_toolkit.models.config import (
     TrainConfig,
     Width,
 )
-from vad_toolkit.models.losses import cross_entropy, pair_labels, top_selection
-from vad_toolkit.models.temporal import (
-    attend,
-    distance_mean,
-    distance_reach,
-    keep_real,
-    split_heads,
-)
+from vad_toolkit.models.losses import cross_entropy, mil, top_selection
+from vad_toolkit.models.temporal import attend, distance_mean, distance_reach, split_heads
 
 TRIPLET_MARGIN = 1.0
 MAGNITUDE_MARGIN = 100.0
@@ -63,9 +57,7 @@ class UrDmu(MilModel):
         self.mean = nn.Linear(head.width, head.width)
         self.log_variance = nn.Linear(head.width, head.width)
         self.score = nn.Sequential(
-            nn.Linear(2 * head.width, head.score_hidden),
-            nn.ReLU(),
-            nn.Linear(head.score_hidden, 1),
+            nn.Linear(2 * head.width, head.score_hidden), nn.ReLU(), nn.Linear(head.score_hidden, 1)
         )
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Output:
@@ -86,70 +78,42 @@ class UrDmu(MilModel):
             noise = torch.randn_like(log_variance) * torch.exp(0.5 * log_variance)
             normal_drawn = torch.cat([normal_mean[:half] + noise, normal_mean[half:]])
             half_mask = None if in_batch is None else in_batch[:half]
+            rows = None if in_batch is None else in_batch[:, 0]  # (N, T)
+            like_normal = top_selection(to_normal, self.top_divisor, rows, more=1)
+            like_abnormal = top_selection(to_abnormal, self.top_divisor, rows, more=1)
+
+            def top_mean(features: Tensor, weight: Tensor) -> Tensor:
+                return unfold_crops(torch.einsum("ntd,nt->nd", features, weight), crops).mean(dim=1)
+
+            anchor = F.normalize(top_mean(h[:half], like_normal[:half]), dim=1)  # (b, d)
+            positive = F.normalize(top_mean(h[half:], like_normal[half:]), dim=1)
+            negative = F.normalize(top_mean(h[half:], like_abnormal[half:]), dim=1)
+            normal_size = top_mean(normal_drawn[:half], like_normal[:half]).norm(dim=1)
+            abnormal_size = top_mean(abnormal_mean[half:], like_abnormal[half:]).norm(dim=1)
             parts = {
                 "to_normal": self.average_crops(to_normal, mask, crops),  # (B, T)
                 "to_abnormal": self.average_crops(to_abnormal, mask, crops),
                 "kl": gaussian_distance(normal_mean[:half], log_variance, half_mask),
-                **self._distances(
-                    h, to_normal, to_abnormal, normal_drawn, abnormal_mean, in_batch, crops
-                ),
+                "triplet": F.triplet_margin_loss(anchor, positive, negative, TRIPLET_MARGIN),
+                "distance": torch.relu(MAGNITUDE_MARGIN - abnormal_size + normal_size).mean(),
             }
         joined = torch.cat([h, normal_drawn + abnormal_mean], dim=2)  # (N, T, 2 d)
         return self.output(self.score(joined), h, mask, crops, parts)
-
-    def _distances(
-        self,
-        h: Tensor,
-        to_normal: Tensor,
-        to_abnormal: Tensor,
-        normal_drawn: Tensor,
-        abnormal_mean: Tensor,
-        mask: Tensor | None,
-        crops: int,
-    ) -> dict[str, Tensor]:
-        """Return the triplet and the distance term, which compare means over top snippets."""
-        rows = None if mask is None else mask[:, 0]  # (N, T)
-        like_normal = top_selection(to_normal, self.top_divisor, rows, more=1)
-        like_abnormal = top_selection(to_abnormal, self.top_divisor, rows, more=1)
-        half = len(h) // 2
-
-        def top_mean(features: Tensor, weight: Tensor) -> Tensor:
-            return unfold_crops(torch.einsum("ntd,nt->nd", features, weight), crops).mean(dim=1)
-
-        anchor = top_mean(h[:half], like_normal[:half])  # (b, d)
-        positive = top_mean(h[half:], like_normal[half:])
-        negative = top_mean(h[half:], like_abnormal[half:])
-        normal = top_mean(normal_drawn[:half], like_normal[:half])
-        abnormal = top_mean(abnormal_mean[half:], like_abnormal[half:])
-        return {
-            "triplet": F.triplet_margin_loss(
-                F.normalize(anchor, dim=1),
-                F.normalize(positive, dim=1),
-                F.normalize(negative, dim=1),
-                margin=TRIPLET_MARGIN,
-            ),
-            "distance": torch.relu(
-                MAGNITUDE_MARGIN - abnormal.norm(dim=1) + normal.norm(dim=1)
-            ).mean(),
-        }
 
     def losses(self, output: Output) -> dict[str, Tensor]:
         """Return mil, memory (the sum of four), triplet, kl and distance of a batch of pairs."""
         parts, mask = output.parts, output.mask
         selection = top_selection(output.scores, self.top_divisor, mask, more=1)
-        labels = pair_labels(output.scores)
         masks = (None, None) if mask is None else mask.chunk(2)
         normal_to_normal, abnormal_to_normal = parts["to_normal"].chunk(2)
         normal_to_abnormal, abnormal_to_abnormal = parts["to_abnormal"].chunk(2)
         return {
-            "mil": cross_entropy((output.scores * selection).sum(dim=1), labels),
+            "mil": mil(output.scores, selection),
             "memory": all_snippets(normal_to_normal, 1.0, masks[0])
             + all_snippets(normal_to_abnormal, 0.0, masks[0])
             + self._top_snippets(abnormal_to_abnormal, masks[1])
             + self._top_snippets(1 - abnormal_to_normal, masks[1]),
-            "triplet": parts["triplet"],
-            "kl": parts["kl"],
-            "distance": parts["distance"],
+            **{name: parts[name] for name in ("triplet", "kl", "distance")},
         }
 
     def _top_snippets(self, values: Tensor, mask: Tensor | None) -> Tensor:
@@ -196,10 +160,7 @@ class Layer(nn.Module):
 
 
 class Memory(nn.Module):
-    """Prototypes M, compared by S = sigmoid(X M^T / sqrt(d)).
-
-    The score of a snippet is the mean of its highest values of S.
-    """
+    """Prototypes M, compared by S = sigmoid(X M^T / sqrt(d)); scores average its highest values."""
 
     def __init__(self, slots: int, width: int) -> None:
         super().__init__()
@@ -219,15 +180,15 @@ def all_snippets(values: Tensor, target: float, mask: Tensor | None) -> Tensor:
     return cross_entropy(chosen, torch.full_like(chosen, target))
 
 
+def keep_real(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Return x (N, T, d) with zeros where `mask` (N, 1, T) is False."""
+    return hide(x, None if mask is None else mask.transpose(1, 2))
+
+
 def gaussian_distance(mean: Tensor, log_variance: Tensor, mask: Tensor | None) -> Tensor:
-    """Return the KL divergence of N(mean, variance) from N(0, 1).
+    """Return the KL divergence of N(mean, variance), each (N, T, d), from N(0, 1).
 
-    It is summed over snippets, and averaged over N and d.
-
-    Args:
-        mean: (N, T, d).
-        log_variance: (N, T, d).
-        mask: (N, 1, T) or None.
+    It is summed over real snippets (mask (N, 1, T)), and averaged over N and d.
     """
     kl = -0.5 * (1 + log_variance - mean.square() - log_variance.exp())
     return keep_real(kl, mask).sum(dim=1).mean()
@@ -236,10 +197,6 @@ def gaussian_distance(mean: Tensor, log_variance: Tensor, mask: Tensor | None) -
 class UrDmuHead(Settings):
     """Widths of the transformer, the memories and the score MLP."""
 
-    VERSION_1 = frozenset(
-        {"width", "layers", "heads", "head_width", "memory", "dropout", "score_hidden"}
-    )
-
     width: Width = 512
     layers: Annotated[int, Field(ge=1, le=64)] = 2
     heads: Annotated[int, Field(ge=1, le=256)] = 4
@@ -247,18 +204,18 @@ class UrDmuHead(Settings):
     memory: Width = 60  # prototypes in each of the two memories
     dropout: Probability = 0.5
     score_hidden: Width = 128
+    VERSION_1 = frozenset(__annotations__)
 
 
 class UrDmuLosses(MethodLosses):
     """Weights of the terms beside MIL (weight 1)."""
-
-    VERSION_1 = MethodLosses.VERSION_1 | {"memory", "triplet", "kl", "distance"}
 
     memory: LossWeight = 0.1
     triplet: LossWeight = 0.1
     kl: LossWeight = 1e-3
     distance: LossWeight = 1e-4
     top_divisor: TopDivisor = 16
+    VERSION_1 = MethodLosses.VERSION_1 | frozenset(__annotations__)
 
 
 class UrDmuConfig(TrainConfig):

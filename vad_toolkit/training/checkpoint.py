@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -44,12 +45,6 @@ PLUGIN_MODULE = r"^(?!.*\.py$)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
 class CheckpointInfo(Settings):
     """The metadata of a checkpoint, as stored."""
 
-    VERSION_1 = frozenset(
-        {"format", "format_version", "method", "config", "input_dim", "recipe", "recipe_sha256"}
-        | {"pack_sha256", "manifest_sha256", "step", "seed", "metric", "validation_loss"}
-        | {"versions"}
-    )
-
     format: Literal["vad-checkpoint"] = FORMAT
     format_version: Literal[1] = FORMAT_VERSION
     method: str
@@ -64,6 +59,7 @@ class CheckpointInfo(Settings):
     metric: float | None  # video-level ROC-AUC on the validation videos; None without validation
     validation_loss: float | None
     versions: dict[str, str]
+    VERSION_1 = frozenset(__annotations__)  # the fields above
     plugin: str | None = None  # the module that registered the method; None if it is built in
 
 
@@ -124,7 +120,11 @@ def load_checkpoint(path: str | os.PathLike[str], device: torch.device | str = "
             needs a newer version or a missing plugin.
         WeightsError: If it is damaged, or its tensors do not fit its config.
     """
-    file = _find_file(Path(path))
+    path = Path(path)
+    runs = find_runs(path)
+    if runs != [path]:
+        raise InputError(f"{path} holds runs of {len(runs)} seeds; name one, as in {runs[0]}")
+    file = path / BEST if path.is_dir() else path
     info, tensors = _read(file)
     _need_method(file, info)
     written_by = info.versions.get("vad-toolkit")
@@ -135,7 +135,11 @@ def load_checkpoint(path: str | os.PathLike[str], device: torch.device | str = "
         raise InputError(f"{file}: {error}") from error
     if info.method != config.method or info.recipe_sha256 != recipe.sha256:
         raise WeightsError(f"{file} is damaged: its method or recipe differs from its metadata")
-    model = _assemble(file, config, info.input_dim, tensors).to(device)
+    with torch.device("meta"):  # saves the time and memory of an initialization
+        model = build_model(config, info.input_dim)
+    _check_tensors(file, model, tensors)
+    model.load_state_dict(tensors, assign=True)
+    model = model.eval().requires_grad_(False).to(device)
     return Checkpoint(file, info, config, recipe, model)
 
 
@@ -163,34 +167,17 @@ def find_runs(path: str | os.PathLike[str]) -> list[Path]:
     path = Path(path)
     if path.is_file() or (path / BEST).is_file():
         return [path]
-    seeds = _seed_folders(path)
-    if not seeds:
-        raise InputError(
-            f"no run at {str(path)!r}: it must hold {BEST}, or seed-* folders that do (vad train)"
-        )
-    return seeds
-
-
-def _seed_folders(path: Path) -> list[Path]:
     numbered = {
         int(match[1]): child
         for child in (path.iterdir() if path.is_dir() else ())
         if (match := SEED_FOLDER.fullmatch(child.name)) and (child / BEST).is_file()
     }
+    if not numbered:
+        raise InputError(
+            f"no checkpoint or run at {str(path)!r}; give a .safetensors file, or a folder of vad "
+            f"train that holds {BEST} or seed-* folders with it"
+        )
     return [numbered[seed] for seed in sorted(numbered)]
-
-
-def _find_file(path: Path) -> Path:
-    if path.is_file():
-        return path
-    if not path.is_dir():
-        raise InputError(f"no checkpoint {str(path)!r}; give a .safetensors file or a run folder")
-    if (path / BEST).is_file():
-        return path / BEST
-    seeds = _seed_folders(path)
-    if seeds:
-        raise InputError(f"{path} holds runs of {len(seeds)} seeds; name one, as in {seeds[0]}")
-    raise InputError(f"{path} is not a run: it has no {BEST}")
 
 
 def _read(file: Path) -> tuple[CheckpointInfo, dict[str, Tensor]]:
@@ -201,12 +188,8 @@ def _read(file: Path) -> tuple[CheckpointInfo, dict[str, Tensor]]:
         raise WeightsError(f"{file} is damaged or not a safetensors file ({reason})") from error
     if metadata is None:
         raise InputError(f"{file} is not a checkpoint of this toolkit (see vad train)")
-    return _parse_info(file, metadata), tensors
-
-
-def _parse_info(file: Path, text: str) -> CheckpointInfo:
     try:
-        stored = json.loads(text)
+        stored = json.loads(metadata)
         kind, version = stored["format"], stored["format_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{file} is damaged: its metadata cannot be read") from error
@@ -216,7 +199,7 @@ def _parse_info(file: Path, text: str) -> CheckpointInfo:
             f"{FORMAT!r} version {FORMAT_VERSION}"
         )
     try:
-        return CheckpointInfo.model_validate(stored)
+        return CheckpointInfo.model_validate(stored), tensors
     except ValidationError as error:
         versions = stored.get("versions")
         written_by = versions.get("vad-toolkit") if isinstance(versions, dict) else None
@@ -228,25 +211,17 @@ def _need_method(file: Path, info: CheckpointInfo) -> None:
     """Import the plugin of the checkpoint's method, if the method is not registered."""
     if info.method in METHODS or info.plugin is None:
         return  # an unknown method without a plugin is an error of its config
-    missing: InputError | None = None
     if re.fullmatch(PLUGIN_MODULE, info.plugin):
-        try:
+        with suppress(InputError):
             load_plugin(info.plugin)
-        except InputError as error:
-            missing = error
     if info.method not in METHODS:
         raise InputError(
             f"{file} needs method {info.method!r} from plugin {info.plugin!r}: install it or give "
             f"--plugin {info.plugin}"
-        ) from missing
+        )
 
 
-def _assemble(
-    file: Path, config: TrainConfig, input_dim: int, tensors: Mapping[str, Tensor]
-) -> MilModel:
-    """Build the model around the stored tensors, on the meta device to save time and memory."""
-    with torch.device("meta"):
-        model = build_model(config, input_dim)
+def _check_tensors(file: Path, model: MilModel, tensors: Mapping[str, Tensor]) -> None:
     expected = model.state_dict()
     for name in sorted(expected.keys() | tensors.keys()):
         if name not in tensors:
@@ -261,5 +236,3 @@ def _assemble(
             )
         if not torch.isfinite(found).all():
             raise WeightsError(f"{file} is damaged: {name} has values that are not finite")
-    model.load_state_dict(tensors, assign=True)
-    return model.eval().requires_grad_(False)

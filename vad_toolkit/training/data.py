@@ -1,10 +1,10 @@
-"""The training set: a pack's features as segments, and a manifest's labels."""
+"""The training set: a pack's features as segments, a manifest's labels, and batches of pairs."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from torch import Tensor
 from vad_toolkit.core.array_cache import cached_array
 from vad_toolkit.core.files import canonical_json, sha256_text
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
-from vad_toolkit.datasets.manifest import Entry, Manifest
+from vad_toolkit.datasets.manifest import Manifest
 from vad_toolkit.errors import ManifestError
 from vad_toolkit.fit import pack_problems
 from vad_toolkit.models.config import DataConfig
@@ -36,24 +36,18 @@ class TrainingSource:
 
     pack: Path
     config: DataConfig
-    entries: tuple[Entry, ...]  # the manifest's videos, in its order
+    manifest: Manifest  # V videos
     labels: Tensor  # (V,) int64, 0 normal, 1 abnormal
     lengths: Tensor  # (V,) int64, segments of each video
     crops: int  # C
     width: int  # D, of all modalities together
     recipe: AnyRecipe
     pack_sha256: str
-    manifest_sha256: str
     feature_bytes: int  # of these videos, in the pack
 
     @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the segments."""
-        return np.dtype(self.config.storage)
-
-    @property
     def is_large(self) -> bool:
-        """Whether segments are computed once and kept in a cache file."""
+        """True if segments are computed once and kept in a cache file."""
         return self.feature_bytes >= CACHE_FROM_BYTES
 
     @property
@@ -62,21 +56,10 @@ class TrainingSource:
         parts = {
             "version": CACHE_VERSION,
             "pack": self.pack_sha256,
-            "manifest": self.manifest_sha256,
-            "segments": self.config.segments,
-            "streams": self.config.streams,
-            "storage": self.config.storage,
+            "manifest": self.manifest.sha256,
+            **self.config.model_dump(include={"segments", "streams", "storage"}),
         }
         return sha256_text(canonical_json(parts))[:32]
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """All videos of a training manifest, in its order; `mapped` if they lie in a mapped file."""
-
-    source: TrainingSource
-    videos: VideoTensors
-    mapped: bool
 
 
 def open_training_source(pack: Path, manifest: Manifest, config: DataConfig) -> TrainingSource:
@@ -100,24 +83,22 @@ def open_training_source(pack: Path, manifest: Manifest, config: DataConfig) -> 
         snippets = [opened.shape(entry.id)[0] for entry in manifest]
         first = manifest.entries[0].id
         crops, numbers = opened.shape(first)[1], width(opened, first, config.streams)
+        segments = config.segments
         return TrainingSource(
             pack=pack,
             config=config,
-            entries=manifest.entries,
+            manifest=manifest,
             labels=torch.tensor([entry.label for entry in manifest]),
-            lengths=torch.tensor(
-                snippets if config.segments == "all" else [config.segments] * len(manifest)
-            ),
+            lengths=torch.tensor([n if segments == "all" else segments for n in snippets]),
             crops=crops,
             width=numbers,
             recipe=opened.recipe,
             pack_sha256=opened.content_sha256,
-            manifest_sha256=manifest.sha256,
             feature_bytes=2 * sum(snippets) * crops * numbers,
         )
 
 
-def read_training_set(source: TrainingSource, progress: ProgressCallback = silent) -> TrainingSet:
+def read_training_set(source: TrainingSource, progress: ProgressCallback = silent) -> VideoTensors:
     """Read the segments of every video, with a check of its digest; or map their cache file.
 
     The segments of a large set are written to a cache file the first time.
@@ -126,36 +107,26 @@ def read_training_set(source: TrainingSource, progress: ProgressCallback = silen
         PackError: If a video is damaged; the message names it.
         VadError: If the cache file cannot be written.
     """
-    size = int(source.lengths.sum()) * source.crops * source.width
+    config, count = source.config, len(source.manifest)
+    size, dtype = int(source.lengths.sum()) * source.crops * source.width, np.dtype(config.storage)
 
     def fill(flat: NDArray[Any]) -> None:
         start = 0
-        for segments in _read(source, progress):
-            flat[start : start + segments.size] = segments.reshape(-1)
-            start += segments.size
+        with FeaturePack.open(source.pack) as pack:
+            for i, entry in enumerate(source.manifest):
+                x: NDArray[Any] = join(pack.video(entry.id).streams, config.streams)  # (N, C, D)
+                if config.segments != "all":
+                    x = segment_means(x, config.segments)
+                flat[start : start + x.size] = x.swapaxes(0, 1).reshape(-1)
+                start += x.size
+                progress(ProgressEvent("read", i + 1, count, "videos", entry.id))
 
     if source.is_large:
-        flat = cached_array(source.cache_key, size, source.dtype, fill)
+        flat = cached_array(source.cache_key, size, dtype, fill)
     else:
-        flat = np.empty(size, source.dtype)
+        flat = np.empty(size, dtype)
         fill(flat)
-    videos = VideoTensors(torch.from_numpy(flat), source.lengths, source.crops, source.width)
-    return TrainingSet(source, videos, mapped=source.is_large)
-
-
-def _read(
-    source: TrainingSource, progress: ProgressCallback
-) -> Iterator[NDArray[np.floating[Any]]]:
-    """Yield each video as (C, L, D), with L segments."""
-    count = len(source.entries)
-    with FeaturePack.open(source.pack) as pack:
-        for i, entry in enumerate(source.entries):
-            features = join(pack.video(entry.id).streams, source.config.streams)  # (N, C, D)
-            if source.config.segments == "all":
-                yield features.swapaxes(0, 1)
-            else:
-                yield segment_means(features, source.config.segments).swapaxes(0, 1)
-            progress(ProgressEvent("read", i + 1, count, "videos", entry.id))
+    return VideoTensors(torch.from_numpy(flat), source.lengths, source.crops, source.width)
 
 
 def segment_edges(snippets: int, segments: int) -> NDArray[np.int64]:
@@ -208,19 +179,14 @@ class VideoTensors:
 
     def place(self, device: torch.device) -> VideoTensors:
         """Return the videos on a GPU if they fit there next to the model, or else as they are."""
-        if device.type != "cuda":
-            return self
-        free, _ = torch.cuda.mem_get_info(device)
-        if self.flat.nbytes >= DEVICE_SHARE * free:
-            return self
-        return VideoTensors(self.flat.to(device), self.lengths, self.crops, self.width)
+        if device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(device)
+            if self.flat.nbytes < DEVICE_SHARE * free:
+                return replace(self, flat=self.flat.to(device))
+        return self
 
     def gather(self, videos: Tensor, device: torch.device) -> tuple[Tensor, Tensor | None]:
-        """Return a batch of videos on `device`, in their stored type.
-
-        Args:
-            videos: (n,) int64 rows, on the CPU.
-            device: Where the result is needed.
+        """Return the `videos` (n,) int64 as a batch on `device`, in their stored type.
 
         Returns:
             x: (n, C, T, D), with the T of the longest video and zeros after the end of others.
@@ -244,3 +210,41 @@ def _send(x: Tensor, device: torch.device) -> Tensor:
     if device.type == "cuda" and x.device.type == "cpu":
         return x.pin_memory().to(device, non_blocking=True)
     return x.to(device)
+
+
+class PairSampler:
+    """Sampler of b normal and b abnormal videos per step, each list in shuffled epochs.
+
+    The lists are shuffled independently, so that pairs differ from epoch to epoch. A list shorter
+    than b repeats within a step. All randomness comes from the seed.
+    """
+
+    def __init__(self, normal: Tensor, abnormal: Tensor, pairs: int, seed: int) -> None:
+        """Start with `normal` and `abnormal`, (n,) int64 rows of videos, neither empty."""
+        if not len(normal) or not len(abnormal):
+            raise ValueError("both lists need at least one video")
+        self._generator = torch.Generator().manual_seed(seed)
+        self._pairs = pairs
+        self._lists = {"normal": normal, "abnormal": abnormal}
+        self._ahead = {name: rows[:0] for name, rows in self._lists.items()}  # shuffled, not taken
+
+    def next(self) -> Tensor:
+        """Return the rows of the next step, (2b,) int64, normal videos first."""
+        taken = []
+        for name, rows in self._lists.items():
+            ahead = self._ahead[name]
+            while len(ahead) < self._pairs:
+                order = torch.randperm(len(rows), generator=self._generator)
+                ahead = torch.cat([ahead, rows[order]])
+            taken.append(ahead[: self._pairs])
+            self._ahead[name] = ahead[self._pairs :]
+        return torch.cat(taken)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the state for `restore`."""
+        return {"generator": self._generator.get_state(), **self._ahead}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from the state of a sampler with the same lists."""
+        self._generator.set_state(state["generator"])
+        self._ahead = {name: state[name] for name in self._lists}

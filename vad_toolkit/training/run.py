@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 
+import vad_toolkit
+from vad_toolkit.core.files import atomic_path
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent
 from vad_toolkit.models.base import MilModel
 from vad_toolkit.models.config import TrainConfig
@@ -19,12 +24,65 @@ from vad_toolkit.training.checkpoint import (
     save_checkpoint,
     write_description,
 )
-from vad_toolkit.training.data import TrainingSet
-from vad_toolkit.training.loader import Loader, PairSampler
-from vad_toolkit.training.run_folder import RunLog, RunResult
+from vad_toolkit.training.data import PairSampler, TrainingSource, VideoTensors
+from vad_toolkit.training.run_folder import RunLog, RunResult, claimed, read_result
 from vad_toolkit.training.standardise import fit_inputs
 from vad_toolkit.training.step import MeanWeights, StepWatch, TrainingStep
-from vad_toolkit.training.validation import Validation, ValidationSplit, validate
+from vad_toolkit.training.validation import Validation, ValidationSplit, split_videos, validate
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """All that decides the result of one run, and the folder for it."""
+
+    source: TrainingSource
+    config: TrainConfig
+    seed: int
+    out: Path
+    device: torch.device
+    threads: int  # CPU threads; they decide the last bits of a result
+
+    @cached_property
+    def split(self) -> ValidationSplit:
+        """The training and validation videos."""
+        return split_videos(
+            self.source.manifest.entries, self.config.validation.fraction, self.seed
+        )
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """Contents of `run.json`, which identify the run."""
+        return {
+            "config": self.config.canonical_fields(),
+            "seed": self.seed,
+            "device": str(self.device),
+            "threads": self.threads,
+            "versions": {"vad-toolkit": vad_toolkit.__version__, "torch": torch.__version__},
+            "pack_sha256": self.source.pack_sha256,
+            "manifest_sha256": self.source.manifest.sha256,
+            "training_videos": list(self.split.training),
+            "validation_videos": list(self.split.validation),
+            "notice": self.split.notice,
+        }
+
+    def train(self, videos: VideoTensors, progress: ProgressCallback) -> None:
+        """Train the run, or its remaining steps, on the videos of its source."""
+        on_gpu = [self.device] if self.device.type == "cuda" else []
+        threads = torch.get_num_threads()
+        with claimed(self.out, self.description) as status, torch.random.fork_rng(devices=on_gpu):
+            if status == "finished":  # meanwhile, by another process
+                return
+            torch.set_num_threads(self.threads)
+            try:
+                Run(self, videos).train(progress)
+            finally:
+                torch.set_num_threads(threads)
+
+    def result(self, *, reused: bool) -> RunResult:
+        """Return the result of the finished run, whose state is removed."""
+        # Here, because a kill may come between the result and this.
+        (self.out / state.STATE).unlink(missing_ok=True)
+        return read_result(self.out, reused=reused)
 
 
 class Run:
@@ -33,58 +91,45 @@ class Run:
     Torch's random state belongs to the run: it is seeded here, or restored from the state.
     """
 
-    def __init__(
-        self,
-        data: TrainingSet,
-        split: ValidationSplit,
-        out: Path,
-        config: TrainConfig,
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        """Build the model. Raises VadError if the state in `out` is damaged."""
-        self.source, self.split, self.out, self.config = data.source, split, out, config
-        self.seed, self.device = seed, device
-        row = {entry.id: i for i, entry in enumerate(data.source.entries)}
-        training = torch.tensor([row[id] for id in split.training])
-        self.held_out = torch.tensor([row[id] for id in split.validation], dtype=torch.int64)
-        labels = data.source.labels[training]
-        self.sampler = PairSampler(training[labels == 0], training[labels == 1], config.pairs, seed)
+    def __init__(self, plan: RunPlan, videos: VideoTensors) -> None:
+        """Build the model. Raises VadError if the state in the folder is damaged."""
+        self.plan, self.source, self.config, self.out = plan, plan.source, plan.config, plan.out
+        self.ids = [entry.id for entry in plan.source.manifest.entries]
+        row = {id: i for i, id in enumerate(self.ids)}
+        training = torch.tensor([row[id] for id in plan.split.training])
+        self.held_out = torch.tensor([row[id] for id in plan.split.validation], dtype=torch.int64)
+        labels = plan.source.labels[training]
+        normal, abnormal = training[labels == 0], training[labels == 1]
+        self.sampler = PairSampler(normal, abnormal, plan.config.pairs, plan.seed)
         self.step = 0  # finished steps
         self.log_bytes = 0
         self.best: Validation | None = None
         self.latest: Validation | None = None
-        self.ids = [entry.id for entry in data.source.entries]
         self.watch = StepWatch(self.ids)
 
-        torch.manual_seed(seed)
-        model = build_model(config, data.source.width)
-        found = state.read_state(out)
-        if found is None and config.data.standardise:
-            fit_inputs(model, data.videos, training)
-        self.model = model.to(device)
-        self.make_step = TrainingStep(self.model, config)
-        ema = config.optimiser.ema
+        torch.manual_seed(plan.seed)
+        model = build_model(plan.config, plan.source.width)
+        found = state.read_state(plan.out)
+        if found is None and plan.config.data.standardise:
+            fit_inputs(model, videos, training)
+        self.model = model.to(plan.device)
+        self.make_step = TrainingStep(self.model, plan.config)
+        ema = plan.config.optimiser.ema
         self.mean = MeanWeights(self.model, ema) if ema else None
-        self.data = data.videos.place(device)
-        on_cpu = self.data.flat.device.type == "cpu"
-        self.reads_ahead = on_cpu and (data.mapped or device.type == "cuda")
+        self.videos = videos.place(plan.device)
         if found is not None:
             self._restore(*found)
 
     def train(self, progress: ProgressCallback) -> None:
         """Train the remaining steps, and write the files of a finished run; the state stays."""
         config = self.config
-        log = RunLog(
-            self.out, tensorboard=config.tensorboard, step=self.step, keep_bytes=self.log_bytes
-        )
-        loader = Loader(self.data, self.sampler, self.device, ahead=self.reads_ahead)
         self.model.train()
-        with log, loader:
+        with RunLog(self.out, config.tensorboard, self.step, self.log_bytes) as log:
             for step in range(self.step + 1, config.steps + 1):
                 schedule = self.model.begin_step((step - 1) / config.steps)
-                batch = loader.next()
-                self.watch.add(step, batch.videos, self.make_step(batch.x, batch.mask))
+                chosen = self.sampler.next()
+                x, mask = self.videos.gather(chosen, self.plan.device)
+                self.watch.add(step, chosen, self.make_step(x, mask))
                 if self.mean is not None:
                     self.mean.add(step)
                 last = step == config.steps
@@ -93,7 +138,7 @@ class Run:
                 if len(self.held_out) and (step % config.validation.every == 0 or last):
                     self._validate(log, step)
                 if step % config.checkpoint_every == 0 and not last:
-                    self._save_state(log, loader, step)
+                    self._save_state(log, step)
             log.sync()
         self._finish()
 
@@ -106,19 +151,16 @@ class Run:
         self, log: RunLog, step: int, schedule: Mapping[str, float], progress: ProgressCallback
     ) -> None:
         means = self.watch.means()
-        log.write(
-            step,
-            "train",
-            {**means, "learning_rate": self.config.optimiser.learning_rate, **schedule},
-        )
+        rate = self.config.optimiser.learning_rate
+        log.write(step, "train", {**means, "learning_rate": rate, **schedule})
         note = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
-        stage = f"train seed {self.seed}"
+        stage = f"train seed {self.plan.seed}"
         progress(ProgressEvent(stage, step, self.config.steps, "steps", note))
 
     def _validate(self, log: RunLog, step: int) -> None:
         self.watch.look()  # report a bad step before its model is measured
         batches = (
-            (*self.data.gather(part, self.device), self.source.labels[part])
+            (*self.videos.gather(part, self.plan.device), self.source.labels[part])
             for part in torch.split(self.held_out, 2 * self.config.pairs)
         )
         self.latest = validate(self._kept, batches, step)
@@ -132,34 +174,34 @@ class Run:
             self.config,
             self.source.recipe,
             pack_sha256=self.source.pack_sha256,
-            manifest_sha256=self.source.manifest_sha256,
+            manifest_sha256=self.source.manifest.sha256,
             input_dim=self.source.width,
             step=step,
-            seed=self.seed,
+            seed=self.plan.seed,
             metric=None if measured is None else measured.auc,
             validation_loss=None if measured is None else measured.loss,
         )
         save_checkpoint(self.out / name, self._kept, info)
 
     def _finish(self) -> None:
-        steps = self.config.steps
+        steps, split = self.config.steps, self.plan.split
         if self.best is None:
             self._save(BEST, steps, None)
         self._save(LAST, steps, self.latest)
         RunResult(
             run=self.out,
             method=self.config.method,
-            seed=self.seed,
+            seed=self.plan.seed,
             steps=steps,
             best_step=steps if self.best is None else self.best.step,
             best_auc=None if self.best is None else self.best.auc,
             last_auc=None if self.latest is None else self.latest.auc,
-            training_videos=len(self.split.training),
-            validation_videos=len(self.split.validation),
-            notice=self.split.notice,
+            training_videos=len(split.training),
+            validation_videos=len(split.validation),
+            notice=split.notice,
         ).write()
 
-    def _save_state(self, log: RunLog, loader: Loader, step: int) -> None:
+    def _save_state(self, log: RunLog, step: int) -> None:
         sums, steps = self.watch.state()
         position = state.Position(
             step=step,
@@ -169,19 +211,21 @@ class Run:
             best=self.best,
             latest=self.latest,
         )
-        tensors = {
-            **state.named("model", self.model.state_dict()),
-            **state.named("optimiser", state.optimiser_tensors(self.make_step.optimiser)),
-            **state.named("sampler", loader.state),
-            "generator.cpu": torch.get_rng_state(),
+        tensors: dict[str, Any] = {
+            "model": self.model.state_dict(),
+            "optimiser": self.make_step.optimiser.state_dict()["state"],
+            "sampler": self.sampler.state(),
+            "generator": {"cpu": torch.get_rng_state()},
         }
-        if self.device.type == "cuda":
-            tensors["generator.cuda"] = torch.cuda.get_rng_state(self.device)
+        if self.plan.device.type == "cuda":
+            tensors["generator"]["cuda"] = torch.cuda.get_rng_state(self.plan.device)
         if self.mean is not None:
-            tensors |= state.named("mean", self.mean.state())
+            tensors["mean"] = self.mean.model.state_dict()
         if self.best is not None:
-            tensors["best"] = state.file_tensor(self.out / BEST)
-        state.write_tensors(self.out / state.STATE, tensors, position.model_dump_json())
+            content = bytearray((self.out / BEST).read_bytes())
+            tensors["best"] = torch.frombuffer(content, dtype=torch.uint8)
+        path = self.out / state.STATE
+        state.write_tensors(path, state.flatten(tensors), position.model_dump_json())
 
     def _restore(self, position: state.Position, tensors: Mapping[str, torch.Tensor]) -> None:
         try:
@@ -190,14 +234,15 @@ class Run:
             state.restore_optimiser(self.make_step.optimiser, optimiser)
             self.sampler.restore(state.part(tensors, "sampler"))
             if self.mean is not None:
-                self.mean.restore(state.part(tensors, "mean"))
+                self.mean.model.load_state_dict(state.part(tensors, "mean"))
             if position.best is not None:
                 # The file may be of a later step, which will now be repeated.
-                state.write_file(self.out / BEST, tensors["best"])
+                with atomic_path(self.out / BEST) as temporary:
+                    temporary.write_bytes(tensors["best"].numpy().tobytes())
                 write_description(self.out / BEST)
             torch.set_rng_state(tensors["generator.cpu"])
-            if self.device.type == "cuda":
-                torch.cuda.set_rng_state(tensors["generator.cuda"], self.device)
+            if self.plan.device.type == "cuda":
+                torch.cuda.set_rng_state(tensors["generator.cuda"], self.plan.device)
         except (KeyError, ValueError, RuntimeError, TypeError) as error:
             raise state.damaged(self.out) from error
         self.step, self.log_bytes = position.step, position.log_bytes

@@ -18,14 +18,14 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from vad_toolkit.core.files import TEMPORARY_MARK, check_new_folder, write_json
 from vad_toolkit.core.locks import locked, remove_temporaries
 from vad_toolkit.errors import InputError, VadError
+from vad_toolkit.training.state import flatten
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 RUN = "run.json"
 CONFIG = "config.json"
 LOG = "log.jsonl"
-TENSORBOARD = "tensorboard"
 RESULT = "result.json"
 LOCK_SECONDS = 5.0  # a process that was just killed may need this long to release its lock
 
@@ -41,37 +40,33 @@ RunStatus = Literal["new", "begun", "finished"]
 
 
 def check_run_folder(out: Path, run: Mapping[str, Any] | None = None) -> RunStatus:
-    """Return the status of the run in folder `out`.
-
-    Args:
-        out: The folder, which may be missing.
-        run: The expected contents of `run.json`; another version of the toolkit is accepted. If
-            None, any run is.
+    """Return the status of the run in folder `out`, which may be missing.
 
     Raises:
-        InputError: If the folder has other contents, or a run that differs from `run`.
+        InputError: If the folder has other contents, or its run differs from `run`, the expected
+            contents of `run.json`, by more than the toolkit's version. If None, any run will do.
     """
-    if not out.exists():
-        return "new"
-    stored = _read_run(out)
-    if stored is None:
+    if not (out / RUN).is_file():
         if not (out.is_dir() and all(_is_trace(path) for path in out.iterdir())):
             check_new_folder(out, "runs")
         return "new"
-    if run is not None and (difference := _first_difference(_comparable(stored), _comparable(run))):
-        raise InputError(
-            f"{str(out)!r} holds another run ({difference}); choose another --out, or resume that "
-            "run with its own settings (runs are never overwritten)"
-        )
+    with _reading(out / RUN) as text:
+        stored = dict(json.loads(text))
+    if run is not None:
+        old, new = _identity(stored), _identity(run)
+        for key in [*new, *(old.keys() - new.keys())]:
+            if (was := old.get(key)) != (now := new.get(key)):
+                short = len(str(was)) <= 80 and len(str(now)) <= 80
+                difference = f"{key} is {was!r} there, {now!r} here" if short else f"{key} differs"
+                raise InputError(
+                    f"{str(out)!r} holds another run ({difference}); choose another --out, or "
+                    "resume that run with its own settings (runs are never overwritten)"
+                )
     return "finished" if (out / RESULT).is_file() else "begun"
 
 
 def check_seeds_folder(out: Path) -> None:
-    """Check that `out` may hold seed-* folders.
-
-    Raises:
-        InputError: If it holds a run of one seed, or has other contents and no seed-* folder.
-    """
+    """Raise InputError if `out` holds a run of one seed, or other contents and no seed-* folder."""
     if (out / RUN).is_file():
         raise InputError(f"{str(out)!r} holds a run of one seed; choose another --out for several")
     if not any(out.glob("seed-*")):
@@ -82,9 +77,7 @@ def check_seeds_folder(out: Path) -> None:
 def claimed(out: Path, run: Mapping[str, Any]) -> Iterator[RunStatus]:
     """Hold the lock of a run folder, which is created if missing; yield the status of its run.
 
-    Args:
-        out: The folder.
-        run: The contents of `run.json`; its "config" is also written to `config.json`.
+    The contents of `run.json` are `run`; its "config" is also written to `config.json`.
 
     Raises:
         InputError: As `check_run_folder`, or if another process trains in the folder.
@@ -109,36 +102,18 @@ def _is_trace(path: Path) -> bool:
     )
 
 
-def _read_run(out: Path) -> dict[str, Any] | None:
-    path = out / RUN
-    if not path.is_file():
-        return None
+@contextmanager
+def _reading(path: Path) -> Iterator[str]:
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        yield path.read_text(encoding="utf-8")
+    except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path} cannot be read ({error}); choose another --out") from error
-    return stored if isinstance(stored, dict) else {}
 
 
-def _comparable(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the identity of a run, without the toolkit's version and the text of the notice."""
-    identity = {key: value for key, value in run.items() if key != "notice"}
-    if isinstance(versions := run.get("versions"), Mapping):
-        identity["versions"] = {k: v for k, v in versions.items() if k != "vad-toolkit"}
-    return identity
-
-
-def _first_difference(stored: Mapping[str, Any], run: Mapping[str, Any], prefix: str = "") -> str:
-    for key in [*run, *(stored.keys() - run.keys())]:
-        old, new = stored.get(key), run.get(key)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            if inner := _first_difference(old, new, f"{prefix}{key}."):
-                return inner
-        elif old != new:
-            short = all(len(str(value)) <= 80 for value in (old, new))
-            values = f" is {old!r} there, {new!r} here" if short else " differs"
-            return f"{prefix}{key}{values}"
-    return ""
+def _identity(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells runs apart: not the toolkit's version, nor the text of the notice."""
+    flat = flatten(run)
+    return {key: flat[key] for key in flat if key not in ("notice", "versions.vad-toolkit")}
 
 
 class RunLog:
@@ -148,12 +123,8 @@ class RunLog:
     log keeps its first `keep_bytes`, and TensorBoard is told to ignore later steps.
     """
 
-    def __init__(self, out: Path, *, tensorboard: bool, step: int = 0, keep_bytes: int = 0) -> None:
-        """Open the log of the existing run folder `out`.
-
-        Raises:
-            VadError: If the log is shorter than `keep_bytes`.
-        """
+    def __init__(self, out: Path, tensorboard: bool, step: int = 0, keep_bytes: int = 0) -> None:
+        """Open the log in the run folder. Raises VadError if it is shorter than `keep_bytes`."""
         path = out / LOG
         self._lines: BinaryIO = path.open("ab")
         if os.fstat(self._lines.fileno()).st_size < keep_bytes:
@@ -166,10 +137,9 @@ class RunLog:
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter  # slow to import
 
-            folder = out / TENSORBOARD
-            self._writer = SummaryWriter(
-                str(folder), purge_step=step + 1 if folder.is_dir() else None
-            )
+            folder = out / "tensorboard"
+            purge_step = step + 1 if folder.is_dir() else None
+            self._writer = SummaryWriter(str(folder), purge_step=purge_step)
 
     def write(self, step: int, group: str, values: Mapping[str, float]) -> None:
         """Write the numbers of a step; `group` is "train" or "validation"."""
@@ -190,12 +160,7 @@ class RunLog:
     def __enter__(self) -> RunLog:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._lines.close()
         if self._writer is not None:
             self._writer.close()
@@ -225,19 +190,11 @@ class RunResult:
 
     def write(self) -> None:
         """Write `result.json` into the run folder."""
-        stored = asdict(self)
-        del stored["run"], stored["reused"]
+        stored = {k: v for k, v in vars(self).items() if k not in ("run", "reused")}
         write_json(self.run / RESULT, stored)
 
 
 def read_result(run: Path, *, reused: bool) -> RunResult:
-    """Read the result of a finished run.
-
-    Raises:
-        InputError: If its file is damaged.
-    """
-    path = run / RESULT
-    try:
-        return RunResult(run=run, reused=reused, **json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path} cannot be read ({error}); choose another --out") from error
+    """Read the result of a finished run. Raises InputError if its file is damaged."""
+    with _reading(run / RESULT) as text:
+        return RunResult(run=run, reused=reused, **json.loads(text))

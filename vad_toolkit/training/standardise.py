@@ -10,12 +10,9 @@ from vad_toolkit.training.data import VideoTensors
 
 
 def fit_inputs(model: MilModel, data: VideoTensors, videos: Tensor) -> None:
-    """Fit the input transforms of a model: mean and std and, if it has any, components.
+    """Fit the input transforms of a model on the CPU: mean and std and, if it has any, components.
 
-    Args:
-        model: The model, on the CPU.
-        data: All videos.
-        videos: (n,) int64, n >= 1: the rows of the training split and nothing else.
+    `videos`, (n,) int64, are the rows of the training split and nothing else; n >= 1.
     """
     mean, std = input_statistics(data, videos)
     model.standardise.fit(mean, std)
@@ -24,17 +21,10 @@ def fit_inputs(model: MilModel, data: VideoTensors, videos: Tensor) -> None:
 
 
 def input_statistics(data: VideoTensors, videos: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and std of each feature dimension over all crops and segments of some videos.
+    """Return mean and std, (D,) float32, over all crops and segments of the `videos` (n,).
 
     Each video has the same weight, however many segments it has. Sums are computed in float64, with
     one video in that type at a time.
-
-    Args:
-        data: All videos.
-        videos: (n,) int64, n >= 1: the rows to include.
-
-    Returns:
-        Mean and std, each (D,) float32.
     """
     mean = torch.zeros(data.width, dtype=torch.float64)
     for video in videos.tolist():
@@ -48,16 +38,9 @@ def input_statistics(data: VideoTensors, videos: Tensor) -> tuple[Tensor, Tensor
 
 
 def input_covariance(data: VideoTensors, videos: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Return the covariance of standardized inputs, weighted as in `input_statistics`.
+    """Return the covariance of standardized inputs, (D, D) float64, from `input_statistics`.
 
-    Args:
-        data: All videos.
-        videos: (n,) int64, n >= 1: the rows to include.
-        mean: (D,), from `input_statistics`.
-        std: (D,), from `input_statistics`; a dimension of std 0 is only centered.
-
-    Returns:
-        (D, D) float64.
+    Videos are weighted as there; a dimension of std 0 is only centered.
     """
     covariance = torch.zeros(data.width, data.width, dtype=torch.float64)
     scale = torch.where(std > 0, std, 1.0)

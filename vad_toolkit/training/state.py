@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from safetensors import SafetensorError, safe_open
@@ -73,57 +72,29 @@ def read_state(out: Path) -> tuple[Position, dict[str, Tensor]] | None:
         raise damaged(out) from error
 
 
-def remove_state(out: Path) -> None:
-    """Remove the state of a run that is finished."""
-    (out / STATE).unlink(missing_ok=True)
-
-
 def damaged(out: Path) -> VadError:
     """Return the error for a damaged state."""
     return VadError(f"{out / STATE} is damaged; remove it to train this run from the beginning")
 
 
+def flatten(nested: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values of nested mappings under names with dots, {"a": {0: x}} -> {"a.0": x}."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        name = f"{prefix}{key}"
+        flat |= flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return flat
+
+
 def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """Return the tensors whose names start with `name`, without it."""
-    start = f"{name}."
-    return {
-        key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)
-    }
-
-
-def named(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors with `name` in front of their names."""
-    return {f"{name}.{key}": value for key, value in tensors.items()}
-
-
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return the optimizer's state of each parameter, as `<number>.<name>`."""
-    return {
-        f"{number}.{name}": value
-        for number, values in optimiser.state_dict()["state"].items()
-        for name, value in values.items()
-    }
+    """Return the tensors whose names start with `name` and a dot, without these."""
+    return {key[len(name) + 1 :]: x for key, x in tensors.items() if key.startswith(f"{name}.")}
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Restore the state of an optimizer from `optimiser_tensors`."""
+    """Restore the state of each parameter from tensors that are named `<number>.<name>`."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         number, _, name = key.partition(".")
         state.setdefault(int(number), {})[name] = value
-    groups = optimiser.state_dict()["param_groups"]
-    optimiser.load_state_dict({"state": state, "param_groups": groups})
-
-
-def file_tensor(path: Path) -> Tensor:
-    """Return the bytes of a file, (n,) uint8."""
-    return torch.from_numpy(np.fromfile(path, dtype=np.uint8))
-
-
-def write_file(path: Path, content: Tensor) -> None:
-    """Write bytes (n,) uint8 to `path` atomically, unless it has them already."""
-    data = content.numpy().tobytes()
-    if path.is_file() and path.read_bytes() == data:
-        return
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from vad_toolkit.errors import VadError
-from vad_toolkit.models.base import MilModel, Output
+from vad_toolkit.models.base import MilModel
 from vad_toolkit.models.config import OptimiserConfig, TrainConfig
 
 
@@ -21,37 +23,32 @@ class TrainingStep:
     def __init__(self, model: MilModel, config: TrainConfig) -> None:
         self.model = model
         self.mixed = config.precision == "bfloat16"
-        self.clip_norm = config.optimiser.clip_norm
+        self.clip_norm = config.optimiser.clip_norm or math.inf
         self.optimiser = build_optimiser(model, config.optimiser)
 
     def __call__(self, x: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
-        """Update the weights with one batch of pairs.
+        """Update the weights with one batch of pairs, as in `MilModel`, on the model's device.
 
-        Args:
-            x: (2b, C, T, D) on the model's device, normal videos first.
-            mask: (2b, T) bool, or None.
-
-        Returns:
-            `loss`, each of its terms without weight, and `gradient_norm` before clipping, as
-            scalars on the device.
+        Returns `loss`, each of its terms without weight, and `gradient_norm` before clipping, as
+        scalars on the device.
         """
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.mixed):
             output = self.model(x, mask)
-        terms = self.model.losses(as_float32(output) if self.mixed else output)
+        if self.mixed:  # losses are computed in float32
+            output = replace(
+                output,
+                scores=output.scores.float(),
+                features=output.features.float(),
+                parts={name: part.float() for name, part in output.parts.items()},
+            )
+        terms = self.model.losses(output)
         weights = self.model.loss_weights
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = self._clip()
+        norm = clip_grad_norm_(self.model.parameters(), self.clip_norm)
         self.optimiser.step()
         return {LOSS: loss, **terms, NORM: norm}
-
-    def _clip(self) -> Tensor:
-        parameters = [p for p in self.model.parameters() if p.grad is not None]
-        norm = get_total_norm(p.grad for p in parameters if p.grad is not None)
-        if self.clip_norm:
-            clip_grads_with_norm_(parameters, self.clip_norm, norm)
-        return norm
 
 
 def build_optimiser(model: MilModel, config: OptimiserConfig) -> torch.optim.Optimizer:
@@ -62,16 +59,6 @@ def build_optimiser(model: MilModel, config: OptimiserConfig) -> torch.optim.Opt
     if config.name == "adamw":
         return torch.optim.AdamW(weights, lr=rate, weight_decay=decay, fused=True)
     return torch.optim.Adagrad(weights, lr=rate, weight_decay=decay)
-
-
-def as_float32(output: Output) -> Output:
-    """Return an output of mixed precision in float32, for the losses."""
-    return Output(
-        scores=output.scores.float(),
-        features=output.features.float(),
-        mask=output.mask,
-        parts={name: part.float() for name, part in output.parts.items()},
-    )
 
 
 WARM_UP_STEPS = 10  # with a smaller decay, so that the untrained weights are soon forgotten
@@ -99,23 +86,14 @@ class MeanWeights:
 
     @property
     def model(self) -> MilModel:
-        """The model with the average of the weights so far."""
+        """The model with the average of the weights so far; its state is the whole state."""
         with torch.no_grad():
             for mean, latest in zip(self._mean.buffers(), self._of.buffers(), strict=True):
                 mean.copy_(latest)
         return self._mean
 
-    def state(self) -> dict[str, Tensor]:
-        """Return the state for `restore`."""
-        return self.model.state_dict()
-
-    def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Restore a state. Raises RuntimeError if it is of another model."""
-        self._mean.load_state_dict(tensors)
-
 
 LOSS, NORM = "loss", "gradient_norm"
-MOST_STEPS = 1_000  # steps whose numbers are kept on the device
 
 
 class StepWatch:
@@ -130,20 +108,15 @@ class StepWatch:
         self, ids: Sequence[str], sums: Mapping[str, float] | None = None, steps: int = 0
     ) -> None:
         """Start empty or with a saved state; `ids` are those of the training set's rows."""
-        self._ids = ids
-        self._sums = dict(sums or {})
-        self._counted = steps
+        self._ids, self._sums, self._counted = ids, dict(sums or {}), steps
         self._names: tuple[str, ...] = ()
-        self._rows: list[Tensor] = []  # (k,) float32 on the device, a step each
-        self._videos: list[tuple[int, Tensor]] = []  # step and (2b,) rows of its videos
+        self._new: list[tuple[int, Tensor, Tensor]] = []  # step, rows of its videos, numbers (k,)
 
     def add(self, step: int, videos: Tensor, values: Mapping[str, Tensor]) -> None:
         """Add the numbers of a step, scalars on the device with `loss` and `gradient_norm`."""
         self._names = tuple(values)
-        self._rows.append(torch.stack([value.detach().float() for value in values.values()]))
-        self._videos.append((step, videos))
-        if len(self._rows) >= MOST_STEPS:
-            self.look()
+        numbers = torch.stack([value.detach().float() for value in values.values()])
+        self._new.append((step, videos, numbers))
 
     def look(self) -> None:
         """Wait for the device, and check every step since the last look.
@@ -152,14 +125,14 @@ class StepWatch:
             VadError: If a loss or a gradient is not finite. The message names the first such step
                 and its videos.
         """
-        if not self._rows:
+        if not self._new:
             return
-        rows = torch.stack(self._rows).double().cpu()  # (steps, k)
+        rows = torch.stack([numbers for *_, numbers in self._new]).double().cpu()  # (steps, k)
         loss, norm = (rows[:, self._names.index(name)] for name in (LOSS, NORM))
         bad = ~torch.isfinite(loss + norm)
         if bad.any():
             first = int(bad.nonzero()[0])
-            step, videos = self._videos[first]
+            step, videos, _ = self._new[first]
             names = ", ".join(self._ids[i] for i in videos.tolist())
             raise VadError(
                 f"step {step}: the loss is {loss[first].item()} and the norm of its gradient "
@@ -169,14 +142,13 @@ class StepWatch:
         for name, total in zip(self._names, rows.sum(dim=0).tolist(), strict=True):
             self._sums[name] = self._sums.get(name, 0.0) + total
         self._counted += len(rows)
-        self._rows, self._videos = [], []
+        self._new = []
 
     def means(self) -> dict[str, float]:
         """Look, and return the mean of each number over the steps since the last call."""
-        self.look()
-        means = {name: total / self._counted for name, total in self._sums.items()}
+        sums, steps = self.state()
         self._sums, self._counted = {}, 0
-        return means
+        return {name: total / steps for name, total in sums.items()}
 
     def state(self) -> tuple[dict[str, float], int]:
         """Look, and return the sums since the last line and their number of steps."""

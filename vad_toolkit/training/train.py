@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import vad_toolkit
 from vad_toolkit.core.device import pick_device
 from vad_toolkit.core.processes import run_tasks
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
@@ -21,28 +20,16 @@ from vad_toolkit.datasets.manifest import Manifest
 from vad_toolkit.datasets.registry import find_manifest
 from vad_toolkit.errors import InputError
 from vad_toolkit.models.config import TrainConfig
-from vad_toolkit.training.data import (
-    TrainingSet,
-    TrainingSource,
-    open_training_source,
-    read_training_set,
-)
+from vad_toolkit.training.data import open_training_source, read_training_set
 from vad_toolkit.training.load_config import load_config
-from vad_toolkit.training.run import Run
+from vad_toolkit.training.run import RunPlan
 from vad_toolkit.training.run_folder import (
     LOG,
     RESULT,
     RunResult,
-    RunStatus,
     check_run_folder,
     check_seeds_folder,
-    claimed,
-    read_result,
 )
-from vad_toolkit.training.state import remove_state
-from vad_toolkit.training.validation import ValidationSplit, split_videos
-
-TAIL_BYTES = 4_096  # the last line of a log lies within these
 
 StrPath = str | os.PathLike[str]
 
@@ -119,11 +106,12 @@ def train(
     place = pick_device(device)
     source = open_training_source(pack, manifest, config.data)
     plans = [RunPlan(source, config, s, folder, place, threads) for s, folder in folders.items()]
-    left = [plan for plan in plans if plan.status() != "finished"]  # checks all before any starts
+    # This checks all folders before any run starts.
+    left = [p for p in plans if check_run_folder(p.out, p.description) != "finished"]
     if jobs > 1 and len(left) > 1:
         if source.is_large:
             read_training_set(source, progress)  # writes the file that all processes map
-        _train_in_processes(left, manifest, jobs, progress)
+        _train_in_processes(left, jobs, progress)
     elif left:
         data = read_training_set(source, progress)
         for plan in left:
@@ -153,109 +141,38 @@ def _run_folders(
     return {number: out / f"seed-{number}" for number in numbers}
 
 
-@dataclass(frozen=True)
-class RunPlan:
-    """All that decides the result of one run, and the folder for it.
-
-    `threads` belongs to it because the number of CPU threads decides the last bits of a result.
-    """
-
-    source: TrainingSource
-    config: TrainConfig
-    seed: int
-    out: Path
-    device: torch.device
-    threads: int
-
-    @cached_property
-    def split(self) -> ValidationSplit:
-        """The training and validation videos."""
-        return split_videos(self.source.entries, self.config.validation.fraction, self.seed)
-
-    @cached_property
-    def description(self) -> dict[str, Any]:
-        """Contents of `run.json`, which identify the run."""
-        return {
-            "config": self.config.canonical_fields(),
-            "seed": self.seed,
-            "device": str(self.device),
-            "threads": self.threads,
-            "versions": {"vad-toolkit": vad_toolkit.__version__, "torch": torch.__version__},
-            "pack_sha256": self.source.pack_sha256,
-            "manifest_sha256": self.source.manifest_sha256,
-            "training_videos": list(self.split.training),
-            "validation_videos": list(self.split.validation),
-            "notice": self.split.notice,
-        }
-
-    def status(self) -> RunStatus:
-        """Return how far the run is. Raises InputError if its folder has other contents."""
-        return check_run_folder(self.out, self.description)
-
-    def train(self, data: TrainingSet, progress: ProgressCallback) -> None:
-        """Train the run, or its remaining steps."""
-        on_gpu = [self.device] if self.device.type == "cuda" else []
-        with claimed(self.out, self.description) as status:
-            if status == "finished":  # meanwhile, by another process
-                return
-            with _cpu_threads(self.threads), torch.random.fork_rng(devices=on_gpu):
-                run = Run(data, self.split, self.out, self.config, self.seed, self.device)
-                run.train(progress)
-
-    def result(self, *, reused: bool) -> RunResult:
-        """Return the result of the finished run."""
-        remove_state(self.out)  # here, because a kill may come between the result and this
-        return read_result(self.out, reused=reused)
-
-
-@contextmanager
-def _cpu_threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _train_in_processes(
-    plans: Sequence[RunPlan], manifest: Manifest, jobs: int, progress: ProgressCallback
-) -> None:
+def _train_in_processes(plans: Sequence[RunPlan], jobs: int, progress: ProgressCallback) -> None:
     """Train runs in worker processes; progress is read from their logs.
 
     When one run fails the others are stopped; their work is kept, as after a kill.
     """
-    outs = {plan.seed: plan.out for plan in plans}
 
-    def report(running: Sequence[int]) -> None:
-        finished = sum((out / RESULT).is_file() for out in outs.values())
-        note = "; ".join(filter(None, (_last_loss(outs[seed]) for seed in running)))
-        progress(ProgressEvent("train", finished, len(outs), "seeds", note))
+    def report(running: Sequence[tuple[int, Path]]) -> None:
+        finished = sum((plan.out / RESULT).is_file() for plan in plans)
+        note = "; ".join(filter(None, (_last_loss(out) for _, out in running)))
+        progress(ProgressEvent("train", finished, len(plans), "seeds", note))
 
     one = plans[0]
     call = partial(
         _train_seed,
-        outs,
         pack=one.source.pack,
-        manifest=manifest,
+        manifest=one.source.manifest,
         config=one.config.model_dump(mode="json"),  # a plugin's class may not be picklable
         threads=one.threads,
         device=str(one.device),
     )
-    for _ in run_tasks(call, list(outs), jobs, report):
+    for _ in run_tasks(call, [(plan.seed, plan.out) for plan in plans], jobs, report):
         pass
 
 
-def _train_seed(outs: Mapping[int, Path], seed: int, **arguments: Any) -> None:
-    train(out=outs[seed], seed=seed, **arguments)
+def _train_seed(task: tuple[int, Path], **arguments: Any) -> None:
+    train(seed=task[0], out=task[1], **arguments)
 
 
 def _last_loss(out: Path) -> str:
     """Return, for example, "seed-3 step 500 loss 0.512"; empty if no step was logged yet."""
-    with suppress(OSError, ValueError, KeyError, IndexError):
-        with (out / LOG).open("rb") as log:
-            log.seek(max(0, os.fstat(log.fileno()).st_size - TAIL_BYTES))
-            lines = [json.loads(line) for line in log.read().splitlines() if line[:1] == b"{"]
-        last = [line for line in lines if line["group"] == "train"][-1]
+    with suppress(OSError, ValueError, IndexError):
+        logged = (out / LOG).read_text(encoding="utf-8").splitlines()
+        last = json.loads([line for line in logged if '"group": "train"' in line][-1])
         return f"{out.name} step {last['step']} loss {last['loss']:.3f}"
     return ""

@@ -35,28 +35,21 @@ def split_videos(entries: Sequence[Entry], fraction: float, seed: int) -> Valida
     If there are too few sources, sources are ignored; if a label has a single video, nothing is
     held out. `notice` tells both.
     """
+    notice = None
     try:
-        return _as_ids(*split_by_source(entries, fraction, seed))
-    except ManifestError as error:
-        reason = str(error)
-    alone = [entry.model_copy(update={"source": None}) for entry in entries]
-    try:
-        split = _as_ids(*split_by_source(alone, fraction, seed))
-    except ManifestError as error:
-        return ValidationSplit(
-            tuple(entry.id for entry in entries),
-            (),
-            f"no validation, so that best is last: {error}",
+        large, small = split_by_source(entries, fraction, seed)
+    except ManifestError as problem:
+        notice = (
+            "validation videos share sources with training videos, so their AUC is too high: "
+            f"{problem}"
         )
-    return ValidationSplit(
-        split.training,
-        split.validation,
-        f"validation videos share sources with training videos, so their AUC is too high: {reason}",
-    )
-
-
-def _as_ids(large: Sequence[Entry], small: Sequence[Entry]) -> ValidationSplit:
-    return ValidationSplit(tuple(e.id for e in large), tuple(e.id for e in small))
+        alone = [entry.model_copy(update={"source": None}) for entry in entries]
+        try:
+            large, small = split_by_source(alone, fraction, seed)
+        except ManifestError as error:
+            large, small = tuple(entries), ()
+            notice = f"no validation, so that best is last: {error}"
+    return ValidationSplit(tuple(e.id for e in large), tuple(e.id for e in small), notice)
 
 
 class Validation(Settings):
@@ -78,14 +71,8 @@ def validate(
 ) -> Validation:
     """Measure a model after a step, in evaluation mode; its own mode is restored.
 
-    Args:
-        model: The model.
-        batches: Inputs (B, C, T, D) and mask (B, T) or None on the model's device, and labels (B,);
-            both labels must occur.
-        step: The number of the step.
-
-    Raises:
-        VadError: If a score is not finite.
+    Batches are inputs (B, C, T, D) and mask (B, T) or None on the model's device, and labels (B,);
+    both labels must occur. Raises VadError if a score is not finite.
     """
     was_training = model.training
     model.eval()

@@ -16,11 +16,8 @@ from vad_toolkit.models.time_conv import time_conv
 
 def build_class_activate(config: ClavComoHead) -> nn.Module:
     """Return the module that `config.activate` names, which is called with (E, tau)."""
-    if config.activate == "bank":
-        return KernelBank(config)
-    if config.activate == "gate":
-        return Gate(config)
-    return NoActivation()
+    kinds = {"bank": KernelBank, "gate": Gate}
+    return kinds[config.activate](config) if config.activate in kinds else NoActivation()
 
 
 class KernelBank(nn.Module):
@@ -42,13 +39,10 @@ class KernelBank(nn.Module):
     def forward(self, e: Tensor, tau: float) -> Tensor:
         """Return H (N, d, T) for features e (N, d, T)."""
         pi = self.activation(e, tau)[:, :, None]  # (N, T, 1, M)
-        weights, biases = zip(
-            *((kernel.weight, kernel.bias) for kernel in self.kernels), strict=True
-        )
+        weights, biases = zip(*((k.weight, k.bias) for k in self.kernels), strict=True)
         every = time_conv(e, torch.cat(weights), torch.cat(biases))  # (N, M d, T)
         outputs = every.transpose(1, 2).view(*pi.shape[:2], -1, e.shape[1])  # (N, T, M, d)
-        mixed = (pi @ outputs).squeeze(2)  # (N, T, d)
-        return e + torch.relu(mixed).transpose(1, 2)
+        return e + torch.relu((pi @ outputs).squeeze(2)).transpose(1, 2)
 
 
 class Gate(nn.Module):

@@ -32,7 +32,9 @@ class CoMo(nn.Module):
         makers = {"motion": Motion, "context": Context}
         self.streams = nn.ModuleDict({name: makers[name](config, input_width) for name in names})
         self.projections = nn.ModuleDict({name: Projection(config) for name in names})
-        self.interaction = _build_interaction(config, len(names))
+        kinds = {"attention": Attention, "joint-graph": JointGraph}
+        kind = kinds.get(config.interaction)
+        self.interaction = kind(config, len(names)) if kind else nn.Identity()
         self.fuse = nn.Conv1d(len(names) * config.node_width, config.width, 1, bias=False)
         self.norm = TimeBatchNorm(config.width)
         nn.init.zeros_(self.norm.weight)
@@ -54,8 +56,7 @@ class CoMo(nn.Module):
         graphs = self.interaction(graphs)
         back = [b @ v for b, v in zip(read, graphs, strict=True)]  # (N, T, d_s)
         fused = time_conv(torch.cat(back, dim=2).transpose(1, 2), self.fuse.weight)  # (N, d, T)
-        relation: Tensor = self.norm(fused, mask)
-        return h + relation
+        return h + self.norm(fused, mask)
 
 
 class Context(nn.Module):
@@ -70,9 +71,7 @@ class Context(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Return (N, d_m, T) for x (N, D, T)."""
-        z = window_mean(time_conv(x, self.mix.weight), self.window, mask)
-        result: Tensor = self.norm(z, mask)
-        return result
+        return self.norm(window_mean(time_conv(x, self.mix.weight), self.window, mask), mask)
 
 
 class Motion(nn.Module):
@@ -81,16 +80,13 @@ class Motion(nn.Module):
     def __init__(self, config: ClavComoHead, input_width: int) -> None:
         super().__init__()
         self.mix = nn.Conv1d(input_width, config.stream_width, 1, bias=False)
-        self.change = nn.Conv1d(
-            config.stream_width, config.stream_width, config.kernel, padding="same", bias=False
-        )
-        self.norm = TimeBatchNorm(config.stream_width)
+        width = config.stream_width
+        self.change = nn.Conv1d(width, width, config.kernel, padding="same", bias=False)
+        self.norm = TimeBatchNorm(width)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Return (N, d_m, T) for x (N, D, T)."""
-        z = time_conv(time_conv(x, self.mix.weight), self.change.weight)
-        result: Tensor = self.norm(z, mask)
-        return result
+        return self.norm(time_conv(time_conv(x, self.mix.weight), self.change.weight), mask)
 
 
 class Projection(nn.Module):
@@ -158,12 +154,9 @@ class Attention(nn.Module):
 
     def __init__(self, config: ClavComoHead, graphs: int) -> None:
         super().__init__()
-        self.inside = nn.ModuleList(
-            GraphStep(config.nodes, config.node_width) for _ in range(graphs)
-        )
-        self.across = nn.ModuleList(
-            CrossAttention(config.node_width) for _ in range(graphs if graphs == 2 else 0)
-        )
+        nodes, width, across = config.nodes, config.node_width, graphs if graphs == 2 else 0
+        self.inside = nn.ModuleList(GraphStep(nodes, width) for _ in range(graphs))
+        self.across = nn.ModuleList(CrossAttention(width) for _ in range(across))
 
     def forward(self, graphs: list[Tensor]) -> list[Tensor]:
         """Return the new nodes of one or two graphs, each (N, S, d_s); one has no edges across."""
@@ -183,19 +176,3 @@ class JointGraph(nn.Module):
     def forward(self, graphs: list[Tensor]) -> list[Tensor]:
         """Return the new nodes of each graph, (N, S, d_s)."""
         return list(self.step(torch.cat(graphs, dim=1)).chunk(len(graphs), dim=1))
-
-
-class NoInteraction(nn.Module):
-    """V' = V: projection and reprojection only."""
-
-    def forward(self, graphs: list[Tensor]) -> list[Tensor]:
-        """Return the graphs."""
-        return graphs
-
-
-def _build_interaction(config: ClavComoHead, graphs: int) -> nn.Module:
-    if config.interaction == "attention":
-        return Attention(config, graphs)
-    if config.interaction == "joint-graph":
-        return JointGraph(config, graphs)
-    return NoInteraction()

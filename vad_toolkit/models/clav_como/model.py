@@ -10,15 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from vad_toolkit.models.base import (
-    Method,
-    MilModel,
-    Output,
-    abnormal_half,
-    hide,
-    lengths_of,
-    score_mlp,
-)
+from vad_toolkit.models.base import Method, MilModel, Output, abnormal_half, hide, score_mlp
 from vad_toolkit.models.clav_como.class_activate import build_class_activate
 from vad_toolkit.models.clav_como.como import CoMo
 from vad_toolkit.models.clav_como.options import ClavComoConfig
@@ -90,7 +82,7 @@ class ClavComo(MilModel):
         return {
             "mil": mil(output.scores, selection),
             "relative_distance": relative_distance(
-                output.features, selection, lengths_of(output), losses.margin
+                output.features, selection, output.lengths, losses.margin
             ),
             "smoothness": smoothness(abnormal, abnormal_mask),
             "sparsity": abnormal.norm(),

@@ -25,12 +25,6 @@ class ClavComoHead(Settings):
     Letters in the comments are the symbols of docs/model.md.
     """
 
-    VERSION_1 = frozenset(
-        {"width", "kernel", "embed_dropout", "dropout", "activate", "kernels", "activate_hidden"}
-        | {"tau_start", "tau_fraction", "como", "streams", "interaction", "stream_width", "nodes"}
-        | {"node_width", "window", "score_hidden"}
-    )
-
     width: Width = 512  # d
     kernel: OddWindow = 3  # snippets that a temporal convolution sees
     embed_dropout: Probability = 0.6  # after the embedding
@@ -51,15 +45,11 @@ class ClavComoHead(Settings):
     window: OddWindow = 3  # w, snippets over which the context is averaged
 
     score_hidden: WidthPair = (128, 32)
+    VERSION_1 = frozenset(__annotations__)
 
 
 class ClavComoLosses(MethodLosses):
     """Weights of the loss terms beside MIL (weight 1), and the choice of the top-K sets."""
-
-    VERSION_1 = MethodLosses.VERSION_1 | {
-        *("relative_distance", "margin", "distance_of", "distance_start"),
-        *("smoothness", "sparsity", "select"),
-    }
 
     relative_distance: LossWeight = 1.0
     margin: Annotated[float, Field(ge=0, le=2)] = 0.3  # m
@@ -69,6 +59,7 @@ class ClavComoLosses(MethodLosses):
     smoothness: LossWeight = 8e-4
     sparsity: LossWeight = 8e-3
     select: Literal["score", "magnitude"] = "score"
+    VERSION_1 = MethodLosses.VERSION_1 | frozenset(__annotations__)
 
 
 class ClavComoConfig(TrainConfig):

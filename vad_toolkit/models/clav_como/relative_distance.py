@@ -19,9 +19,8 @@ def relative_distance(
 
     Args:
         features: (2b, C, T, d), normal videos first, 0 for snippets that are not real.
-        selection: (2b, T), weights 1 / K on each video's top K (`losses.top_selection`).
+        selection: (2b, T), from `losses.top_selection`.
         lengths: (2b,), the number of real snippets of each video.
-        margin: m.
     """
     unit = F.normalize(features, dim=3)  # (2b, C, T, d)
     normal = unit.chunk(2)[0]
@@ -34,12 +33,8 @@ def relative_distance(
 def mean_similarity(unit: Tensor, lengths: Tensor) -> Tensor:
     """Return C_n (B, C), the mean of <h_t, h_u> over all t != u; 1 for a single snippet.
 
-    It is computed from the sum of the unit vectors, (|sum h|^2 - sum |h|^2) / (L (L - 1)), in time
-    linear in T.
-
-    Args:
-        unit: (B, C, T, d), rows of norm 1, or 0 for snippets that are not real.
-        lengths: (B,), the number L of real snippets.
+    It is computed from the sum of the unit vectors (B, C, T, d), which are 0 for snippets that are
+    not real: (|sum h|^2 - sum |h|^2) / (L (L - 1)), in time linear in T. `lengths` (B,) has L.
     """
     pairs = (lengths * (lengths - 1))[:, None]  # (B, 1)
     off_diagonal = unit.sum(dim=2).square().sum(dim=2) - unit.square().sum(dim=(2, 3))  # (B, C)

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 import torch
 
-from vad_toolkit.training.loader import PairSampler
+from vad_toolkit.training.data import PairSampler
 
 NORMAL, ABNORMAL = torch.arange(7), torch.arange(100, 103)
 
