@@ -187,8 +187,6 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 # Input transforms (standardization, PCA), fitted once on the training videos.
 
-RESOLUTION = 1e-10  # share of the largest variance below which a variance is rounding error
-
 
 class Standardise(nn.Module):
     """x -> (x - mean) / std of each feature dimension; the identity until `fit`.
@@ -238,7 +236,7 @@ class Components(nn.Module):
         variances, vectors = variances[-count:].flip(0), vectors[:, -count:].flip(1)
         # The sign of an eigenvector depends on the library: make the largest entry positive.
         largest = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True))
-        real = variances > RESOLUTION * variances[0]
+        real = variances > 1e-10 * variances[0]  # smaller ones are rounding errors
         scale = torch.where(real, variances.clamp(min=0).rsqrt(), 0.0)
         self.rows.copy_((vectors * largest.sign() * scale).T)
 

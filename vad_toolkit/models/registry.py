@@ -90,11 +90,6 @@ def method_of(config: TrainConfig) -> Method:
 def build_model(config: TrainConfig, input_dim: int) -> MilModel:
     """Return the untrained network of a config, initialized from torch's random state.
 
-    Args:
-        config: The config of a registered method.
-        input_dim: D, the number of features per snippet.
-
-    Raises:
-        InputError: If the config is not one of a registered method.
+    `input_dim` is D, the number of features per snippet. Raises InputError as `method_of`.
     """
     return method_of(config).build(input_dim, config)
