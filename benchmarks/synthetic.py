@@ -1,4 +1,4 @@
-"""What is said of videos that a benchmark makes up."""
+"""Metadata of videos that a benchmark makes up."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def demo(out: Path, seeds: int, device: str, as_json: bool) -> None:
 
     Walking is normal in the street and abnormal on the sports field; for running it is the reverse.
     Training uses one label per video; metrics are over the frames of test videos that it never saw.
-    Takes a few minutes on two CPU cores; a second run reuses what is there.
+    Takes a few minutes on two CPU cores; a second run reuses finished stages.
 
     \b
     Example:

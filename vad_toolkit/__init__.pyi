@@ -1,6 +1,5 @@
 """Public names and where they come from; `__init__.py` loads them lazily by this list."""
 
-
 # Weights and videos
 from .weights.store import get_weights as get_weights
 from .weights.store import list_weights as list_weights

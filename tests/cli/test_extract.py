@@ -104,9 +104,7 @@ def test_imported_features_have_no_recipe_to_repeat(root: Path, tmp_path: Path) 
     features = VideoFeatures(meta, {"rgb": np.ones((2, 1, 8), np.float16)})
     made_by = ImportedRecipe(layout="rtfm", crop_order=("center",))
     write_pack(imported, made_by, [("a", features)], dataset="x", license="not stated")
-    with pytest.raises(
-        InputError, match=r"imported features \(rtfm\), whose recipe is not known"
-    ):
+    with pytest.raises(InputError, match=r"imported features \(rtfm\), whose recipe is not known"):
         run(root / "frames" / "01_0014", "--like", imported, "--out", tmp_path / "a.h5")
 
 

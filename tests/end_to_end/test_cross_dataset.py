@@ -52,7 +52,7 @@ def run(tmp_path: Path) -> Path:
     """A head trained on `town`."""
     town = write(tmp_path / "town", ("fight", "fire"), snippets=6)
     config = load_config("sultani", QUICK)
-    train(town / "pack.h5", town / "videos.jsonl", tmp_path / "run", config, device="cpu")
+    train(town / "pack.h5", town / "videos.jsonl", tmp_path / "run", config=config, device="cpu")
     return tmp_path / "run"
 
 

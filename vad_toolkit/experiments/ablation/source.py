@@ -97,7 +97,7 @@ class ContextMotionSource:
 
     @property
     def shared(self) -> bool:
-        """Whether all seeds have one dataset."""
+        """True if all seeds have one dataset."""
         return self.data_seed is not None
 
     def data(self, seed: int, progress: ProgressCallback = silent) -> Data:
