@@ -23,7 +23,9 @@ BANNED = {
     r"\b(frame|video|step|line|snippet|GPU|core|process)s? a (second|step|line|video|GPU|core)\b": (
         "say per"
     ),
-    r"(?<!there )(?<!There )\bis no (?!longer|more|less|good|such|need|reason|way|difference|faster)\w+": "say is not a",
+    r"(?<![Tt]here )\bis no (?!longer|more|less|such|need|reason|way|difference|faster)\w+": (
+        "say is not a"
+    ),
     r"\b[Ll]icence": "say license",
     r"\bwhat (was|is|were|are) (finished|done|there|given|asked)\b": "name the thing",
     r"\bcould not be had\b|\bto be had\b": "say available",

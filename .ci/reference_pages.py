@@ -33,8 +33,8 @@ def render_api() -> str:
         "# Python API",
         "",
         "Generated from the docstrings by `make docs`. `import vad_toolkit as vad`; paths may be",
-        "strings, and a manifest may be a file, a `Manifest` or the name of a dataset. Examples run",
-        "in a folder with `videos/`, `features.h5`, `train.jsonl`, `test.jsonl` and `run/`.",
+        "strings, and a manifest may be a file, a `Manifest` or the name of a dataset. Examples",
+        "run in a folder with `videos/`, `features.h5`, `train.jsonl`, `test.jsonl` and `run/`.",
         "",
     ]
     for name in _in_order():

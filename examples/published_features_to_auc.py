@@ -2,9 +2,9 @@
 
     python published_features_to_auc.py shanghaitech train-features test-features --layout sultani
 
-The first argument is the name of a dataset (`vad manifest info`), or a folder with `train.jsonl` and
-`test.jsonl`. The layout tells how the files are named and shaped (docs/interchange.md); without it,
-it is recognized.
+The first argument is the name of a dataset (`vad manifest info`), or a folder with `train.jsonl`
+and `test.jsonl`. The layout tells how the files are named and shaped (docs/interchange.md); without
+it, it is recognized.
 """
 
 from __future__ import annotations

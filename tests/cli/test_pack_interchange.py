@@ -13,8 +13,8 @@ from vad_cli.pack_interchange import LAYOUT_NAMES
 
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.errors import InputError
-from vad_toolkit.interchange.layouts.registry import LAYOUTS, register_layout
 from vad_toolkit.interchange.layouts.published import Rtfm
+from vad_toolkit.interchange.layouts.registry import LAYOUTS, register_layout
 from vad_toolkit.packs.pack import FeaturePack
 
 

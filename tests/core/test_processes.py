@@ -20,7 +20,7 @@ def test_every_task_has_its_result(jobs: int) -> None:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_error_is_the_one_that_was_raised(jobs: int) -> None:
-    with pytest.raises(ValueError, match="math domain error|nonnegative"):
+    with pytest.raises(ValueError, match=r"math domain error|nonnegative"):
         list(run_tasks(math.sqrt, [4, -1], jobs))
 
 

@@ -1,7 +1,7 @@
 """Every block of README and docs runs as printed, in the order of its page.
 
-A page is one session in a folder that holds what README's first session leaves: `videos/` (small
-clips in `normal/` and `fight/`), `new-video.mp4`, `manifests/`, `features.h5` and `run/`. Blocks that
+A page is one session in a folder with the results of README's first session: `videos/` (small clips
+in `normal/` and `fight/`), `new-video.mp4`, `manifests/`, `features.h5` and `run/`. Blocks that
 cannot run here are marked with `<!-- not run: reason -->` and skip with that reason.
 """
 

@@ -110,15 +110,15 @@ _Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
 
 class _RowFields(Settings):
     config: str | None = None
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default_factory=dict)
 
 
 class _TableFields(Settings):
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default_factory=dict)
     rows: Annotated[dict[str, _RowFields], Field(min_length=1)]
     reference: str | None = None
     compare: list[_Pair] | None = None
-    effects: dict[str, list[_Pair]] = {}
+    effects: dict[str, list[_Pair]] = Field(default_factory=dict)
 
 
 def load_table(name_or_file: str) -> Table:
