@@ -34,3 +34,12 @@ def test_the_version_is_written_once() -> None:
     assert project["project"]["dynamic"] == ["version"]
     assert f"## {vad_toolkit.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"version: {vad_toolkit.__version__}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
+
+
+def test_every_data_file_is_in_the_wheel() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["*"]
+    for path in (ROOT / "vad_toolkit").rglob("*"):
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            package = next(folder for folder in path.parents if (folder / "__init__.py").is_file())
+            assert any(path in package.glob(pattern) for pattern in patterns), path
