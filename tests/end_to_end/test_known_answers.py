@@ -35,7 +35,7 @@ def test_cricket_shot(reference: Path, real_weights: str) -> None:
 
 
 def test_another_clip_is_no_answer(reference: Path, real_weights: str) -> None:
-    with pytest.raises(InputError, match="the clip is 224x224"):
+    with pytest.raises(InputError, match="expected 3 of 224x224"):
         known_answer("i3d-rgb-k400", reference / "video" / "samples" / "arm_wrestling.mp4")
 
 
