@@ -43,7 +43,7 @@ def vad(debug: bool) -> None:
       vad manifest   folders, datasets   -> train and test manifests
       vad train      pack + manifest     -> run with checkpoints
       vad eval       run + test manifest -> metrics and plots
-      vad predict    run + new videos    -> scores a frame, alarms
+      vad predict    run + new videos    -> frame scores, alarms
 
     `vad demo` runs them all on videos that it renders itself.
     """

@@ -164,11 +164,9 @@ def read_manifest(manifest: PathOrText | Manifest, side: str = "test") -> Manife
         >>> len(vad.read_manifest("ucf-crime", "train"))
         1610
     """
-    from vad_toolkit.datasets.manifest import Manifest
     from vad_toolkit.datasets.registry import find_manifest
 
-    is_text = not isinstance(manifest, Manifest | Path)
-    return find_manifest(os.fspath(manifest) if is_text else manifest, side)  # type: ignore[arg-type]
+    return find_manifest(manifest, side)
 
 
 def _recipe(
@@ -196,15 +194,18 @@ def _sources(
     from vad_toolkit.extraction.sources import VideoSource, list_sources
 
     inputs = [videos] if isinstance(videos, str | os.PathLike) else list(videos or ())
-    single = isinstance(manifest, str | os.PathLike | Manifest)
-    manifests = [manifest] if single else list(manifest or ())  # type: ignore[arg-type]
+    manifests: list[PathOrText | Manifest] = []
+    if isinstance(manifest, str | os.PathLike | Manifest):
+        manifests = [manifest]
+    elif manifest is not None:
+        manifests = list(manifest)
     if bool(inputs) == bool(manifests):
         raise InputError("give either videos or folders, or a manifest and its root folder")
     if inputs:
         return list_sources(inputs), Path(inputs[0]).resolve().name
     if root is None:
         raise InputError("a manifest needs root, the folder that its paths start from")
-    loaded = [find_manifest(one, "all") for one in manifests]  # type: ignore[arg-type]
+    loaded = [find_manifest(one, "all") for one in manifests]
     sources = [
         VideoSource(entry.id, path, entry.frames, entry.fps)
         for one in loaded

@@ -117,6 +117,9 @@ def load_plugin(module_or_file: str) -> None:
 
     Raises:
         InputError: If it cannot be imported; the message says why.
+
+    Example:
+        >>> load_plugin("json")  # a module that registers nothing
     """
     name = module_or_file
     if name.endswith(".py"):

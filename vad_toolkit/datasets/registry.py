@@ -7,6 +7,7 @@ A dataset is a folder with `dataset.toml`, `train.jsonl`, `test.jsonl` and, for 
 from __future__ import annotations
 
 import importlib.resources
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,12 +99,12 @@ def load_dataset(dataset: str | Path) -> Dataset:
     )
 
 
-def find_manifest(manifest: str | Path | Manifest, side: str = "test") -> Manifest:
+def find_manifest(manifest: str | os.PathLike[str] | Manifest, side: str = "test") -> Manifest:
     """Return the manifest that a dataset's name and side, or a file, stand for.
 
-    A manifest is returned as it is. A text may be a dataset's name, even if a file has the same
-    name; a path is a file. The side "all" stands for all sides in one manifest; a file is one side
-    already.
+    A manifest is returned as it is. A dataset's name comes before a file of the same name, unless
+    it is given as a path object. The side "all" stands for all sides in one manifest; a file is one
+    side already.
 
     Raises:
         InputError: If there is no such dataset, file or side.
@@ -111,21 +112,21 @@ def find_manifest(manifest: str | Path | Manifest, side: str = "test") -> Manife
     """
     if isinstance(manifest, Manifest):
         return manifest
-    if side == ALL_SIDES and isinstance(manifest, str) and manifest in DATASETS:
-        dataset = load_dataset(manifest)
+    if side == ALL_SIDES and _is_name(manifest):
+        dataset = load_dataset(os.fspath(manifest))
         return Manifest(tuple(dataset), dataset.info.name, dataset.info.rules)
     return read_manifest(manifest_file(manifest, "test" if side == ALL_SIDES else side))
 
 
-def manifest_file(manifest: str | Path, side: str = "test") -> Path:
+def manifest_file(manifest: str | os.PathLike[str], side: str = "test") -> Path:
     """Return the file of one side of a named dataset, or the file that is named.
 
     Args and errors are those of `find_manifest`; the side must be a single one.
     """
     if side not in SIDES:
-        raise InputError(f"unknown side {side!r}; available: {', '.join(SIDES)}")
-    if isinstance(manifest, str) and manifest in DATASETS:
-        path = DATASETS[manifest] / SIDES[side]
+        raise InputError(f"unknown side {side!r}; available: {', '.join((*SIDES, ALL_SIDES))}")
+    if _is_name(manifest):
+        path = DATASETS[os.fspath(manifest)] / SIDES[side]
         if not path.is_file():
             raise InputError(f"dataset {manifest} has no {side} side; choose train or test")
         return path
@@ -135,3 +136,8 @@ def manifest_file(manifest: str | Path, side: str = "test") -> Path:
             f"{', '.join(DATASETS)}"
         )
     return Path(manifest)
+
+
+def _is_name(manifest: str | os.PathLike[str]) -> bool:
+    is_file = isinstance(manifest, os.PathLike) and Path(manifest).is_file()
+    return not is_file and os.fspath(manifest) in DATASETS

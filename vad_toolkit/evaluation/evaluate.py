@@ -98,7 +98,7 @@ def evaluate(
         name: [path / LAST if which == "last" and path.is_dir() else path for path in paths]
         for name, paths in pair_by_seed(runs).items()
     }
-    listed = find_manifest(manifest if isinstance(manifest, Manifest) else str(manifest))
+    listed = find_manifest(manifest)
     scored = score_test_set(
         files,
         packs if len(packs) == len(runs) else packs * len(runs),

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from vad_toolkit.core.registry import Registry
-from vad_toolkit.errors import VadError
+from vad_toolkit.errors import InputError, VadError
 from vad_toolkit.evaluation.pools import Sample
 
 FRAME_AREAS = ("auc", "ap", "pr_auc_trapezoid", "auc_abnormal", "ap_abnormal")
+RESERVED = ("values", "counts", "classes", "undefined", "bootstrap")  # other fields of results
 BUILTIN = (*FRAME_AREAS, "far_normal", "far_all", "video_auc")  # in the order of tables
 
 
@@ -54,12 +55,14 @@ def register_metric(name: str, metric: Metric) -> None:
         metric: How it is computed, and its definition in words.
 
     Raises:
-        InputError: If another module has registered the name.
+        InputError: If another module has registered the name, or results use it already.
 
     Example:
         >>> metric = Metric(lambda sample: len(sample.videos), "number of videos")
         >>> register_metric("videos", metric)  # doctest: +SKIP
     """
+    if name in RESERVED:
+        raise InputError(f"a metric cannot be called {name!r}, like a field of the results")
     METRICS.register(name, metric)
 
 

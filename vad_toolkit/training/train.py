@@ -97,8 +97,7 @@ def train(
         ['seed-0', 'seed-1']
     """
     pack, out, config = Path(pack), Path(out), load_config(config, overrides)
-    if not isinstance(manifest, Manifest):
-        manifest = find_manifest(os.fspath(manifest), "train")
+    manifest = find_manifest(manifest, "train")
     folders = _run_folders(out, seed, seeds, jobs)
     if threads is not None and threads < 1:
         raise InputError(f"threads must be an integer >= 1, got {threads}")
