@@ -135,7 +135,7 @@ def estimate_extraction(
 
     Example:
         >>> import vad_toolkit as vad
-        >>> vad.estimate_extraction("videos", like="features.h5").videos
+        >>> vad.estimate_extraction("videos", like="features.h5", out="more.h5").videos
         8
     """
     from vad_toolkit.extraction.cost import estimate_cost

@@ -121,11 +121,6 @@ def run_ablation(
             `out` holds something else, or runs of other settings.
         PackError, ManifestError: If the data cannot be used.
         VadError: If a worker process was killed.
-
-    Example:
-        >>> results = run_ablation(source, "parts", Path("parts"), seeds=5)
-        >>> results.tables()["rows"][0]["row"]
-        'none'
     """
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if not numbers or len(set(numbers)) != len(numbers) or min(numbers) < 0:
