@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vad_toolkit import open_pack, read_manifest
+from vad_toolkit import build_manifest, open_pack, read_manifest
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -45,14 +45,16 @@ def test_raw_videos_to_auc(folder: Path) -> None:
 
 
 def test_published_features_to_auc(folder: Path) -> None:
+    counted = folder / "counted"  # the rule of this layout needs the number of frames
+    build_manifest("folder", folder / "videos", counted, trimmed=True, count=True)
     with open_pack(folder / "features.h5") as pack:
         for side in ("train", "test"):
-            for entry in read_manifest(folder / f"{side}.jsonl"):
+            for entry in read_manifest(counted / f"{side}.jsonl"):
                 path = folder / "files" / side / f"{entry.id}.npy"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 np.save(path, pack[entry.id].astype(np.float32))
     out = run(
-        "published_features_to_auc.py", "manifests", "files/train", "files/test",
+        "published_features_to_auc.py", "counted", "files/train", "files/test",
         "--layout", "rtfm", "--steps", "20", folder=folder,
     )  # fmt: skip
     assert re.search(r"^frame-level AUC \d\.\d{4}$", out, re.MULTILINE)
