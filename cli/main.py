@@ -38,7 +38,7 @@ def vad(debug: bool) -> None:
 
     \b
     The stages, in order:
-      vad probe      raw videos          -> what is wrong with them
+      vad probe      raw videos          -> facts and problems
       vad extract    raw videos          -> feature pack
       vad manifest   folders, datasets   -> train and test manifests
       vad train      pack + manifest     -> run with checkpoints

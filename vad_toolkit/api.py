@@ -145,7 +145,7 @@ def estimate_extraction(
 
 
 def read_manifest(manifest: PathOrText | Manifest, side: str = "test") -> Manifest:
-    """Read a manifest: which videos a split holds, their labels, and what is known of each.
+    """Read a manifest: the videos of a split, their labels and further facts.
 
     Args:
         manifest: A manifest file (.jsonl), the name of a dataset (`list_datasets`), or a manifest,

@@ -4,13 +4,13 @@
     ├── InputError           an option, a value or a file that the user named is wrong (exit code 2)
     ├── DecodeError          a video cannot be decoded, wholly or in part
     ├── PackError            a feature pack cannot be used
-    │   ├── PackCorrupt      its bytes are not what its digests say, or parts of it are missing
+    │   ├── PackCorrupt      its bytes do not match its digests, or parts of it are missing
     │   ├── PackUnsafe       it holds something that this toolkit refuses to open
     │   └── VideoNotFound    it does not have the video (also a KeyError)
     ├── ManifestError        a manifest is wrong, or does not fit a pack or its videos
     └── WeightsError         network weights are missing, damaged or not the ones that were named
 
-A message says what the value was, what was allowed and what to do next, on one line. The command
+A message states the value, the allowed values and the next step, on one line. The command
 line prints it and exits with `exit_code`; code that uses the library catches `VadError` or a branch
 of it.
 """
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 
 class VadError(Exception):
-    """Base of all errors raised on purpose. `exit_code` is what the command line ends with."""
+    """Base of all errors raised on purpose. `exit_code` is the exit code of the command line."""
 
     exit_code = 1
 
@@ -43,11 +43,11 @@ class PackError(VadError):
 
 
 class PackCorrupt(PackError):
-    """A pack's bytes are not what its digests say, or parts of it are missing."""
+    """A pack whose bytes do not match its digests, or that is incomplete."""
 
 
 class PackUnsafe(PackError):
-    """A pack holds what is refused before anything is read: links, foreign types, bombs."""
+    """A pack with content that is refused before reading: links, foreign types, bombs."""
 
 
 class VideoNotFound(PackError, KeyError):

@@ -57,7 +57,7 @@ class Likeness:
         return self.cosine_sum / self.rows if self.rows else 1.0
 
     def add(self, other: Likeness) -> None:
-        """Include what was measured on other rows."""
+        """Include the measurements of other rows."""
         self.rows += other.rows
         self.cosine_sum += other.cosine_sum
         self.cosine_lowest = min(self.cosine_lowest, other.cosine_lowest)

@@ -132,7 +132,7 @@ class Course:
 
 
 def course(plan: VideoPlan, level: Level) -> Course:
-    """Return what a video shows at a level.
+    """Return the content of a video at a level.
 
     `same`: the activity at its spot, in every snippet. `near`: wide shots of the activity's own
     spot without anybody, and close-ups, which show the motion without its surroundings; there are

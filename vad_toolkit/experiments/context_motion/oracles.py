@@ -109,7 +109,7 @@ def _evidence(
 
 
 def _content(plan: VideoPlan, level: Level, t: int) -> Hashable:
-    """Return what snippet t shows, without noise."""
+    """Return the content of snippet t, without noise."""
     shown = course(plan, level)
     motion, spot = int(shown.motion[t]), int(shown.spot[t])
     return (
