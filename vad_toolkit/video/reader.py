@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ class DecodeStats:
     frames_missing: int = 0  # frames lost after the last good one, which nothing replaces
 
 
-class VideoReader:
+class VideoReader(ABC):
     """A video that is read once, from its first frame to its last. Decoders implement `_pictures`.
 
     `stats` are final when `chunks` has ended.
@@ -82,9 +83,9 @@ class VideoReader:
     def close(self) -> None:
         """Free the decoder. Closing twice is allowed."""
 
+    @abstractmethod
     def _pictures(self) -> Iterator[NDArray[np.uint8]]:
         """Yield the frames (height, width, 3), one after the other."""
-        raise NotImplementedError
 
     def _name_frame(self, index: int) -> str:
         """Return the name of a frame in an error message."""
