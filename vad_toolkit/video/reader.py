@@ -80,7 +80,7 @@ class VideoReader(ABC):
         if filled:
             yield chunk[:filled]
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - nothing to free, unless a decoder overrides it
         """Free the decoder. Closing twice is allowed."""
 
     @abstractmethod
