@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from vad_toolkit.core.files import AnyPath
 from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.errors import InputError
 
@@ -18,18 +19,17 @@ if TYPE_CHECKING:
     from vad_toolkit.extraction.sources import VideoSource
     from vad_toolkit.recipes.recipe import Recipe
 
-PathOrText = str | os.PathLike[str]
 DEFAULT_RECIPE = "i3d-rgb-tencrop"
 
 
 def extract(
-    videos: PathOrText | Sequence[PathOrText] | None = None,
+    videos: AnyPath | Sequence[AnyPath] | None = None,
     recipe: str | Recipe | None = None,
-    out: PathOrText = "features.h5",
+    out: AnyPath = "features.h5",
     *,
-    manifest: PathOrText | Manifest | Sequence[PathOrText | Manifest] | None = None,
-    root: PathOrText | None = None,
-    like: PathOrText | None = None,
+    manifest: AnyPath | Manifest | Sequence[AnyPath | Manifest] | None = None,
+    root: AnyPath | None = None,
+    like: AnyPath | None = None,
     overrides: Mapping[str, Any] | None = None,
     dataset: str | None = None,
     license: str = "not stated",
@@ -112,13 +112,13 @@ def extract(
 
 
 def estimate_extraction(
-    videos: PathOrText | Sequence[PathOrText] | None = None,
+    videos: AnyPath | Sequence[AnyPath] | None = None,
     recipe: str | Recipe | None = None,
-    out: PathOrText = "features.h5",
+    out: AnyPath = "features.h5",
     *,
-    manifest: PathOrText | Manifest | Sequence[PathOrText | Manifest] | None = None,
-    root: PathOrText | None = None,
-    like: PathOrText | None = None,
+    manifest: AnyPath | Manifest | Sequence[AnyPath | Manifest] | None = None,
+    root: AnyPath | None = None,
+    like: AnyPath | None = None,
     overrides: Mapping[str, Any] | None = None,
     **options: Unpack[ExtractionOptions],
 ) -> CostEstimate:
@@ -144,7 +144,7 @@ def estimate_extraction(
     return estimate_cost(sources, _recipe(recipe, like, overrides), out, **options)
 
 
-def read_manifest(manifest: PathOrText | Manifest, side: str = "test") -> Manifest:
+def read_manifest(manifest: AnyPath | Manifest, side: str = "test") -> Manifest:
     """Read a manifest: the videos of a split, their labels and further facts.
 
     Args:
@@ -170,7 +170,7 @@ def read_manifest(manifest: PathOrText | Manifest, side: str = "test") -> Manife
 
 
 def _recipe(
-    recipe: str | Recipe | None, like: PathOrText | None, overrides: Mapping[str, Any] | None
+    recipe: str | Recipe | None, like: AnyPath | None, overrides: Mapping[str, Any] | None
 ) -> Recipe:
     from vad_toolkit.extraction.sources import recipe_of_pack
     from vad_toolkit.recipes.recipe import load_recipe
@@ -183,9 +183,9 @@ def _recipe(
 
 
 def _sources(
-    videos: PathOrText | Sequence[PathOrText] | None,
-    manifest: PathOrText | Manifest | Sequence[PathOrText | Manifest] | None,
-    root: PathOrText | None,
+    videos: AnyPath | Sequence[AnyPath] | None,
+    manifest: AnyPath | Manifest | Sequence[AnyPath | Manifest] | None,
+    root: AnyPath | None,
 ) -> tuple[list[VideoSource], str]:
     """Return the videos to extract, and a name for the dataset."""
     from vad_toolkit.datasets.manifest import Manifest
@@ -194,7 +194,7 @@ def _sources(
     from vad_toolkit.extraction.sources import VideoSource, list_sources
 
     inputs = [videos] if isinstance(videos, str | os.PathLike) else list(videos or ())
-    manifests: list[PathOrText | Manifest] = []
+    manifests: list[AnyPath | Manifest] = []
     if isinstance(manifest, str | os.PathLike | Manifest):
         manifests = [manifest]
     elif manifest is not None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from vad_toolkit.core.files import AnyPath
 from vad_toolkit.datasets.manifest import Entry, Manifest
 from vad_toolkit.datasets.registry import find_manifest
 from vad_toolkit.datasets.video_files import missing_files
@@ -13,10 +13,10 @@ from vad_toolkit.packs.pack import FeaturePack
 
 
 def check_manifest(
-    manifest: str | Path | Manifest,
+    manifest: AnyPath | Manifest,
     *,
-    root: str | os.PathLike[str] | None = None,
-    pack: str | os.PathLike[str] | None = None,
+    root: AnyPath | None = None,
+    pack: AnyPath | None = None,
     side: str | None = None,
 ) -> list[str]:
     """Check a manifest: its lines, and whether its videos are in a folder and fit a pack.

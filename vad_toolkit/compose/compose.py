@@ -6,7 +6,6 @@ The features of clips are joined, so nothing is extracted again, and the ground 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -25,7 +24,13 @@ from vad_toolkit.compose.compose_plan import (
     plan_mixed,
     plan_source,
 )
-from vad_toolkit.core.files import canonical_json, check_new_folder, sha256_text, write_json
+from vad_toolkit.core.files import (
+    AnyPath,
+    canonical_json,
+    check_new_folder,
+    sha256_text,
+    write_json,
+)
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.datasets.building.build import BuiltDataset, write_dataset
 from vad_toolkit.datasets.dataset_info import DatasetInfo
@@ -69,11 +74,11 @@ class ComposeResult:
 
 
 def compose_videos(
-    pack: str | os.PathLike[str],
-    manifest: str | Path | Manifest,
-    out: str | os.PathLike[str],
+    pack: AnyPath,
+    manifest: AnyPath | Manifest,
+    out: AnyPath,
     *,
-    test_manifest: str | Path | Manifest | None = None,
+    test_manifest: AnyPath | Manifest | None = None,
     mode: Mode = "mixed",
     seed: int = 0,
     clips_per_video: tuple[int, int] | None = None,
@@ -256,7 +261,7 @@ def join_pack(
 
 
 def _manifests(
-    manifest: str | Path | Manifest, test_manifest: str | Path | Manifest | None
+    manifest: AnyPath | Manifest, test_manifest: AnyPath | Manifest | None
 ) -> dict[str, Manifest]:
     if test_manifest is None and isinstance(manifest, str) and manifest in DATASETS:
         dataset = load_dataset(manifest)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from vad_toolkit.errors import InputError
 
+AnyPath = str | os.PathLike[str]
 TEMPORARY_MARK = ".tmp-"  # in the name of every file that is still being written
 
 

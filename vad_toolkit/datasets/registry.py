@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vad_toolkit.core.files import AnyPath
 from vad_toolkit.core.registry import Registry
 from vad_toolkit.datasets.building.build import SIDES
 from vad_toolkit.datasets.dataset_info import INFO_FILE, DatasetInfo, read_dataset_info
@@ -48,7 +49,7 @@ class Dataset:
         return {name: manifest for name, manifest in sides.items() if manifest is not None}
 
 
-def register_dataset(name: str, folder: str | Path) -> None:
+def register_dataset(name: str, folder: AnyPath) -> None:
     """Register a dataset, so that its name can be used like that of a built-in one.
 
     Args:
@@ -81,7 +82,7 @@ def list_datasets() -> list[str]:
     return list(DATASETS)
 
 
-def load_dataset(dataset: str | Path) -> Dataset:
+def load_dataset(dataset: AnyPath) -> Dataset:
     """Load all sides of a dataset: a name in `DATASETS`, or a folder of the same form.
 
     Raises:
@@ -99,7 +100,7 @@ def load_dataset(dataset: str | Path) -> Dataset:
     )
 
 
-def find_manifest(manifest: str | os.PathLike[str] | Manifest, side: str = "test") -> Manifest:
+def find_manifest(manifest: AnyPath | Manifest, side: str = "test") -> Manifest:
     """Return the manifest that a dataset's name and side, or a file, stand for.
 
     A manifest is returned as it is. A dataset's name comes before a file of the same name, unless
@@ -118,7 +119,7 @@ def find_manifest(manifest: str | os.PathLike[str] | Manifest, side: str = "test
     return read_manifest(manifest_file(manifest, "test" if side == ALL_SIDES else side))
 
 
-def manifest_file(manifest: str | os.PathLike[str], side: str = "test") -> Path:
+def manifest_file(manifest: AnyPath, side: str = "test") -> Path:
     """Return the file of one side of a named dataset, or the file that is named.
 
     Args and errors are those of `find_manifest`; the side must be a single one.
@@ -138,6 +139,6 @@ def manifest_file(manifest: str | os.PathLike[str], side: str = "test") -> Path:
     return Path(manifest)
 
 
-def _is_name(manifest: str | os.PathLike[str]) -> bool:
+def _is_name(manifest: AnyPath) -> bool:
     is_file = isinstance(manifest, os.PathLike) and Path(manifest).is_file()
     return not is_file and os.fspath(manifest) in DATASETS

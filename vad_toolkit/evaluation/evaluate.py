@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from vad_toolkit.core.files import check_new_folder, write_json
+from vad_toolkit.core.files import AnyPath, check_new_folder, write_json
 from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.datasets.manifest import Manifest
 from vad_toolkit.datasets.registry import find_manifest
@@ -24,8 +24,6 @@ from vad_toolkit.evaluation.output import new_folder, write_evaluation
 from vad_toolkit.evaluation.result import CheckpointResult, EvaluationResult
 from vad_toolkit.evaluation.score import FigureMaker, score_test_set
 from vad_toolkit.training.checkpoint import LAST
-
-AnyPath = str | os.PathLike[str]
 
 
 def evaluate(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vad_toolkit.core.files import sha256_file
+from vad_toolkit.core.files import AnyPath, sha256_file
 from vad_toolkit.datasets.manifest import Entry, Manifest
 from vad_toolkit.datasets.registry import find_manifest
 from vad_toolkit.datasets.truth.global_labels import (
@@ -121,12 +121,12 @@ class ExportedLabels:
 
 
 def export_ground_truth(
-    manifest: str | Path | Manifest,
-    rule: str | Path,
-    out: str | Path,
+    manifest: AnyPath | Manifest,
+    rule: AnyPath,
+    out: AnyPath,
     *,
-    order: str | Path | None = None,
-    pack: str | Path | None = None,
+    order: AnyPath | None = None,
+    pack: AnyPath | None = None,
     side: str = "test",
 ) -> ExportedLabels:
     """Write the frame labels of all videos as one array, in the manifest's order.

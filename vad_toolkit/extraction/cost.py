@@ -6,7 +6,6 @@ number.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vad_toolkit.backbones.registry import BACKBONES, CHANNELS
 from vad_toolkit.core.device import pick_devices
+from vad_toolkit.core.files import AnyPath
 from vad_toolkit.errors import InputError
 from vad_toolkit.extraction.extractor import Extractor, ExtractorOptions
 from vad_toolkit.extraction.plan import Shard, VideoSize, measure_videos, share_videos
@@ -76,7 +76,7 @@ class CostEstimate(Cost):
 def estimate_cost(
     sources: Sequence[VideoSource],
     recipe: Recipe,
-    out: str | os.PathLike[str],
+    out: AnyPath,
     *,
     device: str = "auto",
     shard: str | None = None,

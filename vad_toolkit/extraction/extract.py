@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Unpack
 
 from vad_toolkit.core.device import pick_devices
+from vad_toolkit.core.files import AnyPath
 from vad_toolkit.core.ids import check_ids
 from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.errors import InputError
@@ -68,7 +69,7 @@ class ExtractSummary(os.PathLike[str]):
 def extract_pack(
     sources: Sequence[VideoSource],
     recipe: Recipe,
-    out: str | os.PathLike[str],
+    out: AnyPath,
     *,
     dataset: str | None = None,
     license: str = "not stated",

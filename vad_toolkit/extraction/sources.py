@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vad_toolkit.core.files import AnyPath
 from vad_toolkit.errors import InputError
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.recipes.recipe import Recipe, load_recipe
@@ -25,7 +26,7 @@ class VideoSource:
 
 
 def list_sources(
-    inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    inputs: AnyPath | Sequence[AnyPath],
 ) -> list[VideoSource]:
     """List videos that are given one by one, and all videos below folders.
 
@@ -62,9 +63,7 @@ def list_sources(
     return list(sources.values())
 
 
-def recipe_of_pack(
-    pack: str | os.PathLike[str], overrides: Mapping[str, Any] | None = None
-) -> Recipe:
+def recipe_of_pack(pack: AnyPath, overrides: Mapping[str, Any] | None = None) -> Recipe:
     """Return the recipe of a pack, with some fields replaced, as by `load_recipe`.
 
     Raises:

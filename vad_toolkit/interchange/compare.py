@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vad_toolkit.core.crops import FIVE_CROP_ORDERS, TEN_CROP_ORDERS, crop_index, order_name
+from vad_toolkit.core.files import AnyPath
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.datasets.names import NameIndex, name_forms
 from vad_toolkit.errors import InputError
@@ -127,8 +128,8 @@ class Comparison:
 
 
 def compare(
-    first: str | Path | FeaturePack,
-    second: str | Path | FeaturePack,
+    first: AnyPath | FeaturePack,
+    second: AnyPath | FeaturePack,
     *,
     progress: ProgressCallback = silent,
 ) -> Comparison:
@@ -345,7 +346,7 @@ class _FileSource:
 _Source = _PackSource | _FileSource
 
 
-def _open(source: str | Path | FeaturePack, stack: ExitStack) -> _Source:
+def _open(source: AnyPath | FeaturePack, stack: ExitStack) -> _Source:
     """Open the features of a path, which are closed with `stack`."""
     path = source.path if isinstance(source, FeaturePack) else Path(source)
     if path.is_dir() or path.suffix.lower() in feature_suffixes():

@@ -15,7 +15,7 @@ from typing import Any
 
 from vad_toolkit.core.crops import crop_index
 from vad_toolkit.core.crops import crop_order as crops_of
-from vad_toolkit.core.files import atomic_folder, write_text
+from vad_toolkit.core.files import AnyPath, atomic_folder, write_text
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.datasets.manifest import Manifest
 from vad_toolkit.datasets.registry import ALL_SIDES, DATASETS, find_manifest, load_dataset
@@ -88,11 +88,11 @@ class ExportReport:
 
 
 def export_features(
-    pack: str | Path | FeaturePack,
-    out: str | Path,
+    pack: AnyPath | FeaturePack,
+    out: AnyPath,
     *,
     layout: str,
-    manifest: str | Path | Manifest | Mapping[str, Manifest] | None = None,
+    manifest: AnyPath | Manifest | Mapping[str, Manifest] | None = None,
     side: str | None = None,
     crop_order: str | None = None,
     rule: str | None = None,
@@ -186,7 +186,7 @@ def export_features(
 
 
 def _sides(
-    manifest: str | Path | Manifest | Mapping[str, Manifest] | None,
+    manifest: AnyPath | Manifest | Mapping[str, Manifest] | None,
     side: str | None,
     ids: Sequence[str],
 ) -> Mapping[str, Manifest]:

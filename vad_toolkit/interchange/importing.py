@@ -15,7 +15,7 @@ from typing import Any
 
 import vad_toolkit
 from vad_toolkit.core.crops import crop_order as crops_of
-from vad_toolkit.core.files import canonical_json, check_new_file, sha256_file, sha256_text
+from vad_toolkit.core.files import AnyPath, canonical_json, check_new_file, sha256_file, sha256_text
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.datasets.manifest import Entry, Manifest
 from vad_toolkit.datasets.names import NameIndex
@@ -125,13 +125,13 @@ class _Planned:
 
 
 def import_features(
-    source: str | Path | Mapping[str, str | Path],
-    out: str | Path,
+    source: AnyPath | Mapping[str, AnyPath],
+    out: AnyPath,
     *,
-    manifest: str | Path | Manifest,
+    manifest: AnyPath | Manifest,
     side: str = "test",
     layout: str | None = None,
-    list_file: str | Path | None = None,
+    list_file: AnyPath | None = None,
     crop_order: str | None = None,
     rule: str | None = None,
     features: str = NOT_STATED,
@@ -201,7 +201,7 @@ def import_features(
     return report
 
 
-def _folders(source: str | Path | Mapping[str, str | Path]) -> dict[str, Path]:
+def _folders(source: AnyPath | Mapping[str, AnyPath]) -> dict[str, Path]:
     folders = source if isinstance(source, Mapping) else {"rgb": source}
     unknown = [f"unknown modality {stream!r}" for stream in folders if stream not in STREAMS]
     if unknown or not folders:
@@ -214,7 +214,7 @@ def _match(
     folders: Mapping[str, Path],
     layout: Layout,
     manifest: Manifest,
-    list_file: str | Path | None,
+    list_file: AnyPath | None,
     allow_missing: bool,
     report: ImportReport,
 ) -> Files:

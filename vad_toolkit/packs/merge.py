@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vad_toolkit.core.crops import order_name
-from vad_toolkit.core.files import check_new_file
+from vad_toolkit.core.files import AnyPath, check_new_file
 from vad_toolkit.core.ids import check_ids
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.errors import InputError, PackError
@@ -32,8 +32,8 @@ class Merged(os.PathLike[str]):
 
 
 def merge_packs(
-    packs: Sequence[str | os.PathLike[str]],
-    out: str | os.PathLike[str],
+    packs: Sequence[AnyPath],
+    out: AnyPath,
     *,
     dataset: str | None = None,
     license: str | None = None,

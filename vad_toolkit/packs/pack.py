@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vad_toolkit.core.crops import order_name
-from vad_toolkit.core.files import canonical_json, sha256_text
+from vad_toolkit.core.files import AnyPath, canonical_json, sha256_text
 from vad_toolkit.errors import PackCorrupt, PackError, VideoNotFound
 from vad_toolkit.packs import hdf5, index
 from vad_toolkit.packs.video import (
@@ -75,7 +75,7 @@ class FeaturePack(Mapping[str, NDArray[np.float16]]):
         self._main_stream = "rgb" if "rgb" in self.recipe.streams else "flow"
 
     @classmethod
-    def open(cls, pack: str | os.PathLike[str]) -> FeaturePack:
+    def open(cls, pack: AnyPath) -> FeaturePack:
         """Open a pack (.h5) for reading. Use it in a `with` block, or close it.
 
         Raises:

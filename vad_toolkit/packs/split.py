@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vad_toolkit.core.files import TEMPORARY_MARK, canonical_json, check_new_file, fsync
+from vad_toolkit.core.files import TEMPORARY_MARK, AnyPath, canonical_json, check_new_file, fsync
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.errors import InputError, PackError
 from vad_toolkit.packs.pack import FeaturePack
@@ -43,8 +42,8 @@ def parse_size(text: str) -> int:
 
 
 def split_pack(
-    pack: str | os.PathLike[str],
-    out: str | os.PathLike[str],
+    pack: AnyPath,
+    out: AnyPath,
     max_size: int | str,
     *,
     progress: ProgressCallback = silent,

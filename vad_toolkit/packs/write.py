@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-import os
 import platform
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -21,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import vad_toolkit
-from vad_toolkit.core.files import EarlySync, atomic_path, canonical_json
+from vad_toolkit.core.files import AnyPath, EarlySync, atomic_path, canonical_json
 from vad_toolkit.core.ids import IdSet, check_text
 from vad_toolkit.errors import PackCorrupt, PackError
 from vad_toolkit.packs import hdf5
@@ -41,7 +40,7 @@ from vad_toolkit.recipes.recipe import AnyRecipe
 
 
 def write_pack(
-    out: str | os.PathLike[str],
+    out: AnyPath,
     recipe: AnyRecipe,
     videos: Iterable[tuple[str, VideoFeatures | StreamedVideo]],
     *,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 from collections.abc import Mapping
 from fractions import Fraction
@@ -23,6 +22,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from vad_toolkit.backbones.registry import BACKBONES, Normalisation, Stream
 from vad_toolkit.core.crops import crop_order
+from vad_toolkit.core.files import AnyPath
 from vad_toolkit.core.settings import AsTuple, Settings, describe_error, read_settings
 from vad_toolkit.errors import InputError
 from vad_toolkit.flow.registry import FLOWS
@@ -229,9 +229,7 @@ def parse_recipe(text: str, written_by: str | None = None) -> AnyRecipe:
     return _build(Recipe, fields, written_by)
 
 
-def load_recipe(
-    recipe: str | os.PathLike[str] | Recipe, overrides: Mapping[str, Any] | None = None
-) -> Recipe:
+def load_recipe(recipe: AnyPath | Recipe, overrides: Mapping[str, Any] | None = None) -> Recipe:
     """Load a recipe and replace some of its fields.
 
     Args:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vad_toolkit.core.device import pick_device
-from vad_toolkit.core.files import atomic_path, check_new_folder, sha256_file, write_json
+from vad_toolkit.core.files import AnyPath, atomic_path, check_new_folder, sha256_file, write_json
 from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.errors import InputError, VadError
 from vad_toolkit.extraction.extractor import Extractor
@@ -93,9 +93,9 @@ class PredictionResult:
 
 
 def predict(
-    run: str | os.PathLike[str],
-    videos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    out: str | os.PathLike[str],
+    run: AnyPath,
+    videos: AnyPath | Sequence[AnyPath],
+    out: AnyPath,
     *,
     threshold: float = 0.5,
     merge_seconds: float = 0.0,

@@ -10,15 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vad_toolkit.core.files import check_new_file, sha256_text, write_text
+from vad_toolkit.core.files import AnyPath, check_new_file, sha256_text, write_text
 from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.datasets.manifest import Manifest
 from vad_toolkit.errors import InputError
 from vad_toolkit.sharing.croissant import VIDEO_TABLE, croissant
 from vad_toolkit.sharing.facts import SharedFile, read_facts
 from vad_toolkit.sharing.readme import render_readme
-
-AnyPath = str | os.PathLike[str]
 
 README = "README.md"
 CROISSANT = "croissant.json"
@@ -38,7 +36,7 @@ def write_card(
     packs: AnyPath | Sequence[AnyPath],
     out: AnyPath | None = None,
     *,
-    manifest: str | Path | Manifest | None = None,
+    manifest: AnyPath | Manifest | None = None,
     license: str | None = None,
     url: str | None = None,
     creator: str | None = None,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vad_toolkit.core.files import sha256_file
+from vad_toolkit.core.files import AnyPath, sha256_file
 from vad_toolkit.core.ids import check_text
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.datasets.dataset_info import NOT_KNOWN, DatasetInfo
@@ -75,7 +75,7 @@ class Facts:
 def read_facts(
     packs: Sequence[Path],
     *,
-    manifest: str | Path | Manifest | None = None,
+    manifest: AnyPath | Manifest | None = None,
     license: str | None = None,
     url: str | None = None,
     creator: str | None = None,
@@ -123,7 +123,7 @@ def read_facts(
         )
 
 
-def _dataset_of(manifest: str | Path | Manifest, packs: Sequence[FeaturePack]) -> DatasetInfo:
+def _dataset_of(manifest: AnyPath | Manifest, packs: Sequence[FeaturePack]) -> DatasetInfo:
     """Return the description of a manifest's dataset, if some videos of the packs are in it."""
     found = find_manifest(manifest, ALL_SIDES)
     if not any(id in found.by_id for pack in packs for id in pack.ids):

@@ -8,7 +8,6 @@ equal training gives equal bytes. Nothing is unpickled.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,7 +21,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 import vad_toolkit
-from vad_toolkit.core.files import canonical_json, write_json
+from vad_toolkit.core.files import AnyPath, canonical_json, write_json
 from vad_toolkit.core.registry import load_plugin
 from vad_toolkit.core.settings import Settings, describe_error
 from vad_toolkit.errors import InputError, VadError, WeightsError
@@ -110,7 +109,7 @@ def write_description(path: Path) -> None:
     write_json(path.with_suffix(".json"), info.canonical_fields())
 
 
-def load_checkpoint(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Checkpoint:
+def load_checkpoint(path: AnyPath, device: torch.device | str = "cpu") -> Checkpoint:
     """Load a .safetensors file, or the best step of a run folder.
 
     If the method is not registered, the plugin that the checkpoint names is imported.
@@ -158,7 +157,7 @@ def initial_model(checkpoint: Checkpoint) -> MilModel:
     return model.eval().requires_grad_(False)
 
 
-def find_runs(path: str | os.PathLike[str]) -> list[Path]:
+def find_runs(path: AnyPath) -> list[Path]:
     """Return `path` if it is a run folder or a checkpoint, or else its seed-* folders in order.
 
     Raises:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from vad_toolkit.core.files import AnyPath
 from vad_toolkit.core.settings import describe_error, read_settings
 from vad_toolkit.errors import InputError
 from vad_toolkit.models.config import TrainConfig
@@ -27,7 +28,7 @@ def config_names() -> list[str]:
 
 
 def load_config(
-    config: str | os.PathLike[str] | Mapping[str, Any] | TrainConfig | None = None,
+    config: AnyPath | Mapping[str, Any] | TrainConfig | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> TrainConfig:
     """Return the complete config of a run.

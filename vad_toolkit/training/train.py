@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 
 from vad_toolkit.core.device import pick_device
+from vad_toolkit.core.files import AnyPath
 from vad_toolkit.core.processes import run_tasks
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.datasets.manifest import Manifest
@@ -31,8 +31,6 @@ from vad_toolkit.training.run_folder import (
     check_seeds_folder,
 )
 
-StrPath = str | os.PathLike[str]
-
 
 @dataclass(frozen=True)
 class TrainResult:
@@ -46,11 +44,11 @@ class TrainResult:
 
 
 def train(
-    pack: StrPath,
-    manifest: StrPath | Manifest,
-    out: StrPath,
+    pack: AnyPath,
+    manifest: AnyPath | Manifest,
+    out: AnyPath,
     *,
-    config: StrPath | Mapping[str, Any] | TrainConfig | None = None,
+    config: AnyPath | Mapping[str, Any] | TrainConfig | None = None,
     overrides: Mapping[str, Any] | None = None,
     seed: int | None = None,
     seeds: int | Sequence[int] | None = None,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from vad_toolkit.core.files import AnyPath
 from vad_toolkit.errors import DecodeError
-from vad_toolkit.video.paths import AnyPath
 from vad_toolkit.video.probe import ContainerFacts, probe
 from vad_toolkit.video.reader import VideoReader
 from vad_toolkit.video.registry import AUTO, DECODERS, FALLBACK, check_options

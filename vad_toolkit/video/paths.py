@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from vad_toolkit.core.files import sha256_file
+from vad_toolkit.core.files import AnyPath, sha256_file
 from vad_toolkit.errors import DecodeError, InputError
 
 VIDEO_SUFFIXES = frozenset({
@@ -25,7 +25,6 @@ VIDEO_SUFFIXES = frozenset({
 })  # fmt: skip
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff"})
 LITTER = frozenset({"desktop.ini", "thumbs.db"})  # files that Windows adds to folders of images
-AnyPath = str | os.PathLike[str]
 EXAMPLE = "000.jpg, 001.jpg, ..."
 _NUMBERED = re.compile(r"(.*?)([0-9]+)", re.DOTALL)
 

@@ -11,9 +11,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vad_toolkit.core.files import AnyPath
 from vad_toolkit.errors import DecodeError
 from vad_toolkit.video.container import SOUND, Structure, examine
-from vad_toolkit.video.paths import AnyPath, check_file, list_frames
+from vad_toolkit.video.paths import check_file, list_frames
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -15,9 +15,10 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from vad_toolkit.core.files import AnyPath
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
 from vad_toolkit.errors import DecodeError, InputError
-from vad_toolkit.video.paths import AnyPath, find_videos
+from vad_toolkit.video.paths import find_videos
 from vad_toolkit.video.probe import FRAMES, ContainerFacts
 from vad_toolkit.video.reader import DecodeStats
 from vad_toolkit.video.worker import DecodeWorker

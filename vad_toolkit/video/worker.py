@@ -24,10 +24,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vad_toolkit.core.files import AnyPath
 from vad_toolkit.errors import DecodeError, InputError
 from vad_toolkit.video.channel import ChannelClosed, receive, send
 from vad_toolkit.video.container import Structure
-from vad_toolkit.video.paths import AnyPath
 from vad_toolkit.video.probe import ContainerFacts
 from vad_toolkit.video.reader import DecodeStats, VideoInfo
 from vad_toolkit.video.registry import AUTO, FALLBACK, check_options

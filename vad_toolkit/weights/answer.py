@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vad_toolkit.core.files import AnyPath
 from vad_toolkit.errors import InputError
 from vad_toolkit.video.open import open_video
 from vad_toolkit.weights.catalogue import find_entry
@@ -30,7 +31,7 @@ class Answer:
     agrees: bool  # class, logit and norm agree with the catalog
 
 
-def known_answer(name: str, clip: str | Path) -> Answer:
+def known_answer(name: str, clip: AnyPath) -> Answer:
     """Classify DeepMind's preview clip with cached weights, in float32 on the CPU.
 
     Args:

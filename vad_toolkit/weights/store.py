@@ -21,7 +21,7 @@ from torch import Tensor
 
 from vad_toolkit.backbones.backbone import Backbone
 from vad_toolkit.backbones.registry import BACKBONES, CHANNELS
-from vad_toolkit.core.files import TEMPORARY_MARK, atomic_path, home, sha256_file
+from vad_toolkit.core.files import TEMPORARY_MARK, AnyPath, atomic_path, home, sha256_file
 from vad_toolkit.core.locks import locked, remove_temporaries
 from vad_toolkit.errors import InputError, WeightsError
 from vad_toolkit.weights.catalogue import CATALOGUE, OwnerSource, RandomSource, find_entry, name_of
@@ -142,7 +142,7 @@ def get_weights(name: str) -> InstalledWeights:
 
 
 def import_weights(
-    file: str | Path, name: str, stream: str | None = None, backbone: str | None = None
+    file: AnyPath, name: str, stream: str | None = None, backbone: str | None = None
 ) -> InstalledWeights:
     """Import a file of weights into the cache.
 

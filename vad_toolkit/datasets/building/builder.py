@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from vad_toolkit.core.files import AnyPath
 from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.datasets.building.binding import bind
 from vad_toolkit.datasets.building.build import BuiltDataset, refuse_existing, write_dataset
@@ -41,9 +42,9 @@ class BuiltManifests(os.PathLike[str]):
 
 
 def build_manifest(
-    dataset: str | Path,
-    root: str | Path,
-    out: str | Path,
+    dataset: AnyPath,
+    root: AnyPath,
+    out: AnyPath,
     *,
     count: bool = False,
     timeout_seconds: float = 60.0,
@@ -113,7 +114,7 @@ def _bind(
     note: Callable[[str], None],
     *,
     allow_missing: bool = False,
-    masks: str | Path | None = None,
+    masks: AnyPath | None = None,
     count: bool = False,
     timeout_seconds: float = 60.0,
     progress: ProgressCallback = silent,

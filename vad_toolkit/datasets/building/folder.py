@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vad_toolkit.core.files import AnyPath
 from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.datasets.building.build import BuiltDataset
 from vad_toolkit.datasets.building.csv_file import read_events
@@ -49,7 +50,7 @@ def build_folder_manifest(
     seed: int = 0,
     source_pattern: str | None = None,
     trimmed: bool = False,
-    events: str | Path | None = None,
+    events: AnyPath | None = None,
     count: bool = False,
     name: str | None = None,
     timeout_seconds: float = 60.0,

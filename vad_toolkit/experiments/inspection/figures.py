@@ -11,7 +11,6 @@ figures/interaction/<id>.png, <id>.npz
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vad_toolkit.core.files import sha256_file, write_arrays, write_json
+from vad_toolkit.core.files import AnyPath, sha256_file, write_arrays, write_json
 from vad_toolkit.datasets.manifest import Manifest
 from vad_toolkit.errors import InputError
 from vad_toolkit.evaluation.pools import ScoredVideo
@@ -64,7 +63,7 @@ class FigureRequest:
             ones.
     """
 
-    compare: str | os.PathLike[str] | None = None
+    compare: AnyPath | None = None
     videos: tuple[str, ...] = ()
 
     def __call__(
