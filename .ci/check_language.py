@@ -26,7 +26,7 @@ BANNED = {
     r"(?<![Tt]here )\bis no (?!longer|more|less|such|need|reason|way|difference|faster)\w+": (
         "say is not a"
     ),
-    r"\b[Ll]icence": "say license",
+    r"\b([Ll]icence|labelled|[Cc]entre|[Cc]olour)": "use US spelling",
     r"\bwhat (was|is|were|are) (finished|done|there|given|asked)\b": "name the thing",
     r"\bcould not be had\b|\bto be had\b": "say available",
     r"\bso many\b": "give the number",

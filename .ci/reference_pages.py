@@ -34,7 +34,7 @@ def render_api() -> str:
         "",
         "Generated from the docstrings by `make docs`. `import vad_toolkit as vad`; paths may be",
         "strings, and a manifest may be a file, a `Manifest` or the name of a dataset. Examples",
-        "run in a folder with `videos/`, `features.h5`, `train.jsonl`, `test.jsonl` and `run/`.",
+        "run in a folder with `videos/`, `new-video.mp4`, `manifests/`, `features.h5` and `run/`.",
         "",
     ]
     for name in _in_order():

@@ -1,4 +1,4 @@
-"""`vad compose`: untrimmed, weakly-labelled videos from a pack of trimmed clips."""
+"""`vad compose`: untrimmed, weakly-labeled videos from a pack of trimmed clips."""
 
 from __future__ import annotations
 

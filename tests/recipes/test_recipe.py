@@ -161,7 +161,7 @@ def test_overrides() -> None:
         ({"step": 17}, r"step must be <= snippet_frames \(16\), got 17"),
         ({"crops": "nine"}, r"crops: .*'ten', 'five' or 'center' \(given: 'nine'\)"),
         ({"crops": ["ten"]}, "crops"),
-        ({"colour": 1}, r"colour: unknown; available: snippet_frames, step, "),
+        ({"color": 1}, r"color: unknown; available: snippet_frames, step, "),
         ({"frame_rate": 0}, r"frame_rate.*greater than 0 \(given: 0\)"),
         ({"resize": 200}, r"crop_size must be <= resize \(200\), got 224"),
         ({"resize": [340, 200]}, r"crop_size must be <= resize \(200\), got 224"),

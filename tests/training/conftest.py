@@ -1,4 +1,4 @@
-"""A small labelled pack and manifest, made by code, that a head can learn."""
+"""A small labeled pack and manifest, made by code, that a head can learn."""
 
 from __future__ import annotations
 

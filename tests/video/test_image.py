@@ -88,12 +88,12 @@ def see_through(pixels: Pixels) -> dict[str, tuple[Image.Image, dict[str, object
     return {
         "alpha": (with_alpha, {}),
         "palette": (palette, {"transparency": palette.getpixel((0, 0))}),
-        "a colour": (plain, {"transparency": tuple(map(int, pixels[0, 0]))}),
+        "a color": (plain, {"transparency": tuple(map(int, pixels[0, 0]))}),
         "a grey of 16 bits": (grey16, {"transparency": int(pixels[0, 0, 0]) * 100}),
     }
 
 
-@pytest.mark.parametrize("kind", ["alpha", "palette", "a colour", "a grey of 16 bits"])
+@pytest.mark.parametrize("kind", ["alpha", "palette", "a color", "a grey of 16 bits"])
 def test_transparent_pixels_are_refused(pixels: Pixels, save, kind: str) -> None:
     picture, options = see_through(pixels)[kind]
     with pytest.raises(DecodeError, match=r"0.png: has transparent pixels; flatten it"):

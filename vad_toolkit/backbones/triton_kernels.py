@@ -40,7 +40,7 @@ def _convolve(
     w0 = row % W - K // 2
     h0 = row // W % H - K // 2
     t0 = row // (W * H) % T - K // 2
-    centre = row.to(tl.int64) * x_stride
+    center = row.to(tl.int64) * x_stride
     exists = row < rows
     wanted = column < outputs
     steps = channels // BLOCK_IN
@@ -56,7 +56,7 @@ def _convolve(
             inside = inside & (t0 + kt >= 0) & (t0 + kt < T) & (h0 + kh >= 0) & (h0 + kh < H)
             inside = inside & (w0 + kw >= 0) & (w0 + kw < W)
         shift = (((kt - K // 2) * H + kh - K // 2) * W + kw - K // 2) * x_stride + first
-        a = tl.load(x + (centre + shift)[:, None] + inner[None, :], inside[:, None], 0.0)
+        a = tl.load(x + (center + shift)[:, None] + inner[None, :], inside[:, None], 0.0)
         b = tl.load(
             weight + (step * BLOCK_IN + inner)[:, None] * outputs + column[None, :],
             wanted[None, :],
@@ -274,7 +274,7 @@ def _largest_around(
     n = block // (W * high * ((T + 1) // 2))
     exists = block < blocks
     wanted = (channel < channels)[None, :]
-    centre = (((n * T + t) * H + h) * W + w).to(tl.int64) * channels
+    center = (((n * T + t) * H + h) * W + w).to(tl.int64) * channels
     nothing = tl.full((BLOCK, BLOCK_CHANNELS), float("-inf"), tl.float32)
     best00 = nothing
     best01 = nothing
@@ -291,7 +291,7 @@ def _largest_around(
                 reached = inside & (w + kw - 1 >= 0) & (w + kw - 1 < W)
                 shift = (((kt - 1) * H + kh - 1) * W + kw - 1) * channels
                 value = tl.load(
-                    x + (centre + shift)[:, None] + channel[None, :],
+                    x + (center + shift)[:, None] + channel[None, :],
                     reached[:, None] & wanted,
                     float("-inf"),
                 )
@@ -306,7 +306,7 @@ def _largest_around(
         if kt > 0:
             best10 = tl.maximum(best10, upper)
             best11 = tl.maximum(best11, lower)
-    target = out + centre[:, None] + channel[None, :]
+    target = out + center[:, None] + channel[None, :]
     below = h + 1 < H
     after = t + 1 < T
     kind = out.dtype.element_ty

@@ -1,1 +1,1 @@
-"""Composition of untrimmed, weakly-labelled videos from trimmed clips, on features."""
+"""Composition of untrimmed, weakly-labeled videos from trimmed clips, on features."""

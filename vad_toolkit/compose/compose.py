@@ -1,4 +1,4 @@
-"""Composition of untrimmed, weakly-labelled videos from a pack of trimmed clips.
+"""Composition of untrimmed, weakly-labeled videos from a pack of trimmed clips.
 
 The features of clips are joined, so nothing is extracted again, and the ground truth is exact.
 `compose_plan` chooses the clips of each video.

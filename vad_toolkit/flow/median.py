@@ -59,14 +59,14 @@ def _medians(flat: Tensor, size: int, stride: int) -> Tensor:
         sides = _run(_merging(5, 5), [c[:-1] for c in columns] + [c[1:] for c in columns])
     left = [side[:count] for side in sides]
     right = [side[half + 1 : half + 1 + count] for side in sides]
-    centre = [column[half : half + count] for column in columns]
+    center = [column[half : half + count] for column in columns]
 
     # The r-th smallest value of two sorted lists is the minimum of max(a_i, b_(r - i)) over i, with
     # a_0 and b_0 left out. So only the middle ranks of the outer columns are needed.
     rank = size * size // 2 + 1
     outer = _run(_merging(len(left), len(right)), left + right, range(rank - size - 1, rank))
     result = outer[-1]
-    for value, other in zip(outer[:-1], reversed(centre), strict=True):
+    for value, other in zip(outer[:-1], reversed(center), strict=True):
         result = torch.minimum(result, torch.maximum(value, other))
     return result
 

@@ -16,10 +16,10 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from vad_toolkit.core.files import atomic_path
 
-SCORE_COLOUR = "#1f4e79"
-GUIDE_COLOUR = "#6b6b6b"
-GRID_COLOUR = "#e6e6e6"
-ABNORMAL_COLOUR = "#d1495b"
+SCORE_COLOR = "#1f4e79"
+GUIDE_COLOR = "#6b6b6b"
+GRID_COLOR = "#e6e6e6"
+ABNORMAL_COLOR = "#d1495b"
 LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 9, "handlelength": 1.4}
 DASHES = (0, (5, 4))
 DOTS_PER_INCH = 120

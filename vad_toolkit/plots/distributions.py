@@ -12,19 +12,19 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from vad_toolkit.plots.canvas import (
-    ABNORMAL_COLOUR,
+    ABNORMAL_COLOR,
     DASHES,
-    GRID_COLOUR,
-    GUIDE_COLOUR,
+    GRID_COLOR,
+    GUIDE_COLOR,
     LEGEND,
-    SCORE_COLOUR,
+    SCORE_COLOR,
     blank_figure,
     new_figure,
     save_png,
     set_look,
 )
 
-COLOURS = (SCORE_COLOUR, ABNORMAL_COLOUR)
+COLORS = (SCORE_COLOR, ABNORMAL_COLOR)
 CURVE_POINTS = 2000  # more than a curve has pixels
 EDGE_SHARE = 0.02  # free share of the axis on each side of the filled bins
 
@@ -97,11 +97,11 @@ def plot_curve(
     """
     figure, axes = new_figure(4.4, 4.4, title)
     keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), CURVE_POINTS)).astype(np.int64))
-    axes.plot(*zip(*chance, strict=True), color=GUIDE_COLOUR, linestyle=DASHES, linewidth=1)
-    axes.plot(x[keep], y[keep], color=SCORE_COLOUR, linewidth=1.6)
+    axes.plot(*zip(*chance, strict=True), color=GUIDE_COLOR, linestyle=DASHES, linewidth=1)
+    axes.plot(x[keep], y[keep], color=SCORE_COLOR, linewidth=1.6)
     margins = (-0.01, 1.01)
     axes.set(xlabel=x_label, ylabel=y_label, xlim=margins, ylim=margins, aspect="equal")
-    axes.grid(color=GRID_COLOUR, linewidth=0.8)
+    axes.grid(color=GRID_COLOR, linewidth=0.8)
     save_png(figure, path)
 
 
@@ -111,14 +111,14 @@ def _draw(axes: Axes, edges: NDArray[np.floating[Any]], panel: Panel, log: bool)
     shares = [kind.counts / max(1, kind.counts.sum()) for kind in panel.kinds]
     least = min((share[share > 0].min() for share in shares if share.any()), default=1.0)
     floor = least / 2 if log else 0.0
-    for colour, kind, share in zip(COLOURS, panel.kinds, shares, strict=False):
-        axes.stairs(share, edges, baseline=floor, fill=True, color=colour, alpha=0.35, linewidth=0)
+    for color, kind, share in zip(COLORS, panel.kinds, shares, strict=False):
+        axes.stairs(share, edges, baseline=floor, fill=True, color=color, alpha=0.35, linewidth=0)
         outline = np.maximum(share, floor)
-        axes.stairs(outline, edges, baseline=floor, color=colour, linewidth=1.2, label=kind.label)
+        axes.stairs(outline, edges, baseline=floor, color=color, linewidth=1.2, label=kind.label)
         if kind.median is not None:
-            axes.axvline(kind.median, color=colour, linestyle=DASHES, linewidth=1)
+            axes.axvline(kind.median, color=color, linestyle=DASHES, linewidth=1)
     if log:
         axes.set_yscale("log")
     axes.set_ylim(bottom=floor)
     axes.yaxis.set_major_formatter(lambda share, position: f"{100 * share:.3g} %")
-    axes.grid(axis="y", color=GRID_COLOUR, linewidth=0.8)
+    axes.grid(axis="y", color=GRID_COLOR, linewidth=0.8)

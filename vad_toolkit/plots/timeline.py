@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from vad_toolkit.errors import InputError
 from vad_toolkit.plots.canvas import (
     DASHES,
-    GRID_COLOUR,
-    GUIDE_COLOUR,
+    GRID_COLOR,
+    GUIDE_COLOR,
     LEGEND,
-    SCORE_COLOUR,
+    SCORE_COLOR,
     new_figure,
     save_png,
 )
 
-EVENT_COLOUR = "#f4b6b0"
-ALARM_COLOUR = "#d1495b"
+EVENT_COLOR = "#f4b6b0"
+ALARM_COLOR = "#d1495b"
 LONG_SECONDS = 600  # the axis of longer videos is in minutes
 
 
@@ -64,14 +64,14 @@ def plot_scores(
         shade_events(axes, labels, unit)
     if threshold is not None:
         label = f"threshold {threshold:g}"
-        axes.axhline(threshold, color=GUIDE_COLOUR, linestyle=DASHES, linewidth=1, label=label)
+        axes.axhline(threshold, color=GUIDE_COLOR, linestyle=DASHES, linewidth=1, label=label)
     draw_scores(axes, scores, unit)
     axes.set_ylim(low - 0.4 * band, high + (3.0 if alarms else 1.0) * band)
     if alarms:
         axes.broken_barh(
             _bars(alarms, unit),
             (high + 1.2 * band, band),
-            color=ALARM_COLOUR,
+            color=ALARM_COLOR,
             linewidth=0,
             label="alarm",
         )
@@ -85,10 +85,10 @@ def draw_scores(axes: Axes, scores: NDArray[np.floating[Any]], unit: float) -> N
     change = np.flatnonzero(scores[1:] != scores[:-1]) + 1
     starts, stops = np.append(0, change), np.append(change, len(scores))
     times, values = np.stack([starts, stops], axis=1).ravel(), np.repeat(scores[starts], 2)
-    axes.plot(times * unit, values, color=SCORE_COLOUR, linewidth=1.4, label="score")
+    axes.plot(times * unit, values, color=SCORE_COLOR, linewidth=1.4, label="score")
     axes.set_xlim(0, len(scores) * unit)
     axes.set_ylabel("anomaly score")
-    axes.grid(axis="y", color=GRID_COLOUR, linewidth=0.8)
+    axes.grid(axis="y", color=GRID_COLOR, linewidth=0.8)
 
 
 def shade_events(axes: Axes, labels: NDArray[np.integer[Any]], unit: float) -> None:
@@ -98,7 +98,7 @@ def shade_events(axes: Axes, labels: NDArray[np.integer[Any]], unit: float) -> N
         _bars(edges.reshape(-1, 2).tolist(), unit),
         (0, 1),
         transform=axes.get_xaxis_transform(),
-        color=EVENT_COLOUR,
+        color=EVENT_COLOR,
         alpha=0.6,
         linewidth=0,
         zorder=0.5,

@@ -14,7 +14,7 @@ from vad_toolkit.evaluation.bootstrap import CONFIDENCE, Interval
 from vad_toolkit.evaluation.registry import METRICS
 from vad_toolkit.experiments.ablation.statistics import DEFINITIONS, Spread
 from vad_toolkit.experiments.ablation.tables import Pair
-from vad_toolkit.plots.canvas import GRID_COLOUR, GUIDE_COLOUR, SCORE_COLOUR, new_figure, save_png
+from vad_toolkit.plots.canvas import GRID_COLOR, GUIDE_COLOR, SCORE_COLOR, new_figure, save_png
 
 FORMAT = "vad-ablation-results"
 FORMAT_VERSION = 1
@@ -128,16 +128,16 @@ def plot_rows(path: Path, results: Results) -> None:
     bar: dict[str, Any] = {"linewidth": 5, "alpha": 0.35, "solid_capstyle": "butt"}
     for y, row in enumerate(reversed(rows)):
         values = list(row.values.values())
-        axes.plot(values, [y] * len(values), color=GUIDE_COLOUR, **points)
+        axes.plot(values, [y] * len(values), color=GUIDE_COLOR, **points)
         if row.spread is None:
             continue
         if (interval := row.spread.bootstrap) is not None:
-            axes.plot((interval.low, interval.high), (y, y), color=SCORE_COLOUR, **bar)
-        axes.plot(row.spread.mean, y, marker="|", markersize=13, color=SCORE_COLOUR, mew=2)
+            axes.plot((interval.low, interval.high), (y, y), color=SCORE_COLOR, **bar)
+        axes.plot(row.spread.mean, y, marker="|", markersize=13, color=SCORE_COLOR, mew=2)
     axes.set_yticks(range(len(rows)), [row.name for row in reversed(rows)])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel(f"frame-level {results.metric} on test videos")
-    axes.grid(color=GRID_COLOUR, linewidth=0.8, axis="x")
+    axes.grid(color=GRID_COLOR, linewidth=0.8, axis="x")
     save_png(figure, path)
 
 

@@ -1,1 +1,1 @@
-"""A small labelled dataset made by code, and every stage run on it."""
+"""A small labeled dataset made by code, and every stage run on it."""
