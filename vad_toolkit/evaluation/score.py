@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vad_toolkit.core.device import pick_device
 from vad_toolkit.core.files import sha256_file
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent
-from vad_toolkit.datasets.manifest import Entry, Manifest
+from vad_toolkit.datasets.manifest import Manifest
 from vad_toolkit.errors import ManifestError, PackError, VadError
 from vad_toolkit.evaluation.fusion import check_same_truth, fuse_scores
 from vad_toolkit.evaluation.ground_truth import GroundTruth, TruthSource, load_ground_truth
@@ -34,6 +34,7 @@ from vad_toolkit.training.checkpoint import Checkpoint, load_checkpoint
 
 LISTED_PROBLEMS = 3  # in an error message; the others are counted
 READ_AT_ONCE = 256 << 20  # bytes of a video's features that are kept in memory
+Scores = NDArray[np.float32]
 
 
 class SharedFeatures:
@@ -46,7 +47,7 @@ class SharedFeatures:
 
     def __init__(self, pack: FeaturePack, id: str) -> None:
         """Raises PackCorrupt if the features are damaged or not finite."""
-        self._pack, self._id = pack, id
+        self._pack, self.id, self.fps = pack, id, pack.meta(id).fps
         size = sum(2 * math.prod(pack.shape(id, stream)) for stream in pack.recipe.streams)
         self._arrays = pack.video(id).streams if size <= READ_AT_ONCE else None
         if self._arrays is None:
@@ -55,7 +56,7 @@ class SharedFeatures:
     def of(self, streams: Streams) -> Features:
         """Return the features that a checkpoint with this `data.streams` takes, (N, C, D)."""
         if self._arrays is None:
-            return PackFeatures(self._pack, self._id, streams)
+            return PackFeatures(self._pack, self.id, streams)
         return join(self._arrays, streams)
 
 
@@ -70,7 +71,7 @@ class Observer(Protocol):
         self,
         video: ScoredVideo,
         features: SharedFeatures,
-        snippet_scores: NDArray[np.float32],
+        snippet_scores: Scores,
         fps: float | None,
     ) -> None:
         """Look at one scored video; snippet scores are (N,)."""
@@ -149,49 +150,64 @@ def score_test_set(
             ]
             scored[name] = Scored(tuple(facts), observer)
 
-        def score(entry: Entry) -> None:
-            """Score one video; its features are freed at the end."""
-            labels, fps = truth.labels[entry.id], pack.meta(entry.id).fps or None
-            features = {path: SharedFeatures(test, entry.id) for path, test in tests.items()}
-            for name, members in checkpoints.items():
-                each = []
-                for checkpoint, path in zip(members, packs, strict=True):
-                    part = features[path].of(checkpoint.config.data.streams)
-                    rate = tests[path].meta(entry.id).fps
-                    try:
-                        each.append(score_video(checkpoint, part, len(labels), rate, place))
-                    except VadError as error:
-                        raise VadError(f"video {entry.id!r}: {error}") from error
-                frames = fuse_scores([of_frames for _, of_frames in each], weights)
-                of_classes = truth.class_labels[entry.id]
-                video = ScoredVideo(
-                    entry.id, entry.label, frames, labels, entry.classes, of_classes
-                )
-                counts = {len(of_snippets) for of_snippets, _ in each}
-                one = scored[name]
-                one.frames.append(video)
-                one.videos.append(
-                    VideoResult(
-                        id=video.id,
-                        label=video.label,
-                        classes=video.classes,
-                        frames=len(labels),
-                        abnormal_frames=int(labels.sum()),
-                        snippets=counts.pop() if len(counts) == 1 else None,
-                        fps=fps,
-                        max_score=float(frames.max()),
-                        mean_score=float(frames.mean(dtype="float64")),
-                        auc=roc_auc(rank(frames, labels)),
-                    )
-                )
-                if one.observer is not None:
-                    one.observer.see(video, features[packs[0]], each[0][0], fps)
-
         for done, entry in enumerate(manifest):
             progress(ProgressEvent("evaluate", done, len(manifest), "videos", entry.id))
-            score(entry)
+            fps = pack.meta(entry.id).fps or None
+            features = {path: SharedFeatures(test, entry.id) for path, test in tests.items()}
+            for name, members in checkpoints.items():
+                parts = [features[path] for path in packs]
+                snippets, frames = _score_members(members, parts, truth, weights, place)
+                video = ScoredVideo(
+                    entry.id,
+                    entry.label,
+                    frames,
+                    truth.labels[entry.id],
+                    entry.classes,
+                    truth.class_labels[entry.id],
+                )
+                scored[name].frames.append(video)
+                scored[name].videos.append(_describe(video, snippets, fps))
+                if (observer := scored[name].observer) is not None:
+                    observer.see(video, features[packs[0]], snippets[0], fps)
+            del features, parts  # before the next video is read
         progress(ProgressEvent("evaluate", len(manifest), len(manifest), "videos"))
     return scored
+
+
+def _score_members(
+    members: Sequence[Checkpoint],
+    features: Sequence[SharedFeatures],
+    truth: GroundTruth,
+    weights: Sequence[float],
+    device: torch.device,
+) -> tuple[list[Scores], Scores]:
+    """Return the snippet scores of each member for one video, and their weighted frame scores."""
+    id = features[0].id
+    scores = []
+    for checkpoint, part in zip(members, features, strict=True):
+        selected = part.of(checkpoint.config.data.streams)
+        try:
+            frames = len(truth.labels[id])
+            scores.append(score_video(checkpoint, selected, frames, part.fps, device))
+        except VadError as error:
+            raise VadError(f"video {id!r}: {error}") from error
+    return [of_snippets for of_snippets, _ in scores], fuse_scores([f for _, f in scores], weights)
+
+
+def _describe(video: ScoredVideo, snippets: Sequence[Scores], fps: float | None) -> VideoResult:
+    counts = {len(scores) for scores in snippets}
+    return VideoResult(
+        id=video.id,
+        label=video.label,
+        classes=video.classes,
+        frames=len(video.labels),
+        abnormal_frames=int(video.labels.sum()),
+        snippets=counts.pop() if len(counts) == 1 else None,
+        fps=fps,
+        max_score=float(video.scores.max()),
+        mean_score=float(video.scores.mean(dtype="float64")),
+        auc=roc_auc(rank(video.scores, video.labels)),
+    )
 
 
 def check_features(checkpoint: Checkpoint, pack: FeaturePack) -> None:
