@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GENERATED = ("api.md", "commands.md")  # signatures and help; their examples run elsewhere
 BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>[^>]*?) -->\s*\n)?```(?P<kind>console|python)\n(?P<text>.*?)```",
     re.DOTALL,
