@@ -16,7 +16,7 @@ demo: setup
 	$(BIN)/vad demo --out demo
 
 test: setup
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # The lower bounds that pyproject.toml states, in an environment of their own.
 test-lowest:

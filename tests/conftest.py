@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from click.testing import CliRunner
 
 # Tests run in parallel, one per core: more threads would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -24,7 +25,6 @@ pytest_plugins = ["fixtures.models", "fixtures.packs", "fixtures.session", "fixt
 REFERENCE = Path(
     os.environ.get("VAD_REFERENCE", Path(__file__).resolve().parents[2] / "shared" / "reference")
 )
-COMMAND_SECONDS = 240
 REGISTRIES = {
     "vad_toolkit.backbones.registry": "BACKBONES",
     "vad_toolkit.datasets.registry": "DATASETS",
@@ -76,22 +76,35 @@ def gpu() -> str:
     return "cuda"
 
 
-Vad = Callable[..., subprocess.CompletedProcess[str]]
+class Done(NamedTuple):
+    """How a command ended, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-@pytest.fixture(scope="session")
-def vad() -> Vad:
-    """Return a function that runs the command in its own process: `vad("pack", "info", path)`."""
+Vad = Callable[..., Done]
 
-    def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", "from vad_cli.main import main; main()", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-            cwd=cwd,
-        )
+
+@pytest.fixture
+def vad(monkeypatch: pytest.MonkeyPatch) -> Vad:
+    """Return a function that runs the command as a shell would: `vad("pack", "info", path)`.
+
+    It runs in this process, since a new one takes seconds to import PyTorch.
+    """
+    from vad_cli import main
+
+    monkeypatch.setattr(main, "handle_signals", lambda: None)
+
+    def run(*arguments: str | Path, cwd: Path | None = None) -> Done:
+        with monkeypatch.context() as patch, CliRunner().isolation() as (out, err, _):
+            patch.setattr(sys, "argv", ["vad", *map(str, arguments)])
+            patch.chdir(cwd or Path.cwd())
+            with pytest.raises(SystemExit) as end:
+                main.main()
+            code = end.value.code if isinstance(end.value.code, int) else 0
+            return Done(code, out.getvalue().decode(), err.getvalue().decode())
 
     return run
 

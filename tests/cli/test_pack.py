@@ -192,17 +192,7 @@ def test_verify_finds_damage_as_json(damaged: Path) -> None:
     assert len(json.loads(result.stdout)["problems"]) == 1
 
 
-def vad(*arguments: object) -> subprocess.CompletedProcess[str]:
-    script = "from vad_cli.main import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_exit_codes(file: Path) -> None:
+def test_exit_codes(file: Path, vad) -> None:  # type: ignore[no-untyped-def]
     assert vad("pack", "verify", file).returncode == 0
 
     file.write_bytes(file.read_bytes()[:-500])

@@ -1,6 +1,6 @@
 """`kill -9` at random moments of an extraction: nothing is lost, nothing is left behind.
 
-VAD_KILLS says how many moments are tried (default 2; the release check takes 30).
+VAD_KILLS says how many moments are tried (default 1; the release check takes 30).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vad_toolkit.core.files import TEMPORARY_MARK
 from vad_toolkit.packs.pack import FeaturePack
 from vad_toolkit.video.encode import write_video
 
-KILLS = int(os.environ.get("VAD_KILLS", "2"))
+KILLS = int(os.environ.get("VAD_KILLS", "1"))
 VIDEOS = 12
 START_SECONDS = 2.0  # before that the process imports and has begun nothing
 

@@ -185,8 +185,9 @@ def prepare(commands: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) 
     for name in ("ucf-crime", "shanghaitech", "xd-violence", "avenue-weak"):
         for side, manifest in shipped.load_dataset(name).sides.items():
             write_manifest(lists / name / f"{side}.jsonl", shortest(manifest))
-        shutil.copy(shipped._SHIPPED / name / "dataset.toml", lists / name)
-    monkeypatch.setattr(shipped, "_SHIPPED", lists)
+        shutil.copy(shipped.DATASETS[name] / "dataset.toml", lists / name)
+        monkeypatch.setitem(shipped.DATASETS._items, name, lists / name)
+        assert len(shipped.find_manifest(name)) <= 2 * VIDEOS
     words = {word for command in commands for word in shlex.split(command)}
     for path, features in FOLDERS.items():
         if path in words:

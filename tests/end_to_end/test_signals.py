@@ -153,8 +153,6 @@ def interrupt(
     ("number", "options"),
     [
         (signal.SIGINT, ()),
-        (signal.SIGTERM, ()),
-        (signal.SIGINT, ("--device", "cpu,cpu")),
         (signal.SIGTERM, ("--device", "cpu,cpu")),
     ],
 )

@@ -1,6 +1,6 @@
 """`kill -9` at random moments of a training: the same command then gives the bytes of a whole run.
 
-VAD_KILLS says how many moments are tried (default 2; the release check takes 20).
+VAD_KILLS says how many moments are tried (default 1; the release check takes 20).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import pytest
 
 from vad_toolkit.core.files import TEMPORARY_MARK
 
-KILLS = int(os.environ.get("VAD_KILLS", "2"))
+KILLS = int(os.environ.get("VAD_KILLS", "1"))
 SETTINGS = {
-    "steps": 150,
+    "steps": 40,
     "pairs": 4,
     "log_every": 7,
-    "checkpoint_every": 20,
+    "checkpoint_every": 10,
     "validation.every": 11,
     "data.segments": 8,
     "head.width": 32,
@@ -53,7 +53,7 @@ def contents(out: Path) -> dict[str, bytes]:
 @pytest.mark.slow
 @pytest.mark.timeout(120 + 60 * KILLS)
 @pytest.mark.parametrize(
-    "arguments", [("--seed", "3"), ("--seeds", "3", "--jobs", "2")], ids=["one", "seeds"]
+    "arguments", [("--seed", "3"), ("--seeds", "2", "--jobs", "2")], ids=["one", "seeds"]
 )
 def test_kill_and_resume(dataset, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     begin = time.monotonic()

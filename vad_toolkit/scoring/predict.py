@@ -136,7 +136,7 @@ def predict(
     Example:
         >>> result = predict("run/seed-0", "new-video.mp4", "scores", threshold=0.0, plots=False)
         >>> [(alarm.start, alarm.stop) for alarm in result.alarms]
-        [(0, 40)]
+        [(0, 24)]
     """
     rule = AlarmRule(threshold, merge_seconds, min_seconds)
     if fps is not None and known_fps(fps) is None:
