@@ -146,7 +146,7 @@ def extract(
 
 def _print_summary(summary: ExtractSummary, as_json: bool) -> None:
     for note in summary.notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"Note: {note}", err=True)
     for failure in summary.failures:
         click.echo(f"failed: {failure.id}: {failure.reason}", err=True)
     rows: dict[str, str | int | float] = {

@@ -152,7 +152,7 @@ def test_shards(root: Path, tmp_path: Path) -> None:
     empty = extract(video, "--out", out, "--shard", "2/2")
     assert empty.exit_code == 0
     assert "videos extracted                0" in empty.stdout
-    assert "note: share 2/2 is empty: there are only 1 videos" in empty.stderr
+    assert "Note: share 2/2 is empty: there are only 1 videos" in empty.stderr
     assert (tmp_path / "a.1-of-2.h5").exists()
     assert not (tmp_path / "a.2-of-2.h5").exists()
     other = root / "frames" / "01_0015"
