@@ -26,7 +26,7 @@ from vad_toolkit.weights.store import check_weights, installed
 
 PACKAGES = (
     *("torch", "torchvision", "decord", "av", "h5py", "numpy", "pillow", "joblib", "click"),
-    *("pydantic", "rich", "safetensors", "scikit-learn", "matplotlib", "tensorboard"),
+    *("pydantic", "rich", "safetensors", "scipy", "matplotlib", "tensorboard"),
 )
 GIB = 1 << 30
 LITTLE_DISK_GIB = 5.0  # less free space is a note

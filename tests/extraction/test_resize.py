@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms import v2
 
 from vad_toolkit.extraction.resize import resize_frames, target_size
 from vad_toolkit.recipes.recipe import ResizeMethod
@@ -49,6 +50,29 @@ def test_pillow_to_the_last_bit(
     expected = Image.fromarray(image).resize(after[::-1], FILTERS[method])
     made = resize_frames(torch.from_numpy(image)[None], after[::-1], method)
     np.testing.assert_array_equal(made[0].permute(1, 2, 0).numpy(), np.asarray(expected))
+
+
+@pytest.mark.parametrize("in_integers", [True, False])
+@pytest.mark.parametrize("antialias", [True, False])
+@pytest.mark.parametrize(
+    ("before", "after"), [((60, 80), (64, 85)), ((240, 320), (64, 85)), ((33, 47), (33, 47))]
+)
+def test_torchvision_to_the_last_bit(
+    before: tuple[int, int],
+    after: tuple[int, int],
+    antialias: bool,
+    in_integers: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both ways of computing: torchvision asks for the processor in the same manner."""
+    capability = "AVX2" if in_integers else "DEFAULT"
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    frames = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, *before, 3), np.uint8))
+    expected = v2.functional.resize(frames.permute(0, 3, 1, 2), list(after), antialias=antialias)
+    method: ResizeMethod = "bilinear-antialias-uint8" if antialias else "bilinear-uint8"
+    made = resize_frames(frames, after[::-1], method)
+    assert made.dtype == torch.uint8
+    assert torch.equal(made, expected)
 
 
 def test_torchvisions_is_near_pillows() -> None:

@@ -6,6 +6,7 @@ float64 matrix products represent exactly, because no sum comes near 2**53.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -13,8 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.transforms import v2
-from torchvision.transforms.v2 import functional as tv
+from torch.nn.functional import interpolate
 
 from vad_toolkit.recipes.recipe import ResizeMethod
 
@@ -49,18 +49,12 @@ def resize_frames(
         frames: The frames, as decoders return them.
         resize: Pixels of the short side, keeping the aspect and rounding the long side down; or
             (width, height).
-        method: torchvision's bilinear with or without antialiasing, or one of Pillow's.
+        method: torchvision's bilinear filter with or without antialiasing, or one of Pillow's.
     """
     height, width = target_size(frames.shape[1], frames.shape[2], resize)
     planes = frames.permute(0, 3, 1, 2)
     if method not in PILLOW:
-        resized: Tensor = tv.resize(
-            planes,
-            [height, width],
-            interpolation=v2.InterpolationMode.BILINEAR,
-            antialias=method == "bilinear-antialias-uint8",
-        )
-        return resized
+        return _bilinear(planes, (height, width), method == "bilinear-antialias-uint8")
     # Like Pillow: rows first, rounded in between; a side that keeps its length is left alone.
     if width != planes.shape[3]:
         planes = _fixed_point(planes.double() @ _weights(planes.shape[3], width, method, planes))
@@ -68,6 +62,28 @@ def resize_frames(
         weights = _weights(planes.shape[2], height, method, planes)
         planes = _fixed_point(weights.T @ planes.double())
     return planes
+
+
+def _bilinear(planes: Tensor, size: tuple[int, int], antialias: bool) -> Tensor:
+    """Resize uint8 planes with the same result as `torchvision.transforms.v2.functional.resize`.
+
+    torchvision itself takes seconds to import. Like it, this computes in integers on CPUs that have
+    the instructions for it, and otherwise in float32.
+    """
+    if planes.shape[2:] == size:
+        return planes
+    in_integers = planes.device.type == "cpu" and (
+        torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+        or platform.machine() in ("aarch64", "arm64")
+    )
+    resized = interpolate(
+        planes if in_integers else planes.float(),
+        size,
+        mode="bilinear",
+        align_corners=False,
+        antialias=antialias,
+    )
+    return resized if in_integers else resized.round_().byte()
 
 
 def target_size(height: int, width: int, resize: int | tuple[int, int]) -> tuple[int, int]:

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from vad_toolkit.core.area import roc_auc
 from vad_toolkit.core.settings import Settings
 from vad_toolkit.datasets.manifest import Entry
 from vad_toolkit.datasets.source_split import split_by_source
@@ -88,5 +88,5 @@ def validate(
         raise VadError(
             "scores of the validation videos are not finite; lower optimiser.learning_rate"
         )
-    auc = roc_auc_score(truth.numpy(), scores.double().numpy())
-    return Validation(step=step, auc=float(auc), loss=loss)
+    auc = roc_auc(scores.numpy(), truth.numpy())
+    return Validation(step=step, auc=auc, loss=loss)
