@@ -10,12 +10,15 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent
 from vad_toolkit.errors import InputError
+
+if TYPE_CHECKING:
+    from vad_toolkit.evaluation.controls import Controls
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Show = Callable[[ProgressEvent, float], None]  # displays an event and the rate per second
@@ -111,6 +114,17 @@ def print_pairs(pairs: Mapping[str, Any]) -> None:
     width = max(map(len, pairs), default=0)
     for name, value in pairs.items():
         click.echo(f"{name.ljust(width)}  {_cell(value)}")
+
+
+def print_controls(controls: Controls) -> None:
+    """Print what scores that look at no features achieve, after an empty line."""
+    click.echo()
+    print_table([{"control": name, **values} for name, values in controls.values.items()])
+    if controls.length is not None and controls.length_from_test:
+        click.echo(
+            "length: learned from the test videos, since lengths of training videos are not known",
+            err=True,
+        )
 
 
 def _cell(value: Any) -> str:

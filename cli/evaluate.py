@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,7 @@ from .common import (
     EXISTING_FILE,
     device_option,
     json_option,
+    print_controls,
     print_json,
     print_pairs,
     print_table,
@@ -98,19 +99,13 @@ def evaluate(
     runs: tuple[Path, ...],
     packs: tuple[Path, ...],
     manifest: str,
-    rule: str | None,
-    gt: Path | None,
-    order: Path | None,
-    out: Path | None,
-    which: Literal["best", "last"],
-    resamples: int,
     fuse: str | None,
     no_plots: bool,
     figures: bool,
     compare: Path | None,
     videos: tuple[str, ...],
-    device: str,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Evaluate a checkpoint on the videos of a test manifest.
 
@@ -141,17 +136,11 @@ def evaluate(
             runs,
             packs,
             manifest,
-            out=out,
-            which=which,
-            rule=rule,
-            gt=gt,
-            order=order,
             fuse=None if fuse is None else _weights(fuse),
-            resamples=resamples,
             plots=not no_plots,
             figures=FigureRequest(compare, videos) if figures else None,
-            device=device,
             progress=progress,
+            **options,
         )
     if as_json:
         print_json(_json(result))
@@ -159,6 +148,10 @@ def evaluate(
         _print_one(result.results[0])
     else:
         _print_seeds(result)
+    if not as_json:
+        print_controls(result.controls)
+    for sentence in result.controls.not_exceeded(result.metrics.values):
+        click.echo(f"Note: {sentence}", err=True)
     for note in result.notes:
         click.echo(f"Not drawn: {note}", err=True)
     if result.trained_on_manifest:

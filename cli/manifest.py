@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ from .common import (
     EXISTING_FILE,
     EXISTING_FOLDER,
     json_option,
+    print_controls,
     print_json,
     print_pairs,
     print_table,
@@ -125,3 +127,46 @@ def check(manifest: str, side: str | None, as_json: bool, **options: Any) -> Non
         click.echo(f"{len(listed)} videos, {len(problems)} problems", err=True)
     if problems:
         raise SystemExit(1)
+
+
+@manifest.command()
+@click.argument("manifest", metavar="DATASET|FILE")
+@click.option(
+    "--train",
+    type=EXISTING_FILE,
+    help="Training manifest of a FILE: the relation of length and label is learned from it, not "
+    "from the test videos.",
+)
+@click.option(
+    "--rule", default="frames", show_default=True, help="Ground-truth rule; see vad gt rules."
+)
+@json_option
+def audit(manifest: str, train: Path | None, rule: str, as_json: bool) -> None:
+    """Show which AUC is reached without looking at any video, and why.
+
+    Controls are scores such as the length of a video or the nearness to its middle. A result says
+    something about anomalies only as far as it exceeds them. Confounds are properties that tell
+    abnormal from normal videos without any anomaly. See docs/controls.md.
+
+    \b
+    Examples:
+      vad manifest audit shanghaitech
+      vad manifest audit manifests/test.jsonl --train manifests/train.jsonl --json
+    """
+    from vad_toolkit.evaluation.audit import audit_manifest
+
+    found = audit_manifest(manifest, train=train, rule=rule)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    counts = found.counts
+    print_pairs(
+        {
+            "dataset": found.dataset,
+            "videos": f"{counts.videos}, {counts.abnormal_videos} abnormal",
+            "frames": f"{counts.frames}, {counts.abnormal_frames} abnormal, rule {found.rule}",
+        }
+    )
+    print_controls(found.controls)
+    for confound in found.confounds:
+        click.echo(f"confound: {confound}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -65,17 +66,7 @@ class ConfigOption(click.Option):
 @device_option
 @json_option
 def train(
-    pack: Path,
-    manifest: str,
-    out: Path,
-    config: str | None,
-    settings: tuple[str, ...],
-    seed: int | None,
-    seeds: int | None,
-    jobs: int,
-    threads: int | None,
-    device: str,
-    as_json: bool,
+    pack: Path, manifest: str, out: Path, settings: tuple[str, ...], as_json: bool, **options: Any
 ) -> None:
     """Train a head on a pack's features and a manifest's video labels.
 
@@ -95,19 +86,8 @@ def train(
     from vad_toolkit.training.train import train as train_runs
 
     with progress_reporter() as progress:
-        result = train_runs(
-            pack,
-            manifest,
-            out,
-            config=config,
-            overrides=parse_settings(settings),
-            seed=seed,
-            seeds=seeds,
-            jobs=jobs,
-            threads=threads,
-            device=device,
-            progress=progress,
-        )
+        overrides = parse_settings(settings)
+        result = train_runs(pack, manifest, out, overrides=overrides, progress=progress, **options)
     kept = [str(run.run) for run in result.runs if run.reused]
     if kept:
         click.echo(f"Note: already finished, and kept: {', '.join(kept)}", err=True)

@@ -28,6 +28,7 @@ from .datasets.registry import list_datasets as list_datasets
 from .datasets.building.builder import build_manifest as build_manifest
 from .api import read_manifest as read_manifest
 from .fit import check_manifest as check_manifest
+from .evaluation.audit import audit_manifest as audit_manifest
 from .evaluation.ground_truth import export_ground_truth as export_ground_truth
 
 # Training, evaluation and prediction

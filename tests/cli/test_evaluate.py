@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from vad_cli.main import vad
 
 from vad_toolkit.errors import InputError
+from vad_toolkit.evaluation.controls import measure_controls
 from vad_toolkit.evaluation.metrics import video_metrics
 from vad_toolkit.evaluation.pools import ScoredVideo
 from vad_toolkit.evaluation.result import (
@@ -53,6 +54,7 @@ def result(
         ),
         metrics=video_metrics(videos, resamples=resamples),
         videos=(),
+        controls=measure_controls(videos),
         notes=notes,
     )
 
@@ -101,7 +103,13 @@ def test_one_run_prints_metrics_and_classes(
     assert "ground truth  " in done.stdout
     assert "events over decoded frames" in done.stdout
     assert pairs["fight"].split() == ["1", "0.6667", "0.5000", "1.0000", "1.0000"]
-    assert done.stderr.splitlines() == ["Metrics, scores and plots: out"]
+    assert pairs["middle"].split() == ["0.5000", "0.2500", "0.5000", "0.5000"]
+    assert done.stderr.splitlines() == [
+        "length: learned from the test videos, since lengths of training videos are not known",
+        "Note: AUC 0.6667 does not exceed scores that look at no features: labels (0.8333), "
+        "labels x middle (0.8333)",
+        "Metrics, scores and plots: out",
+    ]
     assert (call["which"], call["plots"], call["device"]) == ("best", True, "auto")
     assert (call["out"], call["fuse"], call["resamples"]) == (None, None, 1000)
     assert (call["rule"], call["gt"], call["order"]) == (None, None, None)
@@ -178,10 +186,12 @@ def test_seeds_are_rows_with_mean_and_deviation(
 ) -> None:
     answer(result(0), result(1))
     done = CliRunner().invoke(vad, arguments, catch_exceptions=False)
-    lines = [line.split() for line in done.stdout.splitlines()]
+    table, controls = done.stdout.split("\n\n")
+    lines = [line.split() for line in table.splitlines()]
     assert lines[0][:3] == ["seed", "step", "auc"]
     assert [line[0] for line in lines[1:]] == ["0", "1", "mean", "std"]
     assert lines[-1][1:3] == ["-", "0.0000"]
+    assert controls.startswith("control ")
     assert "std: sample standard deviation (n - 1)" in done.stderr
     assert "videos: 1 normal, 1 abnormal\nframes: 4, 1 abnormal\n" in done.stderr
     assert "ground truth: events over decoded frames" in done.stderr
@@ -194,6 +204,7 @@ def test_json(answer: Callable[..., dict[str, Any]], arguments: list[str]) -> No
     assert values["out"] == "out"
     assert [run["out"] for run in values["runs"]] == ["out/seed-0", "out/seed-1"]
     assert values["runs"][0]["metrics"]["classes"]["fight"]["auc_abnormal"] == 1.0
+    assert values["runs"][0]["controls"]["values"]["labels"]["auc"] == 0.8333333333333334
     assert values["spread"]["far_normal"] == {"mean": 0.5, "std": 0.0}
     assert "videos" not in values["runs"][0]
 

@@ -157,3 +157,31 @@ def test_check_asks_for_events_where_a_test_needs_them(
     assert run("manifest", "check", path, "--pack", pack)[0] == 0
     code, stdout, _ = run("manifest", "check", path, "--pack", pack, "--for", "test")
     assert (code, stdout) == (1, "video 'fall/a': abnormal, and its events are not known\n")
+
+
+def test_audit_prints_controls_and_confounds(run: Run) -> None:
+    code, stdout, stderr = run("manifest", "audit", "shanghaitech")
+    assert code == 0
+    assert "length           0.9214  0.3617  0.6150        0.5350\n" in stdout
+    assert "confound: abnormal videos are shorter: " in stdout
+    assert stderr.startswith("length: learned from the test videos, ")
+
+
+def test_audit_of_a_file_as_json(run: Run, tmp_path: Path) -> None:
+    sides = {}
+    for side, frames in (("train", 30), ("test", 50)):
+        sides[side] = tmp_path / side / f"{side}.jsonl"
+        entries = [
+            Entry(id="a", path="a.mp4", label=0, frames=40),
+            Entry(id="b", path="b.mp4", label=1, frames=frames, events=((0, 10),)),
+        ]
+        write_manifest(sides[side], entries)
+    code, stdout, _ = run("manifest", "audit", sides["test"], "--train", sides["train"], "--json")
+    controls = json.loads(stdout)["controls"]
+    assert (code, controls["length_from_test"]) == (0, False)
+    assert controls["length"] == {"shorter": True, "video_auc": 1.0, "videos": 2}
+
+
+def test_audit_needs_events(run: Run) -> None:
+    with pytest.raises(ManifestError, match=r"rule frames needs .*vad manifest build --count"):
+        run("manifest", "audit", "avenue-weak")

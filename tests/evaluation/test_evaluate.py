@@ -20,6 +20,7 @@ from torch import Tensor
 from vad_toolkit.core.files import sha256_file
 from vad_toolkit.core.progress import ProgressEvent
 from vad_toolkit.datasets import registry
+from vad_toolkit.datasets.length_rule import LengthRule
 from vad_toolkit.datasets.manifest import Entry, Manifest, read_manifest, write_manifest
 from vad_toolkit.datasets.truth.rules import frame_labels
 from vad_toolkit.errors import InputError, ManifestError, PackCorrupt, PackError, VadError
@@ -415,3 +416,24 @@ def test_a_metric_of_a_plugin_is_in_all_results(
     assert written["definitions"]["highest"] == "highest score"
     summary = json.loads((result.out / "summary.json").read_text())
     assert summary["runs"][0]["intervals"]["highest"]["high"] <= values[0]
+
+
+def test_length_is_learned_from_the_training_videos_of_the_checkpoint(
+    make_run: Callable[..., Path], pack: Path, manifest: Path, tmp_path: Path
+) -> None:
+    rule = LengthRule(shorter=True, video_auc=0.8, videos=9)
+    result = evaluate(make_run(tmp_path / "new", length_rule=rule), pack, manifest, plots=False)
+    assert result.controls.length == rule
+    assert not result.controls.length_from_test
+    stored = json.loads((result.out / "metrics.json").read_text())["controls"]
+    assert stored["length"] == {"shorter": True, "video_auc": 0.8, "videos": 9}
+    assert stored["values"]["labels"]["auc"] > 0.5
+
+
+def test_length_of_an_older_checkpoint_is_learned_from_the_test_videos(
+    run: Path, pack: Path, manifest: Path
+) -> None:
+    controls = evaluate(run, pack, manifest, plots=False).controls
+    assert controls.length_from_test
+    assert controls.length is not None
+    assert controls.length.videos == len(FRAMES)

@@ -36,7 +36,7 @@ def methods(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_method_builds() -> None:
-    assert list_methods() == ["clav-como", "sultani", "rtfm", "ur-dmu", "mgfn"]
+    assert list_methods() == ["clav-como", "linear", "sultani", "rtfm", "ur-dmu", "mgfn"]
     for name, method in METHODS.items():
         assert method.config.model_fields["method"].default == name
         assert method.summary
@@ -49,7 +49,9 @@ def test_a_config_of_a_derived_class_is_no_config_of_the_method() -> None:
     message = "method 'sultani' takes a SultaniConfig, got a WideConfig; register a method of your"
     with pytest.raises(InputError, match=re.escape(message)):
         build_model(WideConfig(), 16)
-    with pytest.raises(InputError, match="unknown method 'other'; available: clav-como, sultani"):
+    with pytest.raises(
+        InputError, match="unknown method 'other'; available: clav-como, linear, sultani"
+    ):
         build_model(OtherConfig(), 16)
 
 

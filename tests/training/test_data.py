@@ -7,6 +7,7 @@ import torch
 from h5py import File
 
 from vad_toolkit.core.progress import ProgressEvent
+from vad_toolkit.datasets.length_rule import learn_length
 from vad_toolkit.datasets.manifest import Entry, write_manifest
 from vad_toolkit.errors import ManifestError, PackError
 from vad_toolkit.models.config import DataConfig
@@ -33,6 +34,15 @@ def test_all_videos_in_the_manifests_order(dataset) -> None:
     found = data.video(13)[0].float()
     torch.testing.assert_close(found, torch.from_numpy(expected[:, 0]), atol=2e-3, rtol=1e-3)
     assert (events[-1].done, events[-1].total, events[-1].unit) == (20, 20, "videos")
+
+
+def test_the_relation_of_length_and_label(dataset) -> None:
+    with FeaturePack.open(dataset.pack) as pack:
+        frames = [row["frames"] for row in pack.table()]
+        labels = [int(id.startswith("abnormal")) for id in pack.ids]
+    rule = learn_length(frames, labels)
+    assert rule is not None
+    assert dataset.source(DataConfig()).length_rule == rule
 
 
 def test_float32_storage_rounds_nothing(dataset) -> None:

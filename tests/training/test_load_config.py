@@ -56,7 +56,7 @@ def test_a_toml_file_and_settings_are_laid_over_the_defaults(tmp_path: Path) -> 
         ({"head": 3}, "config key head: "),
         (
             {"method": "other"},
-            "unknown method 'other'; available: clav-como, sultani, rtfm, ur-dmu, mgfn",
+            "unknown method 'other'; available: clav-como, linear, sultani, rtfm, ur-dmu, mgfn",
         ),
         ({"method": ["sultani"]}, "unknown method \"['sultani']\"; available: "),
         ({"method": "sultani", "head.activate": "gate"}, "available: hidden, dropout"),

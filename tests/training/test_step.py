@@ -10,6 +10,7 @@ from vad_toolkit.training.step import TrainingStep
 
 SMALL = {
     "clav-como": {"head.width": 8, "head.stream_width": 4},
+    "linear": {},
     "sultani": {"head.hidden": [8, 4]},
     "rtfm": {"head.width": 4, "head.score_hidden": [6, 4]},
     "ur-dmu": {"head.width": 8, "head.heads": 2, "head.head_width": 4, "head.layers": 1},
@@ -46,7 +47,7 @@ def test_a_step_of_every_method(method: str, precision: str, masked: bool) -> No
     assert any(not torch.equal(before[name], p) for name, p in after.items())
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"linear"}))  # which begins at zero
 def test_mixed_precision_is_near(method: str) -> None:
     exact, mixed = (
         make(config_of(method, precision=p))(batch(), None) for p in ("float32", "bfloat16")

@@ -255,12 +255,6 @@ def write_manifest(path: Path, entries: Iterable[Entry]) -> None:
     write_text(path, "".join(_lines(manifest.entries)))
 
 
-def manifest_schema() -> str:
-    """Return the JSON Schema of one line, as shipped in `manifests/manifest.schema.json`."""
-    schema = Entry.model_json_schema()
-    return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-
-
 def info_beside(path: Path) -> DatasetInfo:
     """Return the `dataset.toml` in a manifest file's folder, else only the folder's name."""
     info = path.parent / INFO_FILE

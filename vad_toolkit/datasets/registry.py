@@ -113,7 +113,7 @@ def find_manifest(manifest: AnyPath | Manifest, side: str = "test") -> Manifest:
     """
     if isinstance(manifest, Manifest):
         return manifest
-    if side == ALL_SIDES and _is_name(manifest):
+    if side == ALL_SIDES and is_dataset(manifest):
         dataset = load_dataset(os.fspath(manifest))
         return Manifest(tuple(dataset), dataset.info.name, dataset.info.rules)
     return read_manifest(manifest_file(manifest, "test" if side == ALL_SIDES else side))
@@ -126,7 +126,7 @@ def manifest_file(manifest: AnyPath, side: str = "test") -> Path:
     """
     if side not in SIDES:
         raise InputError(f"unknown side {side!r}; available: {', '.join((*SIDES, ALL_SIDES))}")
-    if _is_name(manifest):
+    if is_dataset(manifest):
         path = DATASETS[os.fspath(manifest)] / SIDES[side]
         if not path.is_file():
             raise InputError(f"dataset {manifest} has no {side} side; choose train or test")
@@ -139,6 +139,7 @@ def manifest_file(manifest: AnyPath, side: str = "test") -> Path:
     return Path(manifest)
 
 
-def _is_name(manifest: AnyPath) -> bool:
+def is_dataset(manifest: AnyPath) -> bool:
+    """Return whether a manifest is given by the name of a dataset, and not as a file."""
     is_file = isinstance(manifest, os.PathLike) and Path(manifest).is_file()
     return not is_file and os.fspath(manifest) in DATASETS

@@ -17,6 +17,7 @@ from vad_toolkit.datasets.manifest import Manifest
 from vad_toolkit.datasets.registry import find_manifest
 from vad_toolkit.errors import InputError
 from vad_toolkit.evaluation.bootstrap import RESAMPLES
+from vad_toolkit.evaluation.controls import measure_controls
 from vad_toolkit.evaluation.fusion import ALONE, normalise_weights, pair_by_seed
 from vad_toolkit.evaluation.ground_truth import TruthSource
 from vad_toolkit.evaluation.metrics import video_metrics
@@ -109,6 +110,8 @@ def evaluate(
         progress=progress,
     )
     metrics = {name: video_metrics(one.frames, resamples=resamples) for name, one in scored.items()}
+    first = next(iter(scored.values()))
+    controls = measure_controls(first.frames, first.length_rule)
     alone = scored.get(ALONE)
     default = runs[0] if alone is None else Path(alone.members[0].checkpoint.file).parent
     folder = new_folder(folder, default)
@@ -116,7 +119,7 @@ def evaluate(
     for name, one in scored.items():
         notes = one.observer.notes if one.observer else ()
         result = CheckpointResult(
-            folder / name, one.members, metrics[name], tuple(one.videos), notes
+            folder / name, one.members, metrics[name], tuple(one.videos), controls, notes
         )
         write_evaluation(result, one.frames, one.observer, plots=plots, progress=progress)
         results.append(result)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vad_toolkit.evaluation.bootstrap import Interval
+from vad_toolkit.evaluation.controls import Controls
 from vad_toolkit.evaluation.metrics import Metrics, mean, mean_metrics
 
 
@@ -74,6 +75,7 @@ class CheckpointResult:
     members: tuple[Member, ...]  # the checkpoint; of a fusion several, with weights that sum to 1
     metrics: Metrics
     videos: tuple[VideoResult, ...]  # in the order of the manifest
+    controls: Controls  # scores that look at no features, on the same frames
     notes: tuple[str, ...] = ()  # the requested figures that could not be drawn, and why
 
     @property
@@ -99,6 +101,7 @@ class CheckpointResult:
         return {
             **(members[0] if len(members) == 1 else {"fusion": members}),
             "metrics": self.metrics.to_dict(),
+            "controls": self.controls.to_dict(),
             "videos": [asdict(video) for video in self.videos],
         }
 
@@ -157,6 +160,11 @@ class EvaluationResult:
             whole = len(known) == len(values) > 1
             spread[name] = Spread(mean(values), statistics.stdev(known) if whole else None)
         return spread
+
+    @property
+    def controls(self) -> Controls:
+        """Controls of the test set, which all seeds share."""
+        return self.results[0].controls
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vad_toolkit.core.device import pick_device
 from vad_toolkit.core.files import sha256_file
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent
+from vad_toolkit.datasets.length_rule import LengthRule
 from vad_toolkit.datasets.manifest import Manifest
 from vad_toolkit.errors import ManifestError, PackError, VadError
 from vad_toolkit.evaluation.fusion import check_same_truth, fuse_scores
@@ -94,6 +95,7 @@ class Scored:
 
     members: tuple[Member, ...]
     observer: Observer | None
+    length_rule: LengthRule | None  # of the training videos
     videos: list[VideoResult] = field(default_factory=list)
     frames: list[ScoredVideo] = field(default_factory=list)  # in the same order
 
@@ -148,7 +150,7 @@ def score_test_set(
                 _member(checkpoint, tests[path], manifest, truths[path], place, weight)
                 for checkpoint, path, weight in zip(members, packs, weights, strict=True)
             ]
-            scored[name] = Scored(tuple(facts), observer)
+            scored[name] = Scored(tuple(facts), observer, members[0].info.length_rule)
 
         for done, entry in enumerate(manifest):
             progress(ProgressEvent("evaluate", done, len(manifest), "videos", entry.id))

@@ -20,6 +20,7 @@ METHODS: Registry[Method] = Registry(
     "method",
     {
         "clav-como": "vad_toolkit.models.clav_como.model:METHOD",
+        "linear": "vad_toolkit.models.linear:METHOD",
         "sultani": "vad_toolkit.models.sultani:METHOD",
         "rtfm": "vad_toolkit.models.rtfm:METHOD",
         "ur-dmu": "vad_toolkit.models.ur_dmu:METHOD",
@@ -66,7 +67,7 @@ def list_methods() -> list[str]:
 
     Example:
         >>> list_methods()
-        ['clav-como', 'sultani', 'rtfm', 'ur-dmu', 'mgfn']
+        ['clav-como', 'linear', 'sultani', 'rtfm', 'ur-dmu', 'mgfn']
     """
     return list(METHODS)
 

@@ -24,6 +24,7 @@ import vad_toolkit
 from vad_toolkit.core.files import AnyPath, canonical_json, write_json
 from vad_toolkit.core.registry import load_plugin
 from vad_toolkit.core.settings import Settings, describe_error
+from vad_toolkit.datasets.length_rule import LengthRule
 from vad_toolkit.errors import InputError, VadError, WeightsError
 from vad_toolkit.models.base import MilModel
 from vad_toolkit.models.config import TrainConfig
@@ -60,6 +61,7 @@ class CheckpointInfo(Settings):
     versions: dict[str, str]
     VERSION_1 = frozenset(__annotations__)  # the fields above
     plugin: str | None = None  # the module that registered the method; None if it is built in
+    length_rule: LengthRule | None = None  # of the training videos; None if it is not known
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,14 @@ from torch import Tensor
 from vad_toolkit.core.array_cache import cached_array
 from vad_toolkit.core.files import canonical_json, sha256_text
 from vad_toolkit.core.progress import ProgressCallback, ProgressEvent, silent
+from vad_toolkit.datasets.length_rule import LengthRule, learn_length
 from vad_toolkit.datasets.manifest import Manifest
 from vad_toolkit.errors import ManifestError
 from vad_toolkit.fit import pack_problems
 from vad_toolkit.models.config import DataConfig
 from vad_toolkit.models.early_fusion import check_streams, join, width
 from vad_toolkit.packs.pack import FeaturePack
-from vad_toolkit.recipes.recipe import AnyRecipe
+from vad_toolkit.recipes.recipe import AnyRecipe, Recipe
 
 CACHE_FROM_BYTES = 256 << 20  # of features; fewer are read again quickly enough
 CACHE_VERSION = 1  # of the algorithm that computes segments
@@ -44,6 +45,7 @@ class TrainingSource:
     recipe: AnyRecipe
     pack_sha256: str
     feature_bytes: int  # of these videos, in the pack
+    length_rule: LengthRule | None  # None if frames of a video are not known
 
     @property
     def is_large(self) -> bool:
@@ -81,6 +83,9 @@ def open_training_source(pack: Path, manifest: Manifest, config: DataConfig) -> 
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             raise ManifestError(f"{name} does not fit {pack}: {problems[0]}{more}")
         snippets = [opened.shape(entry.id)[0] for entry in manifest]
+        # Imported features may be of equal segments, whose number says nothing of the frames.
+        extracted = isinstance(opened.recipe, Recipe)
+        frames = [e.length or (opened.meta(e.id).frames if extracted else None) for e in manifest]
         first = manifest.entries[0].id
         crops, numbers = opened.shape(first)[1], width(opened, first, config.streams)
         segments = config.segments
@@ -95,6 +100,7 @@ def open_training_source(pack: Path, manifest: Manifest, config: DataConfig) -> 
             recipe=opened.recipe,
             pack_sha256=opened.content_sha256,
             feature_bytes=2 * sum(snippets) * crops * numbers,
+            length_rule=learn_length(frames, [entry.label for entry in manifest]),
         )
 
 

@@ -180,6 +180,7 @@ class Run:
             seed=self.plan.seed,
             metric=None if measured is None else measured.auc,
             validation_loss=None if measured is None else measured.loss,
+            length_rule=self.source.length_rule,
         )
         save_checkpoint(self.out / name, self._kept, info)
 
