@@ -7,14 +7,7 @@ from pathlib import Path
 
 import click
 
-from .common import (
-    ANY_PATH,
-    device_option,
-    json_option,
-    print_json,
-    print_table,
-    progress_reporter,
-)
+from .common import ANY_PATH, device_option, json_option, print_json, print_table, progress_reporter
 
 SHOWN = ("auc", "ap", "auc_abnormal", "ap_abnormal", "far_normal", "video_auc")
 

@@ -121,7 +121,7 @@ def test_a_broken_installed_plugin_is_a_warning(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("plugin_nowhere", r"'plugin_nowhere' cannot be imported \(ModuleNotFoundError: No mod"),
+        ("plugin_nowhere", r"'plugin_nowhere' cannot be imported: ModuleNotFoundError: .*; give a"),
         ("plugin_nowhere.py", r"no plugin file 'plugin_nowhere.py'; give a .py file or the name"),
     ],
 )
@@ -140,6 +140,12 @@ def test_a_plugin_that_fails_says_why_and_can_be_mended(
     write_plugin(tmp_path, "plugin_mended")
     load_plugin(str(path))
     assert numbers["six"] == 6
+
+
+def test_a_reason_of_several_lines_becomes_one(tmp_path: Path) -> None:
+    path = write_plugin(tmp_path, "plugin_lines", "raise RuntimeError('no\\n  license')")
+    with pytest.raises(InputError, match=r"cannot be imported: RuntimeError: no license$"):
+        load_plugin(str(path))
 
 
 def test_worker_processes_load_the_same_plugins(tmp_path: Path) -> None:

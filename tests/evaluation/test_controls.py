@@ -84,7 +84,7 @@ def test_a_better_score_is_not_commented() -> None:
     assert measure_controls(scored, SHORTER).not_exceeded(video_metrics(scored).values) == []
 
 
-def test_what_cannot_be_exceeded_is_not_commented() -> None:
+def test_a_perfect_score_is_not_commented() -> None:
     """Trimmed clips: the label of the video is the label of each frame."""
     trimmed = [
         ScoredVideo("a", 0, np.full(9, 0.1), np.zeros(9, np.uint8)),
@@ -93,6 +93,8 @@ def test_what_cannot_be_exceeded_is_not_commented() -> None:
     controls = measure_controls(trimmed, SHORTER)
     assert controls.values["labels"]["auc"] == 1.0
     assert controls.not_exceeded({"auc": 1.0, "auc_abnormal": None}) == []
+    (sentence,) = controls.not_exceeded({"auc": 0.9, "auc_abnormal": None})
+    assert "labels (1.0000)" in sentence
 
 
 def test_plain_values_state_the_rule() -> None:

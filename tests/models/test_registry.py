@@ -10,6 +10,7 @@ from vad_toolkit.errors import InputError
 from vad_toolkit.models.base import Standardise
 from vad_toolkit.models.clav_como.model import ClavComo
 from vad_toolkit.models.clav_como.options import ClavComoConfig
+from vad_toolkit.models.config import TrainConfig
 from vad_toolkit.models.registry import METHODS, build_model, list_methods, register_method
 from vad_toolkit.models.sultani import Sultani, SultaniConfig
 
@@ -89,3 +90,12 @@ def test_standardise_is_the_identity_until_it_is_fitted() -> None:
     torch.testing.assert_close(layer(x), expected)
     assert layer(x.half()).dtype == torch.float32
     assert set(layer.state_dict()) == {"mean", "std"}
+
+
+def test_every_field_of_a_config_needs_a_default(methods: None) -> None:
+    class Incomplete(TrainConfig):
+        method: Literal["incomplete"] = "incomplete"
+
+    with pytest.raises(InputError, match=r"method 'incomplete': Incomplete.losses needs a default"):
+        register_method("incomplete", config=Incomplete, build=OtherNetwork)
+    assert "incomplete" not in METHODS

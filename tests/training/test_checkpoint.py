@@ -221,7 +221,7 @@ def test_a_missing_plugin_is_named_and_no_file_is_run(tmp_path, recipe, plugin, 
     plugin.forget()
     if named == "linear_mil":
         plugin.file.unlink()
-    message = f"needs method 'linear-mil' from plugin {named!r}: install it or give --plugin "
+    message = f"needs method 'linear-mil' from plugin {named!r}: install it, or give its .py"
     with pytest.raises(InputError, match=re.escape(message)):
         load_checkpoint(path)
     assert "linear-mil" not in METHODS

@@ -134,9 +134,11 @@ def load_plugin(module_or_file: str) -> None:
                 _import_file(Path(name)) if name.endswith(".py") else importlib.import_module(name)
             except Exception as error:
                 _loaded.discard(name)
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                if isinstance(error, ModuleNotFoundError):
+                    reason += "; give a .py file or the name of an installed module"
                 raise InputError(
-                    f"plugin {module_or_file!r} cannot be imported "
-                    f"({type(error).__name__}: {error}); give a .py file or an importable module"
+                    f"plugin {module_or_file!r} cannot be imported: {reason}"
                 ) from error
     listed = _listed()
     if name not in listed:

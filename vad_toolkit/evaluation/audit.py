@@ -36,10 +36,7 @@ class Audit:
 
 
 def audit_manifest(
-    manifest: AnyPath | Manifest,
-    *,
-    train: AnyPath | Manifest | None = None,
-    rule: str = "frames",
+    manifest: AnyPath | Manifest, *, train: AnyPath | Manifest | None = None, rule: str = "frames"
 ) -> Audit:
     """Report what scores that look at no video achieve on a test set, and name confounds.
 

@@ -50,13 +50,13 @@ class Controls:
         return {"definitions": DEFINITIONS, **vars(self), "length": length}
 
     def not_exceeded(self, metrics: Mapping[str, float | None]) -> list[str]:
-        """Return a sentence for each compared metric that a control reaches, if it is below 1."""
+        """Return a sentence for each compared metric that a control reaches, unless perfect."""
         sentences = []
         for name, words in COMPARED.items():
             value, reached = metrics.get(name), []
             for control, values in self.values.items():
                 area = values[name]
-                if value is not None and area is not None and value <= area < 1:
+                if value is not None and area is not None and value <= area and value < 1:
                     reached.append(f"{control} ({area:.4f})")
             if reached:
                 sentences.append(

@@ -55,12 +55,15 @@ def register_metric(name: str, metric: Metric) -> None:
         metric: How it is computed, and its definition in words.
 
     Raises:
-        InputError: If another module has registered the name, or results use it already.
+        InputError: If another module has registered the name, results use it already, or `metric`
+            is not a `Metric`.
 
     Example:
         >>> metric = Metric(lambda sample: len(sample.videos), "number of videos")
         >>> register_metric("videos", metric)  # doctest: +SKIP
     """
+    if not isinstance(metric, Metric):
+        raise InputError(f"metric {name!r} must be a Metric, got {type(metric).__name__}")
     if name in RESERVED:
         raise InputError(f"a metric cannot be called {name!r}, like a field of the results")
     METRICS.register(name, metric)
@@ -72,7 +75,7 @@ def measure(
     """Return the value of each metric, None if it is undefined, and the reasons of those.
 
     Raises:
-        VadError: If a metric returns NaN or infinity.
+        VadError: If a metric fails, or returns NaN or infinity.
     """
     values: dict[str, float | None] = {}
     undefined: dict[str, str] = {}
@@ -82,6 +85,8 @@ def measure(
         except Undefined as reason:
             values[name], undefined[name] = None, str(reason)
             continue
+        except Exception as error:
+            raise VadError(f"metric {name!r} failed ({type(error).__name__}: {error})") from error
         if not math.isfinite(value):
             raise VadError(
                 f"metric {name!r} returned {value}; it must return a finite number or raise "

@@ -17,12 +17,7 @@ from vad_toolkit.core.ids import check_ids
 from vad_toolkit.core.progress import ProgressCallback, silent
 from vad_toolkit.errors import InputError
 from vad_toolkit.extraction.device_workers import extract_in_processes
-from vad_toolkit.extraction.extractor import (
-    Engine,
-    Extractor,
-    ExtractorOptions,
-    MakeExtractor,
-)
+from vad_toolkit.extraction.extractor import Engine, Extractor, ExtractorOptions, MakeExtractor
 from vad_toolkit.extraction.failures import FAILURES, Failure, write_failures
 from vad_toolkit.extraction.meter import Meter
 from vad_toolkit.extraction.plan import Shard

@@ -39,9 +39,7 @@ PILLOW: dict[str, tuple[Kernel, float]] = {  # method -> kernel, and its radius
 
 
 def resize_frames(
-    frames: Tensor,
-    resize: int | tuple[int, int],
-    method: ResizeMethod = "bilinear-antialias-uint8",
+    frames: Tensor, resize: int | tuple[int, int], method: ResizeMethod = "bilinear-antialias-uint8"
 ) -> Tensor:
     """Resize frames, uint8 (n, height, width, 3), and return uint8 (n, 3, height, width).
 

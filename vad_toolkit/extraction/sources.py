@@ -25,9 +25,7 @@ class VideoSource:
     fps: float | None = None  # frames per second, according to a manifest
 
 
-def list_sources(
-    inputs: AnyPath | Sequence[AnyPath],
-) -> list[VideoSource]:
+def list_sources(inputs: AnyPath | Sequence[AnyPath]) -> list[VideoSource]:
     """List videos that are given one by one, and all videos below folders.
 
     The id of a file is its name without suffix; below a folder it is the path relative to that

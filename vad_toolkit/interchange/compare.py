@@ -164,11 +164,7 @@ def compare(
 
 
 def compare_sources(
-    a: _Source,
-    b: _Source,
-    pairs: Sequence[tuple[str, str]],
-    *,
-    progress: ProgressCallback = silent,
+    a: _Source, b: _Source, pairs: Sequence[tuple[str, str]], *, progress: ProgressCallback = silent
 ) -> Comparison:
     """Compare pairs of videos (id in A, id in B), with one block of each side in memory at a time.
 

@@ -59,6 +59,9 @@ def register_method(
             f"method {name!r}: {config.__name__}.method must have the default {name!r}, "
             f"got {default!r}"
         )
+    missing = [key for key, field in config.model_fields.items() if field.is_required()]
+    if missing:
+        raise InputError(f"method {name!r}: {config.__name__}.{missing[0]} needs a default")
     METHODS.register(name, Method(config, build, summary))
 
 

@@ -42,11 +42,7 @@ def parse_size(text: str) -> int:
 
 
 def split_pack(
-    pack: AnyPath,
-    out: AnyPath,
-    max_size: int | str,
-    *,
-    progress: ProgressCallback = silent,
+    pack: AnyPath, out: AnyPath, max_size: int | str, *, progress: ProgressCallback = silent
 ) -> list[Path]:
     """Write the videos of a pack into parts, `<name>-001-of-003.h5` and so on.
 

@@ -126,11 +126,12 @@ class Recipe(Settings):
                 "flow must be set when streams has flow, and only then, as in "
                 'flow = {algorithm = "tvl1", quantisation = "clamp20"}'
             )
+        hint = "" if self.backbone in BACKBONES else "; if a plugin has it, give --plugin MODULE"
         try:
             network = BACKBONES[self.backbone]
             network.check_clip(self.snippet_frames, self.crop_size)
         except InputError as error:
-            raise ValueError(str(error)) from error
+            raise ValueError(f"{error}{hint}") from error
         if missing := [stream for stream in self.streams if stream not in network.streams]:
             raise ValueError(
                 f"{self.backbone} has no weights for {missing[0]}; streams must be among "

@@ -217,8 +217,8 @@ def _need_method(file: Path, info: CheckpointInfo) -> None:
             load_plugin(info.plugin)
     if info.method not in METHODS:
         raise InputError(
-            f"{file} needs method {info.method!r} from plugin {info.plugin!r}: install it or give "
-            f"--plugin {info.plugin}"
+            f"{file} needs method {info.method!r} from plugin {info.plugin!r}: install it, or give "
+            "its .py file with --plugin"
         )
 
 

@@ -89,10 +89,7 @@ def drawn_auc(plans: Sequence[VideoPlan], level: Level, codes: Codes, radius: in
 
 
 def _evidence(
-    x: NDArray[np.float64],
-    shown: NDArray[np.intp],
-    codes: NDArray[np.float64],
-    radius: int | None,
+    x: NDArray[np.float64], shown: NDArray[np.intp], codes: NDArray[np.float64], radius: int | None
 ) -> NDArray[np.float64]:
     """Return the evidence for kind 1 over kind 0 of each activity around each snippet."""
     towards = (codes[:, 1] - codes[:, 0]) / CODE_LENGTH  # (activities, D)

@@ -226,11 +226,7 @@ def describe_vectors(
 
 
 def _videos(
-    plans: Sequence[VideoPlan],
-    level: Level,
-    codes: Codes,
-    crops: int,
-    progress: ProgressCallback,
+    plans: Sequence[VideoPlan], level: Level, codes: Codes, crops: int, progress: ProgressCallback
 ) -> Iterator[tuple[str, VideoFeatures]]:
     for done, plan in enumerate(plans, start=1):
         meta = VideoMeta(
